@@ -1,0 +1,101 @@
+// Package header parses credentials in header fields. Every function is total:
+// any bytes in, a verdict out, in bounded time and memory.
+package header
+
+import (
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"strings"
+	"unicode/utf8"
+)
+
+// What can be wrong with an Authorization field.
+var (
+	ErrAbsent  = errors.New("header: no Authorization")
+	ErrDoubled = errors.New("header: more than one Authorization") // RFC 9110 section 5.3 allows one line
+)
+
+// Authorization splits the one Authorization field of h into its scheme, in the
+// case it was sent, and the credentials after it. Credentials are "" where there
+// is only a scheme, or nothing at all.
+func Authorization(h http.Header) (scheme, credentials string, err error) {
+	values := h["Authorization"]
+	switch len(values) {
+	case 0:
+		return "", "", ErrAbsent
+	case 1:
+	default:
+		return "", "", ErrDoubled
+	}
+	scheme, credentials, _ = strings.Cut(values[0], " ")
+	// One or more spaces may stand in between (RFC 9110 section 11.4).
+	for credentials != "" && credentials[0] == ' ' {
+		credentials = credentials[1:]
+	}
+	return scheme, credentials, nil
+}
+
+// IsScheme reports whether scheme is name, which must be in lower case. Schemes
+// are case-insensitive (RFC 9110 section 11.1), in ASCII only: Unicode folding
+// would take "Baſic" for "Basic".
+func IsScheme(scheme, name string) bool {
+	if len(scheme) != len(name) {
+		return false
+	}
+	for i := range len(name) {
+		if c := scheme[i]; c|0x20 != name[i] || c < 'A' {
+			return false
+		}
+	}
+	return true
+}
+
+// MaxBasic is the longest value of Basic credentials that is decoded, in bytes:
+// a user name of 150 characters and a password of 1,024 bytes fit in every
+// encoding.
+const MaxBasic = 2400
+
+// Basic decodes the credentials of RFC 7617. Base64 must be canonical. The user
+// ends at the first colon. UTF-8 is expected; credentials that are not are read
+// as Latin-1, as AWX's own client sends them. Control characters are refused.
+func Basic(credentials string) (user, password string, ok bool) {
+	var src [MaxBasic]byte
+	var dst [MaxBasic]byte
+	if len(credentials) > len(src) || strings.ContainsAny(credentials, "\r\n") {
+		return "", "", false // the decoder would skip line breaks
+	}
+	n, err := strict.Decode(dst[:], append(src[:0], credentials...))
+	if err != nil {
+		return "", "", false
+	}
+	pair := dst[:n]
+	if utf8.Valid(pair) {
+		user, password, ok = strings.Cut(string(pair), ":")
+	} else {
+		runes := make([]rune, n)
+		for i, c := range pair {
+			runes[i] = rune(c)
+		}
+		user, password, ok = strings.Cut(string(runes), ":")
+	}
+	if !ok || HasControl(user) || HasControl(password) {
+		return "", "", false
+	}
+	return user, password, true
+}
+
+var strict = base64.StdEncoding.Strict()
+
+// HasControl reports whether s has a control character, C1 included.
+func HasControl(s string) bool {
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c < 0x20, c == 0x7f:
+			return true
+		case c == 0xc2 && i+1 < len(s) && s[i+1] < 0xa0: // U+0080 to U+009F in UTF-8
+			return true
+		}
+	}
+	return false
+}
