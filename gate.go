@@ -154,11 +154,12 @@ var varies = []string{"Authorization, Cookie"}
 
 // vary says that a reply depends on the credentials (RFC 9110 section 12.5.5).
 func vary(h http.Header) {
-	if h["Vary"] == nil {
+	switch v := h["Vary"]; {
+	case v == nil:
 		h["Vary"] = varies
-		return
+	case v[0] != varies[0]:
+		h["Vary"] = append(v, varies...)
 	}
-	h.Add("Vary", varies[0])
 }
 
 // Deny refuses a request because of err: an [*Error] as it says, an error that
@@ -173,23 +174,28 @@ func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, p *Principal, err 
 	e := refusal(err)
 	g.eventRefused(r, p, e)
 
+	shown := e
+	if e.Status == http.StatusUnauthorized {
+		// The sentence says nothing about the cause: the challenge does.
+		shown = &Error{Status: e.Status, Code: e.Code, Detail: detailUnauthorized}
+	}
+	if shown != e || e.Code == "insufficient_scope" {
+		w.Header()["Www-Authenticate"] = g.challenge(e)
+	}
+	writeRefusal(w, r, shown, g.deny)
+}
+
+// writeRefusal writes what all refusals have in common, and lets body do the
+// rest.
+func writeRefusal(w http.ResponseWriter, r *http.Request, e *Error, body func(http.ResponseWriter, *http.Request, *Error)) {
 	h := w.Header()
 	vary(h)
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	if e.RetryAfter > 0 {
-		// Whole seconds, rounded up (RFC 9110 section 10.2.3).
-		h.Set("Retry-After", strconv.FormatInt(int64((e.RetryAfter+time.Second-1)/time.Second), 10))
+		h.Set("Retry-After", strconv.Itoa(seconds(e.RetryAfter))) // RFC 9110 section 10.2.3
 	}
-	switch {
-	case e.Status == http.StatusUnauthorized:
-		h["Www-Authenticate"] = g.challenge(e)
-		// The sentence says nothing about the cause: the challenge does.
-		e = &Error{Status: e.Status, Code: e.Code, Detail: detailUnauthorized, Scope: e.Scope}
-	case e.Code == "insufficient_scope":
-		h["Www-Authenticate"] = g.challenge(e)
-	}
-	g.deny(w, r, e)
+	body(w, r, e)
 }
 
 // refusal says what the client may know about err.
