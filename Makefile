@@ -1,5 +1,5 @@
 # Every module of the repository; nested ones are never released.
-MODULES := $(patsubst %/go.mod,%,$(shell git ls-files --cached --others --exclude-standard 'go.mod' '*/go.mod'))
+MODULES := $(patsubst %/,%,$(dir $(shell git ls-files --cached --others --exclude-standard go.mod '*/go.mod')))
 export GOWORK := off
 export GOFLAGS := -mod=readonly
 

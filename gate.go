@@ -219,14 +219,24 @@ func (g *Gate) challenge(e *Error) []string {
 	if e.Code == "" {
 		return g.challenges
 	}
-	c := g.challenges[0] + `, error="` + e.Code + `"`
+	c := g.challenges[0] + `, error="` + quotable(e.Code) + `"`
 	if e.Status == http.StatusUnauthorized && e.Detail != detailUnauthorized {
-		c += `, error_description="` + e.Detail + `"`
+		c += `, error_description="` + quotable(e.Detail) + `"`
 	}
 	if e.Scope != "" {
-		c += `, scope="` + e.Scope + `"`
+		c += `, scope="` + quotable(e.Scope) + `"`
 	}
 	return append([]string{c}, g.challenges[1:]...)
+}
+
+// quotable replaces what may not stand in the parameters of RFC 6750 section 3.
+func quotable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' || r == '"' || r == '\\' {
+			return '?'
+		}
+		return r
+	}, s)
 }
 
 // denyJSON writes the body that AWX's clients read.

@@ -65,6 +65,11 @@ type TokensOptions struct {
 	// Minting says what tokens may issue. The zero value is MintChildren.
 	Minting Minting
 
+	// MayIssue is asked before a token is issued for u, such as whether people
+	// who log in elsewhere may have tokens; nil means yes. An error refuses
+	// with 403, and with its Detail if it is an [*Error].
+	MayIssue func(ctx context.Context, u store.User) error
+
 	// EndWithPassword ends the tokens of a user when the user's epoch changes,
 	// as it does with the password.
 	EndWithPassword bool
@@ -149,6 +154,16 @@ func (t *Tokens) Issue(ctx context.Context, by *Principal, req TokenRequest) (Is
 	}
 	if !u.Active {
 		return IssuedToken{}, errForbidden
+	}
+	if t.opts.MayIssue != nil {
+		if err := t.opts.MayIssue(ctx, u); err != nil {
+			refusal := *errForbidden
+			if e, ok := errors.AsType[*Error](err); ok {
+				refusal.Detail = e.Detail
+			}
+			refusal.Err = err
+			return IssuedToken{}, &refusal
+		}
 	}
 	tok := store.Token{
 		UserID:      u.ID,

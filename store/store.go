@@ -101,6 +101,32 @@ type Users interface {
 	SetPasswordHash(ctx context.Context, userID, hash string) error
 }
 
+// Accounts is what the adapters of this module add to [Users] for hosts that
+// have no user table of their own. A host that has one need not implement it.
+type Accounts interface {
+	Users
+
+	// InsertUser stores u without a password and returns it. It assigns ID, a
+	// decimal number that is never reused, where that is empty. It returns
+	// ErrExists if the ID or the name is taken.
+	InsertUser(ctx context.Context, u User) (User, error)
+
+	// UpdateUser replaces everything but ID, Epoch and Created. It changes the
+	// Epoch in the same step if u was active and no longer is. It returns
+	// ErrExists if the name is taken.
+	UpdateUser(ctx context.Context, u User) error
+
+	// DeleteUser removes the user and the user's codes, revokes the user's
+	// tokens with everything they minted, and ends the user's sessions with
+	// EndedAdmin, in one step.
+	DeleteUser(ctx context.Context, id string, at time.Time) error
+
+	// ListUsers returns one page of the users whose name is name, or of all if
+	// that is "", and how many there are in all. The order is OrderID, by
+	// number where IDs are numbers, or OrderName.
+	ListUsers(ctx context.Context, name string, p Page) (list []User, total int, err error)
+}
+
 // A Token is an access token and, where Refresh is set, the refresh token that
 // was issued with it. The two are one record, so that they end together.
 type Token struct {
@@ -273,7 +299,7 @@ type Tokens interface {
 	// acceptable.
 	Touch(ctx context.Context, seen []Sighting) error
 
-	// Purge removes at most max tokens and codes that ended before the given
+	// Purge removes at most max tokens, codes and devices that ended before the given
 	// instant, and returns how many it removed. A token has ended when it is
 	// revoked, or when it and its refresh token have expired. Spent refresh
 	// tokens stay until their family has ended, so that a replay is still
@@ -369,6 +395,62 @@ type Grants interface {
 	Rotate(ctx context.Context, r Rotation) (RotateOutcome, error)
 }
 
+// Decision is what a user said to a device.
+type Decision uint8
+
+// The decisions about a [Device].
+const (
+	Undecided Decision = iota
+	Approved
+	Denied
+)
+
+// A Device is a device that asks for a user's consent (RFC 8628).
+type Device struct {
+	Digest        Digest // of the device code
+	UserCode      Digest // of the user code, in the one spelling that is compared
+	ApplicationID int64
+	Scopes        string
+	Audience      string
+	Created       time.Time
+	Expires       time.Time // valid strictly before this instant
+
+	// Interval is how long the device must wait between polls.
+	Interval time.Duration
+	Polled   time.Time // zero before the first poll
+
+	Decision Decision
+	UserID   string // who decided
+	Epoch    int64  // of the user at the decision
+	Spent    time.Time
+	Family   int64 // of the tokens it was redeemed for, 0 before
+}
+
+// Devices keeps device codes.
+type Devices interface {
+	// InsertDevice stores d, or returns ErrExists if one of its codes is taken.
+	InsertDevice(ctx context.Context, d Device) error
+
+	// DeviceByUserCode returns the device that shows this user code, whatever
+	// its state.
+	DeviceByUserCode(ctx context.Context, d Digest) (Device, error)
+
+	// DecideDevice notes what the user said, once. An unknown user code and one
+	// that has expired at the given instant are ErrNotFound, one that was
+	// decided before is ErrUsed.
+	DecideDevice(ctx context.Context, userCode Digest, say Decision, userID string, epoch int64, at time.Time) error
+
+	// PollDevice notes a poll and returns the device as it was before. If the
+	// device polled less than its Interval ago, the Interval grows by slower in
+	// the same step. An unknown code and one of another application are
+	// ErrNotFound.
+	PollDevice(ctx context.Context, d Digest, applicationID int64, slower time.Duration, at time.Time) (Device, error)
+
+	// RedeemDevice is [Grants.Redeem] for an approved device: r.Code is the
+	// device code. One that is not approved is ErrNotFound.
+	RedeemDevice(ctx context.Context, r Redemption) (Token, error)
+}
+
 // An Application is an OAuth client (RFC 6749 section 2).
 type Application struct {
 	ID       int64  // assigned by the store, never reused
@@ -424,8 +506,8 @@ type Applications interface {
 	// current one, and ErrExists if the name is taken.
 	UpdateApplication(ctx context.Context, a Application) error
 
-	// DeleteApplication removes the application, removes its codes and revokes
-	// its tokens with everything they minted, in one step.
+	// DeleteApplication removes the application, its codes and devices, and
+	// revokes its tokens with everything they minted, in one step.
 	DeleteApplication(ctx context.Context, id int64, at time.Time) error
 }
 
@@ -433,6 +515,7 @@ type Applications interface {
 type OAuth interface {
 	Tokens
 	Grants
+	Devices
 	Applications
 }
 
