@@ -123,7 +123,7 @@ func (g *Gate) require(next http.Handler, scope string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, err := g.check(r, scope)
 		if err != nil {
-			g.refuse(w, r, &p, err)
+			g.refuse(w, r, &p, err, g.deny)
 			return
 		}
 		vary(w.Header())
@@ -141,7 +141,7 @@ func (g *Gate) Identify(next http.Handler) http.Handler {
 		case err == nil:
 			r = withPrincipal(r, p)
 		case !errors.Is(err, ErrNoCredentials):
-			g.refuse(w, r, &p, err)
+			g.refuse(w, r, &p, err, g.deny)
 			return
 		}
 		vary(w.Header())
@@ -166,11 +166,17 @@ func vary(h http.Header) {
 // wraps [ErrNoCredentials] with 401, anything else with 503, because a store
 // that is down has not said no.
 func (g *Gate) Deny(w http.ResponseWriter, r *http.Request, err error) {
-	g.refuse(w, r, nil, err)
+	g.refuse(w, r, nil, err, g.deny)
 }
 
-// refuse is Deny for a principal that was found but may not go on.
-func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, p *Principal, err error) {
+// DenyWith is [Gate.Deny] with another body, such as a page; see
+// [GateOptions].Deny for what body must do.
+func (g *Gate) DenyWith(w http.ResponseWriter, r *http.Request, err error, body func(http.ResponseWriter, *http.Request, *Error)) {
+	g.refuse(w, r, nil, err, body)
+}
+
+// refuse is DenyWith for a principal that was found but may not go on.
+func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, p *Principal, err error, body func(http.ResponseWriter, *http.Request, *Error)) {
 	e := refusal(err)
 	g.eventRefused(r, p, e)
 
@@ -182,7 +188,7 @@ func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, p *Principal, err 
 	if shown != e || e.Code == "insufficient_scope" {
 		w.Header()["Www-Authenticate"] = g.challenge(e)
 	}
-	writeRefusal(w, r, shown, g.deny)
+	writeRefusal(w, r, shown, body)
 }
 
 // writeRefusal writes what all refusals have in common, and lets body do the

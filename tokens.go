@@ -118,8 +118,14 @@ func NewTokens(st store.OAuth, u store.Users, opts *TokensOptions) (*Tokens, err
 }
 
 // ParseScopes is the function [ParseScopes] with the names that were given to
-// [NewTokens].
-func (t *Tokens) ParseScopes(s string) (Scopes, error) { return ParseScopes(s, t.opts.Scopes...) }
+// [NewTokens]. The error is an [*Error] with status 400 for the field "scope".
+func (t *Tokens) ParseScopes(s string) (Scopes, error) {
+	scopes, err := ParseScopes(s, t.opts.Scopes...)
+	if err != nil {
+		return "", t.errScope()
+	}
+	return scopes, nil
+}
 
 // TokenRequest describes a personal access token to issue.
 type TokenRequest struct {
@@ -176,7 +182,7 @@ func (t *Tokens) Issue(ctx context.Context, by *Principal, req TokenRequest) (Is
 		Expires:     req.Expires,
 	}
 	if _, err := t.ParseScopes(tok.Scopes); err != nil {
-		return IssuedToken{}, t.errScope()
+		return IssuedToken{}, err
 	}
 	if err := checkDescription(tok.Description); err != nil {
 		return IssuedToken{}, err

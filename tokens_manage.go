@@ -83,7 +83,7 @@ func (t *Tokens) Change(ctx context.Context, by *Principal, id int64, c TokenCha
 	}
 	if c.Scopes != nil {
 		if _, err := t.ParseScopes(string(*c.Scopes)); err != nil {
-			return store.Token{}, t.errScope()
+			return store.Token{}, err
 		}
 		if !c.Scopes.Within(Scopes(tok.Scopes)) {
 			return store.Token{}, &Error{Status: http.StatusBadRequest, Code: "invalid_scope", Field: "scope", Detail: "The scope of a token can only be narrowed: create a new one."}

@@ -1,0 +1,42 @@
+package httpapi
+
+import (
+	"crypto/rand"
+	"net/http"
+)
+
+// getRoot lists the versions. AWX's own client looks for a cookie named
+// csrftoken afterwards and sends it back; it has no meaning here, where the
+// origin of a request decides.
+func (a *api) getRoot(w http.ResponseWriter, r *http.Request) error {
+	if _, err := r.Cookie("csrftoken"); err != nil {
+		http.SetCookie(w, &http.Cookie{
+			Name:     "csrftoken",
+			Value:    rand.Text(),
+			Path:     "/",
+			Secure:   a.Session == nil || a.Session.Secure(),
+			SameSite: http.SameSiteLaxMode,
+		})
+	}
+	return writeJSON(w, r, http.StatusOK, struct {
+		Description           string            `json:"description"`
+		CurrentVersion        string            `json:"current_version"`
+		AvailableVersions     map[string]string `json:"available_versions"`
+		CustomLogo            string            `json:"custom_logo"`
+		CustomLoginInfo       string            `json:"custom_login_info"`
+		LoginRedirectOverride string            `json:"login_redirect_override"`
+	}{
+		Description:       "AWX REST API",
+		CurrentVersion:    "/api/v2/",
+		AvailableVersions: map[string]string{"v2": "/api/v2/"},
+	})
+}
+
+// getVersion lists the resources. AWX's own client makes a subcommand of each.
+func (a *api) getVersion(w http.ResponseWriter, r *http.Request) error {
+	links := map[string]string{"me": "/api/v2/me/"}
+	if a.Tokens != nil {
+		links["tokens"] = "/api/v2/tokens/"
+	}
+	return writeJSON(w, r, http.StatusOK, links)
+}
