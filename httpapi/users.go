@@ -76,6 +76,9 @@ func (a *api) getMe(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	u, err := a.Users.UserByID(r.Context(), p.ID)
+	if errors.Is(err, store.ErrNotFound) {
+		return errForbidden // an application that acts for itself, or a user who has just gone
+	}
 	if err != nil {
 		return err
 	}
