@@ -114,8 +114,11 @@ func (s *Session) event(ctx context.Context, level slog.Level, name string, u st
 	}, attrs...)...)
 }
 
-// clientOf returns the client address that ctx carries, as text.
+// clientOf returns the client address that ctx carries, as text; "" if none.
 func clientOf(ctx context.Context) string {
-	addr, _ := ctx.Value(clientAddrKey{}).(netip.Addr)
+	addr, ok := ctx.Value(clientAddrKey{}).(netip.Addr)
+	if !ok || !addr.IsValid() {
+		return ""
+	}
 	return addr.String()
 }

@@ -15,6 +15,7 @@ package authtest
 import (
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/ostiary/auth"
 	"github.com/ostiary/auth/store"
@@ -31,6 +32,9 @@ func WithPrincipal(r *http.Request, p *auth.Principal) *http.Request {
 func AddUser(t testing.TB, db store.Accounts, u store.User, password string) store.User {
 	t.Helper()
 	u.Active = true
+	if u.Created.IsZero() {
+		u.Created = time.Now()
+	}
 	u, err := db.InsertUser(t.Context(), u)
 	if err != nil {
 		t.Fatalf("authtest: add user %q: %v", u.Name, err)

@@ -147,7 +147,8 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		segments[i] = s
 	}
 	if rt := a.find(segments); rt != nil {
-		r = r.WithContext(r.Context()) // the caller's request stays as it is
+		// A copy, for the audit events: the caller's request stays as it is.
+		r = r.WithContext(auth.WithClientAddr(r.Context(), auth.ClientAddr(r)))
 		for i, name := range rt.segments {
 			if strings.HasPrefix(name, "{") {
 				r.SetPathValue(strings.Trim(name, "{}"), segments[i])

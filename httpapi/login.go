@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/ostiary/auth"
-	"github.com/ostiary/auth/store"
 )
 
 // home is where logins and logouts lead unless they say otherwise.
@@ -43,7 +42,7 @@ func (a *api) postLogin(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	u, err := a.verify(r, c)
+	u, err := a.Passwords.Verify(r.Context(), c.username, c.password)
 	if err == nil {
 		err = a.Session.Login(r, u)
 	}
@@ -60,11 +59,6 @@ func (a *api) postLogin(w http.ResponseWriter, r *http.Request) error {
 	}
 	http.Redirect(w, r, c.next, http.StatusFound)
 	return nil
-}
-
-func (a *api) verify(r *http.Request, c credentials) (store.User, error) {
-	ctx := auth.WithClientAddr(r.Context(), auth.ClientAddr(r))
-	return a.Passwords.Verify(ctx, c.username, c.password)
 }
 
 // loginFailed shows the page again to a browser; other clients get the refusal.
