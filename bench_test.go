@@ -1,0 +1,298 @@
+package auth_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/authtest"
+	"github.com/ostiary/auth/store"
+	"github.com/ostiary/auth/store/memory"
+)
+
+// The benchmarks drive a handler behind the gate with a writer that writes
+// nowhere, beside floors of the same run: what one would write by hand for the
+// same guarantees. Compare ratios, not nanoseconds.
+
+const (
+	benchTokens    = 10_000 // stored
+	benchPresented = 1_024  // presented in turn
+)
+
+type nowhere struct{ header http.Header }
+
+func (w *nowhere) Header() http.Header         { return w.header }
+func (w *nowhere) Write(b []byte) (int, error) { return len(b), nil }
+func (w *nowhere) WriteHeader(int)             {}
+
+// bench serves the requests in turn and fails if one does not reach the handler
+// inside h, which counts in reached.
+func bench(b *testing.B, h http.Handler, requests []*http.Request, reached *int, want bool) {
+	b.Helper()
+	w := &nowhere{make(http.Header)}
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		clear(w.header)
+		h.ServeHTTP(w, requests[i%len(requests)])
+		i++
+	}
+	if passed := *reached == i; passed != want {
+		b.Fatalf("%d of %d requests reached the handler", *reached, i)
+	}
+}
+
+func request(tb testing.TB, set func(http.Header)) *http.Request {
+	r := &http.Request{Method: "GET", URL: &url.URL{Path: "/probe/"}, Header: make(http.Header), Host: "app.example", RemoteAddr: "127.0.0.1:1234"}
+	set(r.Header)
+	// The chain of contexts that net/http builds.
+	ctx := context.WithValue(context.Background(), http.ServerContextKey, nil)
+	ctx, cancel := context.WithCancel(ctx)
+	tb.Cleanup(cancel)
+	return r.WithContext(ctx)
+}
+
+type benchSystem struct {
+	db      *memory.Store
+	gate    *auth.Gate
+	session *auth.Session
+	tokens  *auth.Tokens
+	alice   store.User
+}
+
+func newBenchSystem(b testing.TB) benchSystem {
+	quiet := slog.New(slog.DiscardHandler)
+	db := memory.New()
+	tokens := auth.Must(auth.NewTokens(db, db, &auth.TokensOptions{Logger: quiet}))
+	session := auth.Must(auth.NewSession(db, db, &auth.SessionOptions{Logger: quiet}))
+	passwords := auth.Must(auth.NewPasswords(db, db, &auth.PasswordsOptions{Logger: quiet}))
+	return benchSystem{
+		db:      db,
+		tokens:  tokens,
+		session: session,
+		gate: auth.NewGate(auth.FirstOf(auth.NewBearer(tokens), session, auth.NewBasic(passwords, nil)),
+			&auth.GateOptions{Logger: quiet}),
+		alice: authtest.AddUser(b, db, store.User{Name: "alice"}, "correct horse battery"),
+	}
+}
+
+// bearers issues tokens and returns requests with some of them.
+func (s benchSystem) bearers(b testing.TB) (requests []*http.Request, presented []string) {
+	for i := range benchTokens {
+		token := authtest.AddToken(b, s.tokens, s.alice, auth.ScopeRead)
+		if i < benchPresented {
+			presented = append(presented, token)
+			requests = append(requests, request(b, func(h http.Header) { h.Set("Authorization", "Bearer "+token) }))
+		}
+	}
+	return requests, presented
+}
+
+func BenchmarkBearer(b *testing.B) {
+	s := newBenchSystem(b)
+	requests, presented := s.bearers(b)
+	reached := 0
+	b.Run("floor/naive", func(b *testing.B) {
+		reached = 0
+		bench(b, naive(presented, countingFloor(&reached)), requests, &reached, true)
+	})
+	b.Run("floor/tuned", func(b *testing.B) {
+		reached = 0
+		bench(b, tuned(presented, countingFloor(&reached)), requests, &reached, true)
+	})
+	b.Run("gate", func(b *testing.B) {
+		reached = 0
+		bench(b, s.gate.Require(counting(&reached)), requests, &reached, true)
+	})
+	b.Run("gate/with sessions", func(b *testing.B) {
+		reached = 0
+		bench(b, s.session.Handler(s.gate.Require(counting(&reached))), requests, &reached, true)
+	})
+	b.Run("refused/none", func(b *testing.B) {
+		reached = 0
+		bench(b, s.gate.Require(counting(&reached)), []*http.Request{request(b, func(http.Header) {})}, &reached, false)
+	})
+	b.Run("refused/unknown", func(b *testing.B) {
+		other := newBenchSystem(b)
+		token := authtest.AddToken(b, other.tokens, other.alice, auth.ScopeRead)
+		reached = 0
+		bench(b, s.gate.Require(counting(&reached)), []*http.Request{request(b, func(h http.Header) { h.Set("Authorization", "Bearer "+token) })}, &reached, false)
+	})
+}
+
+func BenchmarkSession(b *testing.B) {
+	s := newBenchSystem(b)
+	var cookie string
+	w := &nowhere{make(http.Header)}
+	s.session.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := s.session.Login(r, s.alice); err != nil {
+			b.Fatal(err)
+		}
+		w.WriteHeader(http.StatusOK)
+	})).ServeHTTP(w, request(b, func(http.Header) {}))
+	cookie, _, _ = strings.Cut(w.header.Get("Set-Cookie"), ";")
+	requests := []*http.Request{request(b, func(h http.Header) { h.Set("Cookie", cookie) })}
+	reached := 0
+	b.Run("gate alone", func(b *testing.B) {
+		reached = 0
+		bench(b, s.gate.Require(counting(&reached)), requests, &reached, true)
+	})
+	b.Run("handler and gate", func(b *testing.B) {
+		reached = 0
+		bench(b, s.session.Handler(s.gate.Require(counting(&reached))), requests, &reached, true)
+	})
+	b.Run("handler without cookie", func(b *testing.B) {
+		reached = 0
+		bench(b, s.session.Handler(counted(&reached)), []*http.Request{request(b, func(http.Header) {})}, &reached, true)
+	})
+}
+
+func BenchmarkBasic(b *testing.B) {
+	s := newBenchSystem(b)
+	r := request(b, func(http.Header) {})
+	r.SetBasicAuth("alice", "correct horse battery")
+	reached := 0
+	b.Run("repeated", func(b *testing.B) {
+		reached = 0
+		bench(b, s.gate.Require(counting(&reached)), []*http.Request{r}, &reached, true)
+	})
+	b.Run("hash", func(b *testing.B) {
+		hash, err := auth.Argon2id{}.Hash("correct horse battery")
+		if err != nil {
+			b.Fatal(err)
+		}
+		for b.Loop() {
+			if ok, _, err := (auth.Argon2id{}).Verify(hash, "correct horse battery"); !ok || err != nil {
+				b.Fatal(ok, err)
+			}
+		}
+	})
+}
+
+// TestBearerAllocations holds the one allocation that a bearer request makes.
+func TestBearerAllocations(t *testing.T) {
+	s := newBenchSystem(t)
+	token := authtest.AddToken(t, s.tokens, s.alice, auth.ScopeRead)
+	r := request(t, func(h http.Header) { h.Set("Authorization", "Bearer "+token) })
+	w := &nowhere{make(http.Header)}
+	reached := 0
+	h := s.gate.Require(counting(&reached))
+	allocs := testing.AllocsPerRun(1000, func() {
+		clear(w.header)
+		h.ServeHTTP(w, r)
+	})
+	if reached == 0 || allocs > 1 {
+		t.Errorf("%v allocations a request, want 1; %d requests passed", allocs, reached)
+	}
+}
+
+// counting counts the requests that have a principal.
+func counting(n *int) http.Handler {
+	return http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if p, ok := auth.FromContext(r.Context()); ok && p.Name == "alice" {
+			*n++
+		}
+	})
+}
+
+func counted(n *int) http.Handler {
+	return http.HandlerFunc(func(http.ResponseWriter, *http.Request) { *n++ })
+}
+
+type floorRecord struct {
+	user    string
+	scope   string
+	expires time.Time
+}
+
+type floorKey struct{}
+
+func countingFloor(n *int) http.Handler {
+	return http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		ctx := r.Context()
+		if c, ok := ctx.(*floorCarrier); ok && c.record.user == "alice" {
+			*n++
+		} else if rec, ok := ctx.Value(floorKey{}).(*floorRecord); ok && rec.user == "alice" {
+			*n++
+		}
+	})
+}
+
+func floorTable(tokens []string) map[[32]byte]*floorRecord {
+	table := make(map[[32]byte]*floorRecord, benchTokens)
+	for _, token := range tokens {
+		table[sha256.Sum256([]byte(token))] = &floorRecord{"alice", "read", time.Now().Add(time.Hour)}
+	}
+	for i := len(table); i < benchTokens; i++ {
+		table[sha256.Sum256([]byte{byte(i), byte(i >> 8)})] = &floorRecord{}
+	}
+	return table
+}
+
+// naive is the middleware that most people would write. It is not inlined, so
+// that the request escapes to a handler it does not know, as in a server.
+//
+//go:noinline
+func naive(tokens []string, next http.Handler) http.Handler {
+	var mu sync.RWMutex
+	table := floorTable(tokens)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
+		if !ok || !strings.EqualFold(scheme, "bearer") {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		sum := sha256.Sum256([]byte(token))
+		mu.RLock()
+		rec := table[sum]
+		mu.RUnlock()
+		if rec == nil || !time.Now().Before(rec.expires) {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), floorKey{}, rec)))
+	})
+}
+
+type floorCarrier struct {
+	context.Context
+	record  *floorRecord
+	request http.Request
+}
+
+func (c *floorCarrier) Value(key any) any {
+	if key == (floorKey{}) {
+		return c.record
+	}
+	return c.Context.Value(key)
+}
+
+// tuned is naive with one allocation: context and request in one carrier.
+//
+//go:noinline
+func tuned(tokens []string, next http.Handler) http.Handler {
+	table := floorTable(tokens)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		values := r.Header["Authorization"]
+		if len(values) != 1 || len(values[0]) < 8 || values[0][:7] != "Bearer " {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		var scratch [128]byte
+		rec := table[sha256.Sum256(append(scratch[:0], values[0][7:]...))]
+		if rec == nil || !time.Now().Before(rec.expires) {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		c := &floorCarrier{Context: r.Context(), record: rec}
+		c.request = *r.WithContext(c)
+		next.ServeHTTP(w, &c.request)
+	})
+}
