@@ -120,6 +120,9 @@ type Principal struct {
 	ID, Name string // of the resource owner; store.User
 	Scopes   Scopes // what the credential may do; zero permits nothing
 	TokenID  int64  // of the access token, 0 if none
+	// ApplicationID is the application that the token was issued to, 0 if none.
+	// Where ID is empty, the token acts for the application alone.
+	ApplicationID int64
 
 	Admin      bool // may do everything the scopes allow
 	Auditor    bool // may read everything the scopes allow

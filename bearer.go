@@ -11,7 +11,8 @@ import (
 // Bearer authenticates requests by the access token in their Authorization field
 // (RFC 6750 section 2.1). Tokens in the URL or in a form are never looked at.
 type Bearer struct {
-	tokens *Tokens
+	tokens   *Tokens
+	resource string
 }
 
 // NewBearer returns an authenticator that asks t. It panics if t is nil.
@@ -19,8 +20,14 @@ func NewBearer(t *Tokens) *Bearer {
 	if t == nil {
 		panic("auth: NewBearer: nil Tokens")
 	}
-	return &Bearer{t}
+	return &Bearer{t, t.opts.Resource}
 }
+
+// For returns an authenticator for another resource of the same tokens: it
+// accepts those that were issued for it, and those that were issued for no
+// resource in particular (RFC 8707). An empty resource stands for none: then
+// only the latter are accepted.
+func (b *Bearer) For(resource string) *Bearer { return &Bearer{b.tokens, resource} }
 
 // maxBearer is the longest bearer credential that is looked at, in bytes.
 const maxBearer = 512
@@ -46,6 +53,11 @@ var (
 		Code:   "invalid_token",
 		Detail: "The access token has expired.",
 	}
+	errTokenAudience = &Error{
+		Status: http.StatusUnauthorized,
+		Code:   "invalid_token",
+		Detail: "The access token was issued for another resource.",
+	}
 	errTokenAddress = &Error{
 		Status: http.StatusUnauthorized,
 		Code:   "invalid_token",
@@ -69,13 +81,13 @@ func (b *Bearer) authenticate(r *http.Request) (Principal, error) {
 		}
 		return Principal{}, ErrNoCredentials
 	}
-	if !isToken68(token) {
-		return Principal{}, errMalformedBearer
-	}
 	if tokenInQuery(r) {
 		return Principal{}, errDoubled
 	}
-	p, addresses, err := b.tokens.verify(r.Context(), token)
+	p, addresses, err := b.tokens.verify(r.Context(), token, b.resource)
+	if err == errInvalidToken && !isToken68(token) {
+		err = errMalformedBearer // only worth finding out when it is no good
+	}
 	if err == nil && len(addresses) > 0 && !contains(addresses, ClientAddr(r)) {
 		return Principal{}, errTokenAddress
 	}

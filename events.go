@@ -34,6 +34,17 @@ const (
 	eventTokenChanged = "auth: token changed"
 	eventTokenRotated = "auth: token rotated"
 	eventTokenRevoked = "auth: token revoked"
+
+	eventApplicationCreated = "auth: application created"
+	eventApplicationChanged = "auth: application changed"
+	eventApplicationRotated = "auth: client secret rotated"
+	eventApplicationDeleted = "auth: application deleted"
+	eventClientRefused      = "auth: client refused"
+
+	eventConsented    = "auth: user consented"
+	eventGrantRefused = "auth: grant refused"
+	eventGrantReused  = "auth: grant used twice, all its tokens revoked"
+	eventGrantRetried = "auth: refresh retried"
 )
 
 // maxLogged is the length to which text from clients is cut in events, in bytes.
@@ -59,6 +70,7 @@ func (g *Gate) eventRequest(r *http.Request, p *Principal) {
 		slog.String("outcome", "success"),
 		slog.String("user", clip(p.Name)), slog.String("user_id", p.ID),
 		slog.String("credential", p.Credential.String()), slog.Int64("token_id", p.TokenID),
+		slog.Int64("application_id", p.ApplicationID),
 		slog.String("method", clip(r.Method)), slog.String("path", clip(r.URL.Path)),
 		slog.String("client", ClientAddr(r).String()))
 }
@@ -81,9 +93,10 @@ func (g *Gate) eventRefused(r *http.Request, p *Principal, e *Error) {
 		slog.String("method", clip(r.Method)), slog.String("path", clip(r.URL.Path)),
 		slog.String("client", ClientAddr(r).String()),
 	}
-	if p != nil && p.ID != "" {
+	if p != nil && (p.ID != "" || p.ApplicationID != 0) {
 		attrs = append(attrs, slog.String("user", clip(p.Name)), slog.String("user_id", p.ID),
-			slog.String("credential", p.Credential.String()), slog.Int64("token_id", p.TokenID))
+			slog.String("credential", p.Credential.String()), slog.Int64("token_id", p.TokenID),
+			slog.Int64("application_id", p.ApplicationID))
 	}
 	if e.Err != nil {
 		attrs = append(attrs, slog.String("error", clip(e.Err.Error())))
@@ -100,6 +113,25 @@ func (t *Tokens) event(ctx context.Context, name string, by *Principal, tok stor
 		slog.Int64("token_id", tok.ID), slog.String("user_id", tok.UserID),
 		slog.Int64("application_id", tok.ApplicationID), slog.Int64("parent_id", tok.ParentID),
 		slog.String("scope", tok.Scopes), slog.Time("expires", tok.Expires),
+		slog.String("client", clientOf(ctx)))
+}
+
+// grantEvent records what an application was or was not given.
+func (t *Tokens) grantEvent(ctx context.Context, level slog.Level, name string, app store.Application, userID, scopes string, attrs ...slog.Attr) {
+	t.log.LogAttrs(ctx, level, name, append([]slog.Attr{
+		slog.Int64("application_id", app.ID), slog.String("application", clip(app.Name)),
+		slog.String("grant_type", app.GrantType), slog.String("user_id", userID), slog.String("scope", scopes),
+		slog.String("client", clientOf(ctx)),
+	}, attrs...)...)
+}
+
+func (a *Applications) event(ctx context.Context, name string, by *Principal, app store.Application) {
+	a.log.LogAttrs(ctx, slog.LevelInfo, name,
+		slog.String("actor", clip(by.Name)), slog.String("actor_id", by.ID), slog.Int64("actor_token_id", by.TokenID),
+		slog.Int64("application_id", app.ID), slog.String("application", clip(app.Name)),
+		slog.Int64("organization_id", app.OrganizationID), slog.Bool("confidential", app.Confidential),
+		slog.String("grant_type", app.GrantType), slog.Any("redirect_uris", app.RedirectURIs),
+		slog.Bool("skip_consent", app.SkipConsent),
 		slog.String("client", clientOf(ctx)))
 }
 

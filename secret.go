@@ -34,6 +34,7 @@ const (
 	kindAccess  = 'a'
 	kindRefresh = 'r'
 	kindCode    = 'c'
+	kindDevice  = 'd'
 )
 
 // The text of a secret is
@@ -82,28 +83,64 @@ func appendRandom(b []byte, n int) []byte {
 }
 
 func appendChecksum(b []byte) []byte {
-	sum := crc32.ChecksumIEEE(b)
-	var digits [crcLen]byte
-	for i := crcLen - 1; i >= 0; i-- {
-		digits[i] = base62[sum%62]
-		sum /= 62
-	}
+	digits := checksum(string(b))
 	return append(b, digits[:]...)
 }
 
-// wellFormed reports whether s could be a secret of that prefix and kind.
+// crcTables are the tables of the CRC-32 of IEEE 802.3 for four bytes at a time:
+// hash/crc32 would move the token to the heap.
+var crcTables = func() (t [4][256]uint32) {
+	t[0] = *crc32.MakeTable(crc32.IEEE)
+	for i := range 256 {
+		crc := t[0][i]
+		for j := 1; j < len(t); j++ {
+			crc = t[0][byte(crc)] ^ crc>>8
+			t[j][i] = crc
+		}
+	}
+	return t
+}()
+
+// checksum returns the CRC-32 of s in base62.
+func checksum(s string) (digits [crcLen]byte) {
+	crc := ^uint32(0)
+	for ; len(s) >= 4; s = s[4:] {
+		crc ^= uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24
+		crc = crcTables[3][byte(crc)] ^ crcTables[2][byte(crc>>8)] ^ crcTables[1][byte(crc>>16)] ^ crcTables[0][crc>>24]
+	}
+	for i := range len(s) {
+		crc = crcTables[0][byte(crc)^s[i]] ^ crc>>8
+	}
+	crc = ^crc
+	for i := crcLen - 1; i >= 0; i-- {
+		digits[i] = base62[crc%62]
+		crc /= 62
+	}
+	return digits
+}
+
+// wellFormed reports whether s could be a secret of that prefix and kind. What
+// has other characters than base62 and the right checksum is simply not found.
 func wellFormed(s, prefix string, kind byte) bool {
 	head := len(prefix) + 2
 	if len(s) != head+bodyLen+crcLen || !strings.HasPrefix(s, prefix) || s[len(prefix)] != kind || s[head-1] != '_' {
 		return false
 	}
-	var buf [maxToken]byte
-	return string(appendChecksum(append(buf[:0], s[:len(s)-crcLen]...))) == s && alphanumeric(s[head:])
+	digits := checksum(s[:len(s)-crcLen])
+	return string(digits[:]) == s[len(s)-crcLen:]
 }
+
+// alphanumerics are the bytes of base62.
+var alphanumerics = func() (t [256]bool) {
+	for _, c := range []byte(base62) {
+		t[c] = true
+	}
+	return t
+}()
 
 func alphanumeric(s string) bool {
 	for i := range len(s) {
-		if c := s[i]; (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
+		if !alphanumerics[s[i]] {
 			return false
 		}
 	}

@@ -74,6 +74,46 @@ type TokensOptions struct {
 	// as it does with the password.
 	EndWithPassword bool
 
+	// AccessLifetime is how long the access token of an application lives, and
+	// RefreshLifetime how long a refresh token waits to be used. GrantLifetime
+	// is the end of the whole chain: no refresh moves it. Zero means an hour,
+	// 30 days and 365 days.
+	AccessLifetime, RefreshLifetime, GrantLifetime time.Duration
+
+	// CodeLifetime is how long an authorization code is good for. Zero means a
+	// minute; the most is ten (RFC 6749 section 4.1.2).
+	CodeLifetime time.Duration
+
+	// RefreshGrace is how long a refresh token that was used can be presented
+	// again, as long as its successor has not been, to get the very same
+	// successor: a client whose connection broke is not logged out. Zero means
+	// never: whoever uses a refresh token twice ends everything that was issued
+	// from it. The most is a minute.
+	RefreshGrace time.Duration
+
+	// RequirePKCE refuses authorization requests without a code challenge from
+	// confidential applications, too. Public ones always need it.
+	RequirePKCE bool
+
+	// Issuer is the address of this server as an authorization server: an https
+	// URL, or http on a loopback address, without query, fragment and last
+	// slash, such as "https://api.example". With it every authorization
+	// response says who gave it (RFC 9207).
+	Issuer string
+
+	// Resource is the address of this API as a protected resource, an absolute
+	// URI without a fragment (RFC 8707). A token that was issued for other
+	// resources is refused here, and without a Resource every token that was
+	// issued for particular ones.
+	Resource string
+	// Resources are the addresses of further APIs that clients may ask tokens
+	// for. See [Bearer.For].
+	Resources []string
+
+	// Organizations says who belongs to which organization, for applications
+	// and their tokens.
+	Organizations Organizations
+
 	// Imported accepts, besides our own format, the tokens of AWX that were
 	// imported into the store by their digest: 30 letters and digits.
 	Imported bool
@@ -82,7 +122,12 @@ type TokensOptions struct {
 	Logger *slog.Logger
 }
 
-const day = 24 * time.Hour
+const (
+	day = 24 * time.Hour
+	// maxLifetime bounds every lifetime. It catches what overflowed: the
+	// 31,536,000,000 seconds of AWX do not fit a time.Duration.
+	maxLifetime = 100 * 365 * day
+)
 
 // NewTokens returns the tokens of st for users of u. Nil options mean the
 // defaults. It panics if st or u is nil.
@@ -102,6 +147,8 @@ func NewTokens(st store.OAuth, u store.Users, opts *TokensOptions) (*Tokens, err
 	switch {
 	case !alphanumeric(o.Prefix) || len(o.Prefix) > maxPrefix || o.Prefix[0] < 'A':
 		return nil, fmt.Errorf("auth: TokensOptions.Prefix %q is not 1 to %d letters and digits that start with a letter", o.Prefix, maxPrefix)
+	case o.MaxPersonalLifetime > maxLifetime:
+		return nil, fmt.Errorf("auth: TokensOptions.MaxPersonalLifetime %v is above %v", o.MaxPersonalLifetime, maxLifetime)
 	case o.PersonalLifetime < time.Second || o.PersonalLifetime > o.MaxPersonalLifetime:
 		return nil, fmt.Errorf("auth: TokensOptions.PersonalLifetime %v is not between a second and MaxPersonalLifetime, %v", o.PersonalLifetime, o.MaxPersonalLifetime)
 	case o.TouchInterval < 0:
@@ -113,6 +160,9 @@ func NewTokens(st store.OAuth, u store.Users, opts *TokensOptions) (*Tokens, err
 		if !validScopeName(name) {
 			return nil, fmt.Errorf("auth: TokensOptions.Scopes: %q is not a scope-token (RFC 6749 section 3.3)", name)
 		}
+	}
+	if err := o.completeOAuth(); err != nil {
+		return nil, err
 	}
 	return &Tokens{store: st, users: u, opts: o, log: logger(o.Logger)}, nil
 }
@@ -127,14 +177,18 @@ func (t *Tokens) ParseScopes(s string) (Scopes, error) {
 	return scopes, nil
 }
 
-// TokenRequest describes a personal access token to issue.
+// TokenRequest describes an access token to issue.
 type TokenRequest struct {
+	// ApplicationID is the application that will use the token; it gets a
+	// refresh token, too. Zero is a personal access token.
+	ApplicationID int64
 	// Scopes of the token. Empty means write.
 	Scopes Scopes
 	// Description is free text for the owner, of at most MaxDescription bytes.
 	Description string
 	// Expires is when the token ends. Zero means after
-	// TokensOptions.PersonalLifetime, or with the token that asks for it.
+	// TokensOptions.PersonalLifetime or, with an application, AccessLifetime,
+	// or with the token that asks for it.
 	Expires time.Time
 	// Addresses from which alone the token is accepted; none means any.
 	Addresses []netip.Prefix
@@ -146,14 +200,18 @@ const MaxDescription = 4096
 // IssuedToken is a token with its secret, which is known here and never again.
 type IssuedToken struct {
 	store.Token
-	AccessToken Secret
+	AccessToken  Secret
+	RefreshToken Secret // "" where there is none
 }
 
-// Issue makes a personal access token that belongs to by. What a token asks for
-// stays within what it may do itself; see [TokensOptions.Minting]. Refusals are
-// an [*Error] that names the field.
+// Issue makes an access token that belongs to by, without asking the application
+// that is to use it. What a token asks for stays within what it may do itself;
+// see [TokensOptions.Minting]. Refusals are an [*Error] that names the field.
 func (t *Tokens) Issue(ctx context.Context, by *Principal, req TokenRequest) (IssuedToken, error) {
 	now := time.Now()
+	if by.ID == "" {
+		return IssuedToken{}, errForbidden // an application alone owns nothing
+	}
 	u, err := t.users.UserByID(ctx, by.ID)
 	if err != nil {
 		return IssuedToken{}, fmt.Errorf("auth: look up the owner of a new token: %w", err)
@@ -161,25 +219,27 @@ func (t *Tokens) Issue(ctx context.Context, by *Principal, req TokenRequest) (Is
 	if !u.Active {
 		return IssuedToken{}, errForbidden
 	}
-	if t.opts.MayIssue != nil {
-		if err := t.opts.MayIssue(ctx, u); err != nil {
-			refusal := *errForbidden
-			if e, ok := errors.AsType[*Error](err); ok {
-				refusal.Detail = e.Detail
-			}
-			refusal.Err = err
-			return IssuedToken{}, &refusal
+	if err := t.mayIssue(ctx, u); err != nil {
+		return IssuedToken{}, err
+	}
+	lifetime, most := t.opts.PersonalLifetime, t.opts.MaxPersonalLifetime
+	if req.ApplicationID != 0 {
+		lifetime, most = t.opts.AccessLifetime, t.opts.AccessLifetime
+		if err := t.mayUse(ctx, by, req.ApplicationID); err != nil {
+			return IssuedToken{}, err
 		}
 	}
 	tok := store.Token{
-		UserID:      u.ID,
-		Epoch:       u.Epoch,
-		Scopes:      string(cmp.Or(req.Scopes, ScopeWrite)),
-		Description: req.Description,
-		Addresses:   req.Addresses,
-		Created:     now,
-		Modified:    now,
-		Expires:     req.Expires,
+		UserID: u.ID,
+		Epoch:  u.Epoch,
+
+		ApplicationID: req.ApplicationID,
+		Scopes:        string(cmp.Or(req.Scopes, ScopeWrite)),
+		Description:   req.Description,
+		Addresses:     req.Addresses,
+		Created:       now,
+		Modified:      now,
+		Expires:       req.Expires,
 	}
 	if _, err := t.ParseScopes(tok.Scopes); err != nil {
 		return IssuedToken{}, err
@@ -190,12 +250,13 @@ func (t *Tokens) Issue(ctx context.Context, by *Principal, req TokenRequest) (Is
 	if !Scopes(tok.Scopes).Within(by.Scopes) {
 		return IssuedToken{}, &Error{Status: http.StatusForbidden, Code: "insufficient_scope", Detail: detailForbidden, Scope: tok.Scopes}
 	}
-	latest, err := t.adopt(ctx, by, &tok, now.Add(t.opts.MaxPersonalLifetime))
+	parentEnds, err := t.adopt(ctx, by, &tok)
 	if err != nil {
 		return IssuedToken{}, err
 	}
+	latest := earlier(now.Add(most), parentEnds)
 	if tok.Expires.IsZero() {
-		tok.Expires = earlier(now.Add(t.opts.PersonalLifetime), latest)
+		tok.Expires = earlier(now.Add(lifetime), latest)
 	}
 	if !tok.Expires.After(now) {
 		return IssuedToken{}, &Error{Status: http.StatusBadRequest, Field: "expires", Detail: "This date is in the past."}
@@ -203,34 +264,64 @@ func (t *Tokens) Issue(ctx context.Context, by *Principal, req TokenRequest) (Is
 	if tok.Expires.After(latest) {
 		return IssuedToken{}, &Error{Status: http.StatusBadRequest, Field: "expires", Detail: "Must not be later than " + latest.UTC().Format(time.RFC3339) + "."}
 	}
-	secret := newSecret(t.opts.Prefix, kindAccess)
-	tok.Digest = store.DigestOf(secret.Reveal())
-	tok, err = t.store.InsertToken(ctx, tok)
+	issued := t.withSecrets(tok)
+	if tok.ApplicationID != 0 {
+		t.addRefresh(&issued, now, parentEnds)
+	}
+	issued.Token, err = t.insert(ctx, issued.Token)
 	if errors.Is(err, store.ErrConflict) {
 		return IssuedToken{}, errInvalidToken // the token that asked has just ended
 	}
 	if err != nil {
-		return IssuedToken{}, fmt.Errorf("auth: store a new token: %w", err)
+		return IssuedToken{}, err
 	}
-	t.event(ctx, eventTokenIssued, by, tok)
-	return IssuedToken{tok, secret}, nil
+	t.event(ctx, eventTokenIssued, by, issued.Token)
+	return issued, nil
+}
+
+// mayIssue asks the host whether tokens may be issued for u.
+func (t *Tokens) mayIssue(ctx context.Context, u store.User) error {
+	if t.opts.MayIssue == nil {
+		return nil
+	}
+	err := t.opts.MayIssue(ctx, u)
+	if err == nil {
+		return nil
+	}
+	refusal := *errForbidden
+	if e, ok := errors.AsType[*Error](err); ok {
+		refusal.Detail = e.Detail
+	}
+	refusal.Err = err
+	return &refusal
+}
+
+// withSecrets gives tok the digest of a new secret.
+func (t *Tokens) withSecrets(tok store.Token) IssuedToken {
+	secret := newSecret(t.opts.Prefix, kindAccess)
+	tok.Digest = store.DigestOf(secret.Reveal())
+	return IssuedToken{Token: tok, AccessToken: secret}
 }
 
 // adopt makes tok a child of the token that asks for it, if one does, and
-// returns the latest instant at which tok may expire.
-func (t *Tokens) adopt(ctx context.Context, by *Principal, tok *store.Token, latest time.Time) (time.Time, error) {
-	if by.TokenID == 0 || t.opts.Minting == InsecureMintIndependent {
-		return latest, nil
+// returns when that one ends: the zero time means that nothing does.
+func (t *Tokens) adopt(ctx context.Context, by *Principal, tok *store.Token) (ends time.Time, err error) {
+	if by.TokenID == 0 {
+		return ends, nil
 	}
 	if t.opts.Minting == MintRefused {
-		return latest, &Error{Status: http.StatusForbidden, Detail: "A token may not create tokens: log in, or use Basic."}
+		return ends, &Error{Status: http.StatusForbidden, Detail: "A token may not create tokens: log in, or use Basic."}
 	}
 	parent, err := t.store.TokenByID(ctx, by.TokenID)
 	if errors.Is(err, store.ErrNotFound) {
-		return latest, errInvalidToken
+		return ends, errInvalidToken
 	}
 	if err != nil {
-		return latest, fmt.Errorf("auth: look up the parent of a new token: %w", err)
+		return ends, fmt.Errorf("auth: look up the parent of a new token: %w", err)
+	}
+	tok.Audience = parent.Audience // a token for one resource makes none for others
+	if t.opts.Minting == InsecureMintIndependent {
+		return ends, nil
 	}
 	tok.ParentID = parent.ID
 	if len(parent.Addresses) > 0 {
@@ -239,15 +330,16 @@ func (t *Tokens) adopt(ctx context.Context, by *Principal, tok *store.Token, lat
 		}
 		for _, p := range tok.Addresses {
 			if !covered(p, parent.Addresses) {
-				return latest, &Error{Status: http.StatusBadRequest, Field: "addresses", Detail: p.String() + " is not among the addresses of the token that asks."}
+				return ends, &Error{Status: http.StatusBadRequest, Field: "addresses", Detail: p.String() + " is not among the addresses of the token that asks."}
 			}
 		}
 	}
-	return earlier(parent.Expires, latest), nil
+	return parent.Expires, nil
 }
 
+// earlier returns the earlier of two instants; the zero time is never.
 func earlier(a, b time.Time) time.Time {
-	if a.Before(b) {
+	if b.IsZero() || !a.IsZero() && a.Before(b) {
 		return a
 	}
 	return b
@@ -264,12 +356,11 @@ func covered(p netip.Prefix, prefixes []netip.Prefix) bool {
 }
 
 func (t *Tokens) errScope() error {
-	names := append([]string{ScopeRead, ScopeWrite}, t.opts.Scopes...)
 	return &Error{
 		Status: http.StatusBadRequest,
 		Code:   "invalid_scope",
 		Field:  "scope",
-		Detail: "Must be a simple space-separated string with allowed scopes ['" + strings.Join(names, "', '") + "'].",
+		Detail: "Must be a simple space-separated string with allowed scopes ['" + strings.Join(t.ScopeNames(), "', '") + "'].",
 	}
 }
 
@@ -284,19 +375,20 @@ func checkDescription(s string) error {
 }
 
 // Verify returns who an access token acts for, or an [*Error] with status 401 if
-// it is unknown, expired, revoked, or its user may not log in. It does not look
-// at the addresses the token is bound to: that takes a request, see [Bearer].
+// it is unknown, expired, revoked, issued for other resources than
+// TokensOptions.Resource, or its user may not log in. A token that acts for its
+// application alone has a principal without ID and Name. It does not look at the
+// addresses the token is bound to: that takes a request, see [Bearer].
 func (t *Tokens) Verify(ctx context.Context, token string) (*Principal, error) {
-	p, _, err := t.verify(ctx, token)
+	p, _, err := t.verify(ctx, token, t.opts.Resource)
 	return onHeap(p, err)
 }
 
 // importedLen is the length of AWX's own tokens: letters and digits only.
 const importedLen = 30
 
-func (t *Tokens) verify(ctx context.Context, token string) (Principal, []netip.Prefix, error) {
-	if !wellFormed(token, t.opts.Prefix, kindAccess) &&
-		!(t.opts.Imported && len(token) == importedLen && alphanumeric(token)) {
+func (t *Tokens) verify(ctx context.Context, token, resource string) (Principal, []netip.Prefix, error) {
+	if !t.couldBeAccess(token) {
 		return Principal{}, nil, errInvalidToken
 	}
 	a, err := t.store.AccessByDigest(ctx, store.DigestOf(token), t.users)
@@ -308,12 +400,22 @@ func (t *Tokens) verify(ctx context.Context, token string) (Principal, []netip.P
 	}
 	now := time.Now()
 	switch {
-	case !a.Revoked.IsZero(), a.UserID == "" || !a.User.Active || a.User.ID != a.UserID:
+	case !a.Revoked.IsZero():
+		return Principal{}, nil, errInvalidToken
+	case a.UserID == "": // acts for its application; deleting that revokes it
+		if a.ApplicationID == 0 {
+			return Principal{}, nil, errInvalidToken
+		}
+	case !a.User.Active || a.User.ID != a.UserID:
 		return Principal{}, nil, errInvalidToken
 	case t.opts.EndWithPassword && a.Epoch != a.User.Epoch:
 		return Principal{}, nil, errInvalidToken
+	}
+	switch {
 	case !now.Before(a.Expires):
 		return Principal{}, nil, errExpiredToken
+	case a.Audience != "" && (resource == "" || !hasWord(a.Audience, resource)):
+		return Principal{}, nil, errTokenAudience
 	case Scopes(a.Scopes) == Unrestricted: // nothing issues this; nothing may plant it
 		a.Scopes = ""
 	}
@@ -321,14 +423,23 @@ func (t *Tokens) verify(ctx context.Context, token string) (Principal, []netip.P
 		t.touch(ctx, a.TokenID, now)
 	}
 	return Principal{
-		ID:         a.UserID,
-		Name:       a.User.Name,
-		Scopes:     Scopes(a.Scopes),
-		TokenID:    a.TokenID,
+		ID:      a.UserID,
+		Name:    a.User.Name,
+		Scopes:  Scopes(a.Scopes),
+		TokenID: a.TokenID,
+
+		ApplicationID: a.ApplicationID,
+
 		Admin:      a.User.Admin,
 		Auditor:    a.User.Auditor,
 		Credential: CredentialBearer,
 	}, a.Addresses, nil
+}
+
+// couldBeAccess reports whether an access token can have this text.
+func (t *Tokens) couldBeAccess(s string) bool {
+	return wellFormed(s, t.opts.Prefix, kindAccess) ||
+		t.opts.Imported && len(s) == importedLen && alphanumeric(s)
 }
 
 // touch notes that a token was used, unless another request is just doing it.

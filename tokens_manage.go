@@ -25,22 +25,38 @@ func mayChange(by *Principal, tok store.Token) bool {
 }
 
 // Token returns the token with that ID, or an [*Error] with status 404 if there
-// is none, it is revoked, or by may not see it.
+// is none, it is revoked, or by may not see it. Administrators of an organization
+// see and change the tokens of its applications.
 func (t *Tokens) Token(ctx context.Context, by *Principal, id int64) (store.Token, error) {
-	tok, err := t.store.TokenByID(ctx, id)
-	if errors.Is(err, store.ErrNotFound) || err == nil && (!tok.Revoked.IsZero() || !mayRead(by, tok)) {
-		return store.Token{}, errNotFound
+	tok, _, err := t.token(ctx, by, id)
+	return tok, err
+}
+
+// token also reports whether by may change it.
+func (t *Tokens) token(ctx context.Context, by *Principal, id int64) (tok store.Token, change bool, err error) {
+	tok, err = t.store.TokenByID(ctx, id)
+	if errors.Is(err, store.ErrNotFound) || err == nil && !tok.Revoked.IsZero() {
+		return store.Token{}, false, errNotFound
 	}
 	if err != nil {
-		return store.Token{}, fmt.Errorf("auth: look up a token: %w", err)
+		return store.Token{}, false, fmt.Errorf("auth: look up a token: %w", err)
 	}
-	return tok, nil
+	change = mayChange(by, tok)
+	if !change && tok.ApplicationID != 0 {
+		if change, err = t.administersApplication(ctx, by, tok.ApplicationID); err != nil {
+			return store.Token{}, false, err
+		}
+	}
+	if !change && !mayRead(by, tok) {
+		return store.Token{}, false, errNotFound
+	}
+	return tok, change, nil
 }
 
 // changeable is Token for a caller that means to change it.
 func (t *Tokens) changeable(ctx context.Context, by *Principal, id int64) (store.Token, error) {
-	tok, err := t.Token(ctx, by, id)
-	if err == nil && !mayChange(by, tok) {
+	tok, change, err := t.token(ctx, by, id)
+	if err == nil && !change {
 		err = errForbidden
 	}
 	return tok, err
@@ -50,7 +66,11 @@ func (t *Tokens) changeable(ctx context.Context, by *Principal, id int64) (store
 // there are. Who may be listed is decided here: f.UserID, f.Organizations and
 // f.All are ignored.
 func (t *Tokens) List(ctx context.Context, by *Principal, f store.TokenFilter, p store.Page) ([]store.Token, int, error) {
-	f.Organizations = nil
+	m, err := t.memberships(ctx, by)
+	if err != nil {
+		return nil, 0, err
+	}
+	f.Organizations = m.Admin
 	f.UserID = by.ID
 	f.All = by.Admin || by.Auditor
 	list, total, err := t.store.ListTokens(ctx, f, p)
@@ -121,7 +141,7 @@ func (t *Tokens) Rotate(ctx context.Context, by *Principal, id int64) (IssuedTok
 		return IssuedToken{}, err
 	}
 	t.event(ctx, eventTokenRotated, by, tok)
-	return IssuedToken{tok, secret}, nil
+	return IssuedToken{Token: tok, AccessToken: secret}, nil
 }
 
 // update stores tok if nobody changed it since it was read.
