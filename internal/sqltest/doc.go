@@ -1,0 +1,2 @@
+// Package sqltest tests package sqlstore on real databases.
+package sqltest

@@ -1,0 +1,87 @@
+package sqlstore
+
+import (
+	"database/sql"
+	"strconv"
+	"strings"
+)
+
+// A Dialect is a kind of database. It decides about placeholders and types, not
+// about what the statements do. The zero Dialect is none and is refused.
+type Dialect uint8
+
+const (
+	// SQLite is SQLite 3.35 or later, in WAL mode. See [Open] for how to
+	// connect.
+	SQLite Dialect = iota + 1
+	// Postgres is PostgreSQL 12 or later, with a database in UTF-8.
+	Postgres
+	// MySQL is MySQL 8.0 or MariaDB 10.5, or later, with InnoDB and a strict
+	// sql_mode, which is the default of both.
+	MySQL
+)
+
+// String returns the name of the folder with the dialect's schema.
+func (d Dialect) String() string {
+	switch d {
+	case SQLite:
+		return "sqlite"
+	case Postgres:
+		return "postgres"
+	case MySQL:
+		return "mysql"
+	}
+	return "Dialect(" + strconv.Itoa(int(d)) + ")"
+}
+
+func (d Dialect) valid() bool { return d >= SQLite && d <= MySQL }
+
+// rewrite turns a statement of queries.go into what the dialect takes.
+func (d Dialect) rewrite(query, prefix string) string {
+	if prefix != defaultPrefix {
+		query = strings.ReplaceAll(query, defaultPrefix, prefix)
+	}
+	if d == SQLite {
+		query = strings.TrimSuffix(query, " FOR UPDATE")
+	}
+	if d != Postgres {
+		return strings.TrimSuffix(query, "\n\tRETURNING id")
+	}
+	query = strings.ReplaceAll(query, "INSTR(", "STRPOS(")
+	var b strings.Builder
+	for n := 1; ; n++ {
+		before, after, found := strings.Cut(query, "?")
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		b.WriteString("$" + strconv.Itoa(n))
+		query = after
+	}
+}
+
+// txOptions are the options of every transaction. READ COMMITTED is asked for,
+// whatever the default of the server: the statements are written for it, and
+// anything stricter fails more often and protects no better.
+func (d Dialect) txOptions() *sql.TxOptions {
+	if d == SQLite {
+		return nil // always serializable
+	}
+	return &sql.TxOptions{Isolation: sql.LevelReadCommitted}
+}
+
+// local reports whether the database is in this process, so that a read cannot
+// hang for want of an answer.
+func (d Dialect) local() bool { return d == SQLite }
+
+// tableExists counts the tables of a name.
+func (d Dialect) tableExists() string {
+	switch d {
+	case SQLite:
+		return `SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?`
+	case Postgres:
+		return `SELECT COUNT(*) FROM pg_catalog.pg_class WHERE oid = to_regclass($1) AND relkind IN ('r', 'p')`
+	default:
+		return `SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?`
+	}
+}

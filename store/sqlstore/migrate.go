@@ -1,0 +1,250 @@
+package sqlstore
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"embed"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The schema of each dialect, in steps that are numbered without a gap. A step
+// never changes once it was released.
+//
+//go:embed schema
+var schema embed.FS
+
+const createVersions = `CREATE TABLE IF NOT EXISTS auth_schema (version BIGINT NOT NULL PRIMARY KEY)`
+
+// A migration is one step of the schema.
+type migration struct {
+	version int64
+	text    string
+}
+
+// migrations returns the steps of a dialect, the first one first.
+func migrations(d Dialect, prefix string) ([]migration, error) {
+	files, err := fs.Glob(schema, "schema/"+d.String()+"/*.sql")
+	if err != nil {
+		return nil, err
+	}
+	list := make([]migration, len(files))
+	for i, name := range files {
+		text, err := schema.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		list[i] = migration{int64(i + 1), strings.ReplaceAll(string(text), defaultPrefix, prefix)}
+	}
+	return list, nil
+}
+
+// statements cuts the text of a step into statements.
+func (m migration) statements() []string {
+	return strings.Split(strings.TrimSuffix(strings.TrimSpace(m.text), ";"), ";\n")
+}
+
+func (m migration) record(prefix string) string {
+	return "INSERT INTO " + prefix + "schema (version) VALUES (" + strconv.FormatInt(m.version, 10) + ")"
+}
+
+type queryer interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// currentVersion returns the version of the schema in the database, 0 for none.
+func currentVersion(ctx context.Context, q queryer, d Dialect, prefix string) (version int64, err error) {
+	tables := 0
+	if err := q.QueryRowContext(ctx, d.tableExists(), prefix+"schema").Scan(&tables); err != nil {
+		return 0, fmt.Errorf("sqlstore: look for the schema: %w", err)
+	}
+	if tables == 0 {
+		return 0, nil
+	}
+	var newest sql.Null[int64]
+	if err := q.QueryRowContext(ctx, d.rewrite(schemaVersion, prefix)).Scan(&newest); err != nil {
+		return 0, fmt.Errorf("sqlstore: read the schema version: %w", err)
+	}
+	return newest.V, nil
+}
+
+// checkVersion refuses every schema but the one that this package is written for.
+func checkVersion(ctx context.Context, db *sql.DB, d Dialect, prefix string) error {
+	steps, err := migrations(d, prefix)
+	if err != nil {
+		return err
+	}
+	current, err := currentVersion(ctx, db, d, prefix)
+	if err != nil {
+		return err
+	}
+	if err := refuseNewer(current, steps); err != nil {
+		return err
+	}
+	if want := int64(len(steps)); current != want {
+		return fmt.Errorf("sqlstore: the schema has version %d and this program needs %d: call Migrate first", current, want)
+	}
+	return nil
+}
+
+func refuseNewer(current int64, steps []migration) error {
+	if known := int64(len(steps)); current > known {
+		return fmt.Errorf("sqlstore: the schema has version %d, which is newer than this program knows (%d)", current, known)
+	}
+	return nil
+}
+
+// Plan returns the SQL that [Migrate] would run, "" if there is nothing to do. It
+// changes nothing. A database administrator may run the text instead.
+func Plan(ctx context.Context, db *sql.DB, d Dialect, opts *Options) (string, error) {
+	o, err := settle(d, opts)
+	if err != nil {
+		return "", err
+	}
+	steps, err := migrations(d, o.Prefix)
+	if err != nil {
+		return "", err
+	}
+	current, err := currentVersion(ctx, db, d, o.Prefix)
+	if err != nil {
+		return "", err
+	}
+	if err := refuseNewer(current, steps); err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	for _, m := range steps[current:] {
+		if m.version == 1 {
+			b.WriteString(d.rewrite(createVersions, o.Prefix) + ";\n\n")
+		}
+		b.WriteString(m.text + "\n" + m.record(o.Prefix) + ";\n")
+	}
+	return b.String(), nil
+}
+
+// Migrate brings the schema in db to the version of this package. It goes
+// forward only, does nothing where there is nothing to do, and refuses a schema
+// that is newer. Any number of processes may call it at the same time. SQLite
+// and PostgreSQL change the schema in one transaction; MySQL cannot, so there a
+// call that was interrupted is to be repeated. A SQLite file is put in WAL mode.
+func Migrate(ctx context.Context, db *sql.DB, d Dialect, opts *Options) error {
+	o, err := settle(d, opts)
+	if err != nil {
+		return err
+	}
+	steps, err := migrations(d, o.Prefix)
+	if err != nil {
+		return err
+	}
+	s := &Store{db: db, dialect: d, prefix: o.Prefix}
+	return s.repeat(ctx, "migrate", true, func() error {
+		conn, err := db.Conn(ctx)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		if d == SQLite {
+			var mode string
+			if err := conn.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&mode); err != nil {
+				return err
+			}
+		}
+		current, err := currentVersion(ctx, conn, d, o.Prefix)
+		if err != nil {
+			return err
+		}
+		if err := refuseNewer(current, steps); err != nil || current == int64(len(steps)) {
+			return err
+		}
+		if d == MySQL {
+			return migrateLocked(ctx, conn, steps, o.Prefix)
+		}
+		return migrateTransaction(ctx, conn, d, steps, o.Prefix)
+	})
+}
+
+type execQueryer interface {
+	queryer
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+// upgrade runs the steps that are missing. Nobody else does meanwhile.
+func upgrade(ctx context.Context, q execQueryer, d Dialect, steps []migration, prefix string) error {
+	current, err := currentVersion(ctx, q, d, prefix)
+	if err != nil {
+		return err
+	}
+	if err := refuseNewer(current, steps); err != nil {
+		return err
+	}
+	for _, m := range steps[current:] {
+		for _, statement := range append(m.statements(), m.record(prefix)) {
+			if _, err := q.ExecContext(ctx, statement); err != nil {
+				return fmt.Errorf("schema %d: %w", m.version, err)
+			}
+		}
+	}
+	return nil
+}
+
+func migrateTransaction(ctx context.Context, conn *sql.Conn, d Dialect, steps []migration, prefix string) error {
+	tx, err := conn.BeginTx(ctx, d.txOptions())
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	// The first statement lets one process at a time through. SQLite takes the
+	// write lock for the second where the first has nothing to do.
+	first := []string{createVersions, "DELETE FROM auth_schema WHERE version < 0"}
+	if d == Postgres {
+		first = []string{fmt.Sprintf("SELECT pg_advisory_xact_lock(%d)", lockNumber(prefix)), createVersions}
+	}
+	for _, statement := range first {
+		if _, err := tx.ExecContext(ctx, d.rewrite(statement, prefix)); err != nil {
+			return err
+		}
+	}
+	if err := upgrade(ctx, tx, d, steps, prefix); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// lockNumber is the same for all who migrate the same tables.
+func lockNumber(name string) int64 {
+	sum := sha256.Sum256([]byte("github.com/ostiary/auth/store/sqlstore " + name))
+	return int64(binary.BigEndian.Uint64(sum[:]) >> 1)
+}
+
+// migrateLocked is for MySQL, where the schema is not part of a transaction and
+// a lock belongs to the connection.
+func migrateLocked(ctx context.Context, conn *sql.Conn, steps []migration, prefix string) error {
+	var database sql.Null[string]
+	if err := conn.QueryRowContext(ctx, "SELECT DATABASE()").Scan(&database); err != nil {
+		return err
+	}
+	if database.V == "" {
+		return errors.New("sqlstore: no database is selected")
+	}
+	lock := fmt.Sprintf("ostiary_%d", lockNumber(database.V+"."+prefix))
+	for got := (sql.Null[int64]{}); got.V != 1; {
+		if err := conn.QueryRowContext(ctx, "SELECT GET_LOCK(?, 5)", lock).Scan(&got); err != nil {
+			return err
+		}
+	}
+	defer func() { // also if ctx has ended: the connection goes back to the pool
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer cancel()
+		_, _ = conn.ExecContext(ctx, "DO RELEASE_LOCK(?)", lock)
+	}()
+	if _, err := conn.ExecContext(ctx, MySQL.rewrite(createVersions, prefix)+" ENGINE = InnoDB"); err != nil {
+		return err
+	}
+	return upgrade(ctx, conn, MySQL, steps, prefix)
+}
