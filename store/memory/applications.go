@@ -28,7 +28,7 @@ func (s *Store) ApplicationByID(ctx context.Context, id int64) (store.Applicatio
 
 // ApplicationByClientID implements [store.Applications].
 func (s *Store) ApplicationByClientID(ctx context.Context, clientID string) (store.Application, error) {
-	return s.application(ctx, func() *store.Application { return s.appsByID[clientID] })
+	return s.application(ctx, func() *store.Application { return s.clients[clientID] })
 }
 
 func (s *Store) application(ctx context.Context, find func() *store.Application) (a store.Application, err error) {
@@ -45,58 +45,59 @@ func (s *Store) application(ctx context.Context, find func() *store.Application)
 
 // ListApplications implements [store.Applications].
 func (s *Store) ListApplications(ctx context.Context, f store.ApplicationFilter, p store.Page) (list []store.Application, total int, err error) {
+	var apps []*store.Application // which are never changed in place
 	err = s.read(ctx, func() error {
 		for _, a := range s.apps {
 			if (f.All || slices.Contains(f.Organizations, a.OrganizationID)) &&
 				(f.ID == 0 || a.ID == f.ID) &&
 				(f.Name == "" || a.Name == f.Name) &&
 				(strings.Contains(a.Name, f.Search) || strings.Contains(a.Description, f.Search)) {
-				list = append(list, copiedApp(*a))
+				apps = append(apps, a)
 			}
 		}
 		return nil
 	})
-	total = len(list)
-	return page(list, p, appOrder(p.Order), func(a, b store.Application) int { return cmp.Compare(a.ID, b.ID) }), total, err
+	for _, a := range page(apps, p, appOrder(p.Order)) {
+		list = append(list, copiedApp(*a))
+	}
+	return list, len(apps), err
 }
 
-func appOrder(by store.OrderBy) func(a, b store.Application) int {
-	return func(a, b store.Application) int {
+func appOrder(by store.OrderBy) func(a, b *store.Application) int {
+	return func(a, b *store.Application) int {
+		var c int
 		switch by {
 		case store.OrderCreated:
-			return a.Created.Compare(b.Created)
+			c = a.Created.Compare(b.Created)
 		case store.OrderModified:
-			return a.Modified.Compare(b.Modified)
+			c = a.Modified.Compare(b.Modified)
 		case store.OrderName:
-			return strings.Compare(a.Name, b.Name)
+			c = strings.Compare(a.Name, b.Name)
 		case store.OrderOrganization:
-			return cmp.Or(cmp.Compare(a.OrganizationID, b.OrganizationID), strings.Compare(a.Name, b.Name))
+			c = cmp.Or(cmp.Compare(a.OrganizationID, b.OrganizationID), strings.Compare(a.Name, b.Name))
 		}
-		return 0
+		return cmp.Or(c, cmp.Compare(a.ID, b.ID))
 	}
 }
 
-// nameTaken reports whether another application of the organization has the name.
-func (s *Store) nameTaken(a store.Application) bool {
-	for _, other := range s.apps {
-		if other.ID != a.ID && other.OrganizationID == a.OrganizationID && other.Name == a.Name {
-			return true
-		}
-	}
-	return false
+// An appName is a name that one application of an organization can have.
+type appName struct {
+	organization int64
+	name         string
 }
+
+func nameOf(a store.Application) appName { return appName{a.OrganizationID, a.Name} }
 
 // InsertApplication implements [store.Applications].
 func (s *Store) InsertApplication(ctx context.Context, a store.Application) (stored store.Application, err error) {
 	a = keptApp(a)
-	a.ID = 0
 	err = s.write(ctx, func() error {
-		if s.appsByID[a.ClientID] != nil || s.nameTaken(a) {
+		if s.clients[a.ClientID] != nil || s.appNames[nameOf(a)] != 0 {
 			return store.ErrExists
 		}
 		s.lastApp++
 		a.ID, a.Revision = s.lastApp, 1
-		s.apps[a.ID], s.appsByID[a.ClientID] = &a, &a
+		s.putApplication(&a)
 		stored = copiedApp(a)
 		return nil
 	})
@@ -113,13 +114,25 @@ func (s *Store) UpdateApplication(ctx context.Context, a store.Application) erro
 			return store.ErrNotFound
 		case old.Revision != a.Revision:
 			return store.ErrConflict
-		case s.nameTaken(a):
+		}
+		if id := s.appNames[nameOf(a)]; id != 0 && id != a.ID {
 			return store.ErrExists
 		}
 		a.ClientID, a.Created, a.Revision = old.ClientID, old.Created, old.Revision+1
-		s.apps[a.ID], s.appsByID[a.ClientID] = &a, &a
+		s.dropApplication(old)
+		s.putApplication(&a)
 		return nil
 	})
+}
+
+func (s *Store) putApplication(a *store.Application) {
+	s.apps[a.ID], s.clients[a.ClientID], s.appNames[nameOf(*a)] = a, a, a.ID
+}
+
+func (s *Store) dropApplication(a *store.Application) {
+	delete(s.apps, a.ID)
+	delete(s.clients, a.ClientID)
+	delete(s.appNames, nameOf(*a))
 }
 
 // DeleteApplication implements [store.Applications].
@@ -129,19 +142,10 @@ func (s *Store) DeleteApplication(ctx context.Context, id int64, at time.Time) e
 		if a == nil {
 			return store.ErrNotFound
 		}
-		delete(s.apps, id)
-		delete(s.appsByID, a.ClientID)
-		for d, c := range s.codes {
-			if c.ApplicationID == id {
-				delete(s.codes, d)
-			}
-		}
-		for _, d := range s.devices {
-			if d.ApplicationID == id {
-				s.dropDevice(d)
-			}
-		}
-		s.revoke(store.Selection{ApplicationID: id}, micro(at))
+		s.dropApplication(a)
+		s.dropCodes(func(c *code) bool { return c.ApplicationID == id })
+		s.dropDevices(func(d *device) bool { return d.ApplicationID == id })
+		s.revoke(store.Selection{ApplicationID: id}, instantOf(at))
 		return nil
 	})
 }

@@ -7,35 +7,51 @@ import (
 	"github.com/ostiary/auth/store"
 )
 
-// InsertDevice implements [store.Devices].
-func (s *Store) InsertDevice(ctx context.Context, d store.Device) error {
-	d.Created, d.Expires, d.Polled, d.Spent = micro(d.Created), micro(d.Expires), micro(d.Polled), micro(d.Spent)
-	d.Interval = d.Interval.Truncate(time.Microsecond)
-	return s.write(ctx, func() error {
-		if s.devices[d.Digest] != nil || s.devicesByUser[d.UserCode] != nil {
-			return store.ErrExists
-		}
-		s.devices[d.Digest], s.devicesByUser[d.UserCode] = &d, &d
-		return nil
-	})
+type device struct {
+	store.Device
+	placeInQueue int32
 }
 
-func (s *Store) dropDevice(d *store.Device) {
-	delete(s.devices, d.Digest)
-	delete(s.devicesByUser, d.UserCode)
+func (g *grants) dropDevice(d *device) {
+	delete(g.devices, d.Digest)
+	delete(g.devicesByUser, d.UserCode)
+	g.devicesEnd.remove(d)
+}
+
+func (g *grants) dropDevices(which func(*device) bool) {
+	for _, d := range g.devices {
+		if which(d) {
+			g.dropDevice(d)
+		}
+	}
+}
+
+// InsertDevice implements [store.Devices].
+func (s *Store) InsertDevice(ctx context.Context, r store.Device) error {
+	r.Created, r.Expires, r.Polled, r.Spent = micro(r.Created), micro(r.Expires), micro(r.Polled), micro(r.Spent)
+	r.Interval = r.Interval.Truncate(time.Microsecond)
+	return s.write(ctx, func() error {
+		if s.devices[r.Digest] != nil || s.devicesByUser[r.UserCode] != nil {
+			return store.ErrExists
+		}
+		d := &device{Device: r}
+		s.devices[r.Digest], s.devicesByUser[r.UserCode] = d, d
+		s.devicesEnd.add(d, instantOf(r.Expires))
+		return nil
+	})
 }
 
 // DeviceByUserCode implements [store.Devices].
-func (s *Store) DeviceByUserCode(ctx context.Context, userCode store.Digest) (d store.Device, err error) {
+func (s *Store) DeviceByUserCode(ctx context.Context, userCode store.Digest) (r store.Device, err error) {
 	err = s.read(ctx, func() error {
-		record := s.devicesByUser[userCode]
-		if record == nil {
+		d := s.devicesByUser[userCode]
+		if d == nil {
 			return store.ErrNotFound
 		}
-		d = *record
+		r = d.Device
 		return nil
 	})
-	return d, err
+	return r, err
 }
 
 // DecideDevice implements [store.Devices].
@@ -60,7 +76,7 @@ func (s *Store) PollDevice(ctx context.Context, digest store.Digest, application
 		if d == nil || d.ApplicationID != applicationID {
 			return store.ErrNotFound
 		}
-		before = *d
+		before = d.Device
 		at := micro(at)
 		if !d.Polled.IsZero() && at.Sub(d.Polled) < d.Interval {
 			d.Interval += slower.Truncate(time.Microsecond)
@@ -89,8 +105,8 @@ func (s *Store) RedeemDevice(ctx context.Context, r store.Redemption) (stored st
 		if err != nil {
 			return err
 		}
-		d.Spent, d.Family = at, t.Family
-		stored = copied(t.Token)
+		d.Spent, d.Family = at, t.family
+		stored = t.record()
 		return nil
 	})
 	return stored, err

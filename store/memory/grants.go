@@ -7,29 +7,68 @@ import (
 	"github.com/ostiary/auth/store"
 )
 
+type code struct {
+	store.Code
+	placeInQueue int32
+}
+
+type grants struct {
+	codes    map[store.Digest]*code
+	codesEnd queue[code]
+
+	devices       map[store.Digest]*device
+	devicesByUser map[store.Digest]*device // by user code
+	devicesEnd    queue[device]
+}
+
+func newGrants() grants {
+	return grants{
+		codes:         make(map[store.Digest]*code),
+		codesEnd:      queue[code]{place: func(c *code) *int32 { return &c.placeInQueue }},
+		devices:       make(map[store.Digest]*device),
+		devicesByUser: make(map[store.Digest]*device),
+		devicesEnd:    queue[device]{place: func(d *device) *int32 { return &d.placeInQueue }},
+	}
+}
+
+func (g *grants) dropCode(c *code) {
+	delete(g.codes, c.Digest)
+	g.codesEnd.remove(c)
+}
+
+func (g *grants) dropCodes(which func(*code) bool) {
+	for _, c := range g.codes {
+		if which(c) {
+			g.dropCode(c)
+		}
+	}
+}
+
 // InsertCode implements [store.Grants].
-func (s *Store) InsertCode(ctx context.Context, c store.Code) error {
-	c.Created, c.Expires, c.Spent = micro(c.Created), micro(c.Expires), micro(c.Spent)
+func (s *Store) InsertCode(ctx context.Context, r store.Code) error {
+	r.Created, r.Expires, r.Spent = micro(r.Created), micro(r.Expires), micro(r.Spent)
 	return s.write(ctx, func() error {
-		if s.codes[c.Digest] != nil {
+		if s.codes[r.Digest] != nil {
 			return store.ErrExists
 		}
-		s.codes[c.Digest] = &c
+		c := &code{Code: r}
+		s.codes[r.Digest] = c
+		s.codesEnd.add(c, instantOf(r.Expires))
 		return nil
 	})
 }
 
 // CodeByDigest implements [store.Grants].
-func (s *Store) CodeByDigest(ctx context.Context, d store.Digest) (c store.Code, err error) {
+func (s *Store) CodeByDigest(ctx context.Context, d store.Digest) (r store.Code, err error) {
 	err = s.read(ctx, func() error {
-		record := s.codes[d]
-		if record == nil {
+		c := s.codes[d]
+		if c == nil {
 			return store.ErrNotFound
 		}
-		c = *record
+		r = c.Code
 		return nil
 	})
-	return c, err
+	return r, err
 }
 
 // SpendCode implements [store.Grants].
@@ -64,23 +103,22 @@ func (s *Store) Redeem(ctx context.Context, r store.Redemption) (stored store.To
 		if err != nil {
 			return err
 		}
-		c.Spent, c.Family = at, t.Family
-		stored = copied(t.Token)
+		c.Spent, c.Family = at, t.family
+		stored = t.record()
 		return nil
 	})
 	return stored, err
 }
 
 // insertFirst stores the first token of a grant, which begins a family.
-func (s *Store) insertFirst(t store.Token) (*token, error) {
-	t.Family = 0
-	return s.insert(t)
+func (s *Store) insertFirst(r store.Token) (*token, error) {
+	r.Family = 0
+	return s.insert(r)
 }
 
+// revokeFamily revokes what a grant led to; family is 0 if that was nothing.
 func (s *Store) revokeFamily(family int64, at time.Time) {
-	if family != 0 {
-		s.revoke(store.Selection{Family: family}, at)
-	}
+	s.revoke(store.Selection{Family: family}, instantOf(at))
 }
 
 // Rotate implements [store.Grants].
@@ -88,44 +126,52 @@ func (s *Store) Rotate(ctx context.Context, r store.Rotation) (out store.RotateO
 	at := micro(r.At)
 	err = s.write(ctx, func() error {
 		old := s.byRefresh[r.Refresh]
-		if old == nil || old.ApplicationID != r.ApplicationID {
+		if old == nil || old.application != r.ApplicationID {
 			return store.ErrNotFound
 		}
-		expired := !at.Before(old.Refresh.Expires) ||
-			!old.Refresh.GrantExpires.IsZero() && !at.Before(old.Refresh.GrantExpires)
-		if !old.Refresh.Spent.IsZero() {
-			next := s.byID[old.successor]
-			if !expired && next != nil && next.Refresh.Spent.IsZero() && next.Revoked.IsZero() &&
-				at.Sub(old.Refresh.Spent) < r.Grace {
-				out = store.RotateOutcome{Replayed: true, Token: copied(next.Token), Nonce: old.Refresh.Nonce}
+		st := old.state.Load()
+		expired := !at.Before(st.refresh.Expires) ||
+			!st.refresh.GrantExpires.IsZero() && !at.Before(st.refresh.GrantExpires)
+		if st.spent() {
+			if next := s.byID[st.refresh.successor]; next != nil && !expired && next.fresh() && at.Sub(st.refresh.Spent) < r.Grace {
+				out = store.RotateOutcome{Replayed: true, Token: next.record(), Nonce: st.refresh.Nonce}
 				return nil
 			}
-			s.revokeFamily(old.Family, at)
+			s.revokeFamily(old.family, at)
 			return store.ErrUsed
 		}
-		if expired || !old.Revoked.IsZero() {
+		if expired || st.revoked != 0 {
 			return store.ErrNotFound
 		}
-		t := r.Token
-		t.Family = old.Family
-		next, err := s.insert(t)
+		successor := r.Token
+		successor.Family = old.family
+		next, err := s.insert(successor)
 		if err != nil {
 			return err
 		}
-		spent := *old
-		spent.Refresh.Spent, spent.Refresh.Nonce, spent.Revoked, spent.successor = at, r.Nonce, at, next.ID
-		s.put(&spent)
-		s.moveChildren(old.ID, next.ID)
-		out = store.RotateOutcome{Token: copied(next.Token), Nonce: r.Nonce}
+		spent := *st
+		spent.refresh = &refresh{st.refresh.Refresh, next.id}
+		spent.refresh.Spent, spent.refresh.Nonce, spent.revoked = at, r.Nonce, instantOf(at)
+		s.change(old, spent)
+		s.moveChildren(old.id, next.id)
+		out = store.RotateOutcome{Token: next.record(), Nonce: r.Nonce}
 		return nil
 	})
 	return out, err
 }
 
+// fresh reports whether nothing has happened to a successor.
+func (t *token) fresh() bool {
+	st := t.state.Load()
+	return st.revoked == 0 && !st.spent()
+}
+
+// moveChildren gives what one token minted to another one.
 func (ts *tokens) moveChildren(from, to int64) {
-	for id := range ts.byParent[from] {
-		child := *ts.byID[id]
-		child.ParentID = to
-		ts.put(&child)
+	for list := ts.byParent.lists[from]; len(list) > 0; list = ts.byParent.lists[from] {
+		child := list[len(list)-1]
+		ts.byParent.remove(from, child)
+		child.parent = to
+		ts.byParent.add(to, child)
 	}
 }

@@ -5,6 +5,7 @@ package memory
 import (
 	"cmp"
 	"context"
+	"hash/maphash"
 	"slices"
 	"sync"
 	"time"
@@ -16,29 +17,27 @@ import (
 // session check read the user along. It grows with what is put into it: call the
 // Purge methods now and then.
 //
-// Users, tokens and sessions are never changed in place: a change publishes a new
-// record. So their readers hold the lock for one look-up and no longer.
+// Checks of access tokens, sessions and passwords take no lock; everything that
+// changes something takes the one there is. What such a check reads is never
+// changed in place: a change publishes a new state of the record, in one step.
 type Store struct {
-	mu sync.RWMutex
+	// mu guards everything but what the tables promise and attempts.
+	mu   sync.RWMutex
+	seed maphash.Seed // of the tables that are found by text
 
-	users       map[string]*user
-	usersByName map[string]*user
-	lastUser    int64
+	accounts *table[account] // by ID
+	names    *table[account] // those with a user, by name
+	lastUser int64
 
 	tokens
-	codes   map[store.Digest]*store.Code
-	devices map[store.Digest]*store.Device
-	// devicesByUser finds a device by its user code.
-	devicesByUser map[store.Digest]*store.Device
+	grants
 
 	apps     map[int64]*store.Application
-	appsByID map[string]*store.Application // by client identifier
+	clients  map[string]*store.Application // by client identifier
+	appNames map[appName]int64
 	lastApp  int64
 
-	sessions       map[store.Digest]*store.Session
-	sessionsByUser map[string]map[store.Digest]*store.Session
-	lastSession    int64
-
+	sessions
 	attempts attempts
 }
 
@@ -52,17 +51,16 @@ var (
 // New returns an empty store. It has no users.
 func New() *Store {
 	return &Store{
-		users:          make(map[string]*user),
-		usersByName:    make(map[string]*user),
-		tokens:         newTokens(),
-		codes:          make(map[store.Digest]*store.Code),
-		devices:        make(map[store.Digest]*store.Device),
-		devicesByUser:  make(map[store.Digest]*store.Device),
-		apps:           make(map[int64]*store.Application),
-		appsByID:       make(map[string]*store.Application),
-		sessions:       make(map[store.Digest]*store.Session),
-		sessionsByUser: make(map[string]map[store.Digest]*store.Session),
-		attempts:       newAttempts(),
+		seed:     maphash.MakeSeed(),
+		accounts: newTable[account](),
+		names:    newTable[account](),
+		tokens:   newTokens(),
+		grants:   newGrants(),
+		apps:     make(map[int64]*store.Application),
+		clients:  make(map[string]*store.Application),
+		appNames: make(map[appName]int64),
+		sessions: newSessions(),
+		attempts: newAttempts(),
 	}
 }
 
@@ -86,44 +84,83 @@ func (s *Store) write(ctx context.Context, f func() error) error {
 	return f()
 }
 
-// micro is what a database keeps of a time.
-func micro(t time.Time) time.Time {
+// An instant is a time as the store keeps it: in microseconds since the zero
+// time, which is the 0 that means never.
+type instant int64
+
+// unixEpoch is 1 January 1970.
+const unixEpoch instant = 62_135_596_800_000_000
+
+func instantOf(t time.Time) instant {
 	if t.IsZero() {
-		return time.Time{}
+		return 0
 	}
-	return t.UTC().Truncate(time.Microsecond)
+	return instant(t.UnixMicro()) + unixEpoch
 }
 
-// live reports whether something that expires and may have ended is alive.
-func live(ended, expires, at time.Time) bool { return ended.IsZero() && at.Before(expires) }
+func (i instant) time() time.Time {
+	if i == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(int64(i - unixEpoch)).UTC()
+}
 
-// page cuts a part out of a list that is sorted ascending by order, then by id.
-func page[T any](list []T, p store.Page, order func(a, b T) int, id func(a, b T) int) []T {
+// micro is what the store keeps of a time.
+func micro(t time.Time) time.Time { return instantOf(t).time() }
+
+// live reports whether something that expires and may have ended is alive.
+func live(ended, expires, at instant) bool { return ended == 0 && at < expires }
+
+// page cuts a part out of a list that is to be in order.
+func page[T any](list []T, p store.Page, order func(a, b T) int) []T {
 	slices.SortFunc(list, func(a, b T) int {
-		c := cmp.Or(order(a, b), id(a, b))
 		if p.Descending {
-			return -c
+			a, b = b, a
 		}
-		return c
+		return order(a, b)
 	})
 	from := min(max(p.Offset, 0), len(list))
 	n := min(max(p.Limit, 0), len(list)-from)
-	return list[from : from+n : from+n]
+	return list[from : from+n]
 }
 
-// index maps a key to the IDs of the tokens that have it.
-type index[K comparable] map[K]map[int64]struct{}
+// join puts item into list and notes its place there, so that leave needs no
+// search.
+func join[T any](list []*T, item *T, place func(*T) *int32) []*T {
+	*place(item) = int32(len(list))
+	return append(list, item)
+}
 
-func (x index[K]) add(k K, id int64) {
-	if x[k] == nil {
-		x[k] = make(map[int64]struct{}, 1)
+// leave takes item out of list. The last one takes its place.
+func leave[T any](list []*T, item *T, place func(*T) *int32) []*T {
+	end := len(list) - 1
+	last, at := list[end], *place(item)
+	list[at], *place(last) = last, at
+	list[end] = nil
+	return list[:end]
+}
+
+// index finds the tokens with a key. Those with the zero key are not in it.
+type index[K cmp.Ordered] struct {
+	lists map[K][]*token
+	place func(*token) *int32
+}
+
+func newIndex[K cmp.Ordered](place func(*token) *int32) index[K] {
+	return index[K]{make(map[K][]*token), place}
+}
+
+func (x index[K]) add(k K, t *token) {
+	if k != *new(K) {
+		x.lists[k] = join(x.lists[k], t, x.place)
 	}
-	x[k][id] = struct{}{}
 }
 
-func (x index[K]) remove(k K, id int64) {
-	delete(x[k], id)
-	if len(x[k]) == 0 {
-		delete(x, k)
+func (x index[K]) remove(k K, t *token) {
+	if k == *new(K) {
+		return
+	}
+	if x.lists[k] = leave(x.lists[k], t, x.place); len(x.lists[k]) == 0 {
+		delete(x.lists, k)
 	}
 }

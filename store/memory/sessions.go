@@ -5,162 +5,244 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/ostiary/auth/store"
 )
+
+// A session is a login session. What never changes stands in the session
+// itself, what a check must see all at once in its state.
+type session struct {
+	id      int64
+	digest  store.Digest
+	owner   *account
+	epoch   int64
+	created instant
+
+	state atomic.Pointer[sessionState]
+
+	placeOfOwner, placeInQueue int32 // guarded by Store.mu
+}
+
+// A sessionState is never changed: a change of the session has a new one.
+type sessionState struct {
+	data []byte
+
+	seen, expires, ended instant
+
+	reason   store.EndReason
+	revision int64
+}
+
+type sessions struct {
+	sessionByDigest *table[session]
+	sessionByID     map[int64]*session
+	sessionsEnd     queue[session]
+	lastSession     int64
+}
+
+func newSessions() sessions {
+	return sessions{
+		sessionByDigest: newTable[session](),
+		sessionByID:     make(map[int64]*session),
+		sessionsEnd:     queue[session]{place: func(x *session) *int32 { return &x.placeInQueue }},
+	}
+}
+
+func placeOfSession(x *session) *int32 { return &x.placeOfOwner }
+
+// session returns the session with digest d, or nil.
+func (ss *sessions) session(d store.Digest) *session {
+	return ss.sessionByDigest.find(hashOf(d), func(x *session) bool { return x.digest == d })
+}
+
+// changeSession publishes a new state of a session.
+func (ss *sessions) changeSession(x *session, next sessionState) {
+	x.state.Store(&next)
+	ss.sessionsEnd.move(x, next.ends())
+}
+
+// ends returns when the session ended or expired, whichever came first.
+func (st *sessionState) ends() instant {
+	if st.ended != 0 {
+		return min(st.ended, st.expires)
+	}
+	return st.expires
+}
+
+// record returns the session with that state as the contract has it.
+func (x *session) record(st *sessionState) store.Session {
+	return store.Session{
+		ID:       x.id,
+		Digest:   x.digest,
+		UserID:   x.owner.id,
+		Epoch:    x.epoch,
+		Data:     bytes.Clone(st.data),
+		Created:  x.created.time(),
+		Seen:     st.seen.time(),
+		Expires:  st.expires.time(),
+		Ended:    st.ended.time(),
+		Reason:   st.reason,
+		Revision: st.revision,
+	}
+}
 
 // SessionByDigest implements [store.Sessions].
 func (s *Store) SessionByDigest(ctx context.Context, d store.Digest, users store.Users) (store.Session, store.User, error) {
 	if err := ctx.Err(); err != nil {
 		return store.Session{}, store.User{}, err
 	}
-	own := users == store.Users(s)
-	var found store.Session
-	var u *user
-	s.mu.RLock()
-	session := s.sessions[d]
-	if session != nil {
-		found = *session
-		if own {
-			u = s.users[session.UserID]
-		}
-	}
-	s.mu.RUnlock()
-	if session == nil {
+	x := s.session(d)
+	if x == nil {
 		return store.Session{}, store.User{}, store.ErrNotFound
 	}
-	found.Data = bytes.Clone(found.Data)
-	if u != nil {
-		return found, u.User, nil
+	if users != store.Users(s) {
+		u, err := foreignUser(ctx, users, x.owner.id)
+		return x.record(x.state.Load()), u, err
 	}
-	if own {
-		return found, store.User{}, nil
+	for {
+		st := x.state.Load()
+		u := x.owner.user.Load()
+		// The two belong together only if the session has not changed since.
+		if x.state.Load() != st {
+			continue
+		}
+		if u == nil {
+			return x.record(st), store.User{}, nil
+		}
+		return x.record(st), u.User, nil
 	}
-	foreign, err := foreignUser(ctx, users, found.UserID)
-	return found, foreign, err
-}
-
-// putSession publishes a record in place of the one with its digest.
-func (s *Store) putSession(session *store.Session) {
-	s.sessions[session.Digest] = session
-	if s.sessionsByUser[session.UserID] == nil {
-		s.sessionsByUser[session.UserID] = make(map[store.Digest]*store.Session, 1)
-	}
-	s.sessionsByUser[session.UserID][session.Digest] = session
 }
 
 // InsertSession implements [store.Sessions].
-func (s *Store) InsertSession(ctx context.Context, session store.Session, replaces store.Digest, keep int) (stored store.Session, evicted int, err error) {
-	session.Data = bytes.Clone(session.Data)
-	for _, at := range []*time.Time{&session.Created, &session.Seen, &session.Expires, &session.Ended} {
-		*at = micro(*at)
-	}
+func (s *Store) InsertSession(ctx context.Context, r store.Session, replaces store.Digest, keep int) (stored store.Session, evicted int, err error) {
 	err = s.write(ctx, func() error {
-		if s.sessions[session.Digest] != nil {
+		if s.session(r.Digest) != nil {
 			return store.ErrExists
 		}
-		if old := s.sessions[replaces]; old != nil {
-			s.endOne(old, store.EndedRenewed, session.Created)
+		created := instantOf(r.Created)
+		if old := s.session(replaces); old != nil && replaces != (store.Digest{}) {
+			s.endOne(old, store.EndedRenewed, created)
 		}
-		s.lastSession++
-		session.ID, session.Revision = s.lastSession, 1
-		record := session
-		s.putSession(&record)
-		if keep > 0 && session.UserID != "" {
-			others := s.liveSessions(session.UserID, session.Created, session.ID)
+		if keep > 0 && r.UserID != "" {
+			others := s.liveSessions(r.UserID, created)
 			for _, extra := range others[min(keep-1, len(others)):] {
-				s.endOne(extra, store.EndedLimit, session.Created)
+				s.endOne(extra, store.EndedLimit, created)
 				evicted++
 			}
 		}
-		stored = session
-		stored.Data = bytes.Clone(session.Data)
+		s.lastSession++
+		x := &session{
+			id:      s.lastSession,
+			digest:  r.Digest,
+			owner:   s.openAccount(r.UserID),
+			epoch:   r.Epoch,
+			created: created,
+		}
+		st := &sessionState{
+			data:     bytes.Clone(r.Data),
+			seen:     instantOf(r.Seen),
+			expires:  instantOf(r.Expires),
+			ended:    instantOf(r.Ended),
+			reason:   r.Reason,
+			revision: 1,
+		}
+		x.state.Store(st)
+		s.sessionByID[x.id] = x
+		x.owner.sessions = join(x.owner.sessions, x, placeOfSession)
+		s.sessionsEnd.add(x, st.ends())
+		s.sessionByDigest.add(hashOf(x.digest), x) // last: from here on it is found
+		stored = x.record(st)
 		return nil
 	})
 	return stored, evicted, err
 }
 
-// endOne ends a session, unless that has happened.
-func (s *Store) endOne(session *store.Session, reason store.EndReason, at time.Time) bool {
-	if !session.Ended.IsZero() {
-		return false
-	}
-	next := *session
-	next.Ended, next.Reason = at, reason
-	s.putSession(&next)
-	return true
+// dropSession forgets a session.
+func (s *Store) dropSession(x *session) {
+	s.sessionByDigest.remove(hashOf(x.digest), x)
+	delete(s.sessionByID, x.id)
+	x.owner.sessions = leave(x.owner.sessions, x, placeOfSession)
+	s.closeAccount(x.owner)
+	s.sessionsEnd.remove(x)
 }
 
-// changeSession publishes a changed copy of a session that is live at the given
-// instant, and returns ErrNotFound if there is none.
-func (s *Store) changeSession(ctx context.Context, d store.Digest, at time.Time, change func(*store.Session) error) error {
-	return s.write(ctx, func() error {
-		old := s.sessions[d]
-		if old == nil || !live(old.Ended, old.Expires, micro(at)) {
-			return store.ErrNotFound
-		}
-		next := *old
-		if err := change(&next); err != nil {
-			return err
-		}
-		s.putSession(&next)
-		return nil
-	})
+// endOne ends a session, unless that has happened.
+func (s *Store) endOne(x *session, reason store.EndReason, at instant) bool {
+	next := *x.state.Load()
+	if next.ended != 0 {
+		return false
+	}
+	next.ended, next.reason = at, reason
+	s.changeSession(x, next)
+	return true
 }
 
 // SaveSession implements [store.Sessions].
 func (s *Store) SaveSession(ctx context.Context, d store.Digest, data []byte, revision int64, at time.Time) error {
-	return s.changeSession(ctx, d, at, func(session *store.Session) error {
-		if session.Revision != revision {
+	return s.write(ctx, func() error {
+		x := s.session(d)
+		if x == nil {
+			return store.ErrNotFound
+		}
+		next := *x.state.Load()
+		switch {
+		case !live(next.ended, next.expires, instantOf(at)):
+			return store.ErrNotFound
+		case next.revision != revision:
 			return store.ErrConflict
 		}
-		session.Data = bytes.Clone(data)
-		session.Revision++
+		next.data = bytes.Clone(data)
+		next.revision++
+		s.changeSession(x, next)
 		return nil
 	})
 }
 
 // TouchSession implements [store.Sessions].
 func (s *Store) TouchSession(ctx context.Context, d store.Digest, expires, at time.Time) error {
-	err := s.changeSession(ctx, d, at, func(session *store.Session) error {
-		if expires := micro(expires); expires.After(session.Expires) {
-			session.Expires, session.Seen = expires, micro(at)
+	return s.write(ctx, func() error {
+		x := s.session(d)
+		if x == nil {
+			return nil // purged, so it has ended
+		}
+		next := *x.state.Load()
+		if to := instantOf(expires); live(next.ended, next.expires, instantOf(at)) && to > next.expires {
+			next.expires, next.seen = to, instantOf(at)
+			s.changeSession(x, next)
 		}
 		return nil
 	})
-	if err == store.ErrNotFound {
-		return nil
-	}
-	return err
 }
 
 // EndSessions implements [store.Sessions].
 func (s *Store) EndSessions(ctx context.Context, sel store.SessionSelection, reason store.EndReason, at time.Time) (n int, err error) {
 	err = s.write(ctx, func() error {
-		n = s.end(sel, reason, micro(at))
+		n = s.end(sel, reason, instantOf(at))
 		return nil
 	})
 	return n, err
 }
 
-func (s *Store) end(sel store.SessionSelection, reason store.EndReason, at time.Time) (n int) {
+func (s *Store) end(sel store.SessionSelection, reason store.EndReason, at instant) (n int) {
 	var none store.Digest
-	candidates := s.sessions
+	var list []*session
 	switch {
 	case sel.Digest != none:
-		candidates = map[store.Digest]*store.Session{}
-		if found := s.sessions[sel.Digest]; found != nil {
-			candidates[sel.Digest] = found
-		}
+		list = append(list, s.session(sel.Digest))
+	case sel.ID != 0:
+		list = append(list, s.sessionByID[sel.ID])
 	case sel.UserID != "":
-		candidates = s.sessionsByUser[sel.UserID]
-	case sel.ID == 0 && !sel.All:
-		return 0
+		if a := s.account(sel.UserID); a != nil {
+			list = a.sessions
+		}
+	case sel.All:
+		list = slices.Collect(s.sessionByDigest.all())
 	}
-	for d, session := range candidates {
-		if d != sel.Except && (sel.ID == 0 || session.ID == sel.ID) && (sel.UserID == "" || session.UserID == sel.UserID) &&
-			s.endOne(session, reason, at) {
+	for _, x := range list {
+		if x != nil && (sel.ID == 0 || x.id == sel.ID) && (sel.UserID == "" || x.owner.id == sel.UserID) &&
+			(sel.Except == none || x.digest != sel.Except) && s.endOne(x, reason, at) {
 			n++
 		}
 	}
@@ -170,49 +252,39 @@ func (s *Store) end(sel store.SessionSelection, reason store.EndReason, at time.
 // ListSessions implements [store.Sessions].
 func (s *Store) ListSessions(ctx context.Context, userID string, at time.Time) (list []store.Session, err error) {
 	err = s.read(ctx, func() error {
-		for _, session := range s.liveSessions(userID, micro(at), 0) {
-			shown := *session
-			shown.Digest, shown.Data = store.Digest{}, nil
-			list = append(list, shown)
+		for _, x := range s.liveSessions(userID, instantOf(at)) {
+			shown := *x.state.Load()
+			shown.data = nil
+			r := x.record(&shown)
+			r.Digest = store.Digest{}
+			list = append(list, r)
 		}
 		return nil
 	})
 	return list, err
 }
 
-// liveSessions returns the sessions of a user that are live, newest first,
-// without the one that has the ID except.
-func (s *Store) liveSessions(userID string, at time.Time, except int64) []*store.Session {
-	var list []*store.Session
-	for _, session := range s.sessionsByUser[userID] {
-		if live(session.Ended, session.Expires, at) && session.ID != except {
-			list = append(list, session)
+// liveSessions returns the sessions of a user that are live, newest first.
+func (s *Store) liveSessions(userID string, at instant) (list []*session) {
+	a := s.account(userID)
+	if a == nil {
+		return nil
+	}
+	for _, x := range a.sessions {
+		if st := x.state.Load(); live(st.ended, st.expires, at) {
+			list = append(list, x)
 		}
 	}
-	slices.SortFunc(list, func(a, b *store.Session) int {
-		return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(b.ID, a.ID))
+	slices.SortFunc(list, func(a, b *session) int {
+		return cmp.Or(cmp.Compare(b.created, a.created), cmp.Compare(b.id, a.id))
 	})
 	return list
 }
 
 // PurgeSessions implements [store.Sessions].
 func (s *Store) PurgeSessions(ctx context.Context, endedBefore time.Time, max int) (n int, err error) {
-	before := micro(endedBefore)
 	err = s.write(ctx, func() error {
-		for d, session := range s.sessions {
-			ended := session.Expires
-			if !session.Ended.IsZero() {
-				ended = session.Ended
-			}
-			if n < max && ended.Before(before) {
-				delete(s.sessions, d)
-				delete(s.sessionsByUser[session.UserID], d)
-				if len(s.sessionsByUser[session.UserID]) == 0 {
-					delete(s.sessionsByUser, session.UserID)
-				}
-				n++
-			}
-		}
+		n = s.sessionsEnd.purge(instantOf(endedBefore), max, s.dropSession)
 		return nil
 	})
 	return n, err

@@ -3,96 +3,231 @@ package memory
 import (
 	"cmp"
 	"context"
-	"errors"
-	"maps"
+	"net/netip"
 	"slices"
-	"strings"
+	"sync/atomic"
 	"time"
+	"unique"
 
 	"github.com/ostiary/auth/store"
 )
 
-// token is a token with the one that its rotation issued, 0 if none.
+// A token is an access token with its refresh token. What never changes stands
+// in the token itself, what a bearer check must see all at once in its state.
 type token struct {
-	store.Token
-	successor int64
+	id, application, family int64
+
+	owner   *account
+	epoch   int64
+	created instant
+	bounds  *bounds // nil for none
+
+	state atomic.Pointer[tokenState]
+	used  atomic.Int64 // the instant of the last use
+
+	// Guarded by Store.mu, like the places.
+	parent int64
+
+	placeOfOwner, placeOfApplication, placeOfParent, placeOfFamily int32
+	placeInQueue                                                   int32
+}
+
+// bounds is where a token is accepted. Most are accepted everywhere.
+type bounds struct {
+	audience  string
+	addresses []netip.Prefix
+}
+
+// A tokenState is never changed: a change of the token has a new one.
+type tokenState struct {
+	digest      store.Digest
+	scopes      unique.Handle[string] // many tokens have the same
+	description string
+
+	modified, expires, revoked instant
+
+	revision int64
+	refresh  *refresh // nil for none
+}
+
+type refresh struct {
+	store.Refresh
+	successor int64 // the token that it was spent for
 }
 
 type tokens struct {
-	byID      map[int64]*token
-	byDigest  map[store.Digest]*token
-	byRefresh map[store.Digest]*token
-	byUser    index[string]
-	byApp     index[int64]
-	byParent  index[int64]
+	byDigest      *table[token]
+	byID          map[int64]*token
+	byRefresh     map[store.Digest]*token
+	byApplication index[int64]
+	byParent      index[int64]
+	// byFamily has those whose family is not their own ID.
 	byFamily  index[int64]
+	endings   queue[token]
 	lastToken int64
 }
 
+func placeOfOwner(t *token) *int32 { return &t.placeOfOwner }
+
 func newTokens() tokens {
 	return tokens{
-		byID:      make(map[int64]*token),
-		byDigest:  make(map[store.Digest]*token),
-		byRefresh: make(map[store.Digest]*token),
-		byUser:    make(index[string]),
-		byApp:     make(index[int64]),
-		byParent:  make(index[int64]),
-		byFamily:  make(index[int64]),
+		byDigest:      newTable[token](),
+		byID:          make(map[int64]*token),
+		byRefresh:     make(map[store.Digest]*token),
+		byApplication: newIndex[int64](func(t *token) *int32 { return &t.placeOfApplication }),
+		byParent:      newIndex[int64](func(t *token) *int32 { return &t.placeOfParent }),
+		byFamily:      newIndex[int64](func(t *token) *int32 { return &t.placeOfFamily }),
+		endings:       queue[token]{place: func(t *token) *int32 { return &t.placeInQueue }},
 	}
 }
 
-// put publishes a record in place of the one with its ID, if there is one.
-func (ts *tokens) put(t *token) {
-	if old := ts.byID[t.ID]; old != nil {
-		ts.drop(old)
-	}
-	ts.byID[t.ID] = t
-	ts.byDigest[t.Digest] = t
-	if t.Refresh.Digest != (store.Digest{}) {
-		ts.byRefresh[t.Refresh.Digest] = t
-	}
-	ts.byUser.add(t.UserID, t.ID)
-	ts.byApp.add(t.ApplicationID, t.ID)
-	ts.byParent.add(t.ParentID, t.ID)
-	ts.byFamily.add(t.Family, t.ID)
+// tokenByDigest returns the token whose access token has digest d, or nil.
+func (ts *tokens) tokenByDigest(d store.Digest) *token {
+	return ts.byDigest.find(hashOf(d), func(t *token) bool { return t.state.Load().digest == d })
 }
 
-func (ts *tokens) drop(t *token) {
-	delete(ts.byID, t.ID)
-	delete(ts.byDigest, t.Digest)
-	delete(ts.byRefresh, t.Refresh.Digest)
-	ts.byUser.remove(t.UserID, t.ID)
-	ts.byApp.remove(t.ApplicationID, t.ID)
-	ts.byParent.remove(t.ParentID, t.ID)
-	ts.byFamily.remove(t.Family, t.ID)
-}
-
-// insert stores a new token and returns its record.
-func (ts *tokens) insert(t store.Token) (*token, error) {
-	if ts.byDigest[t.Digest] != nil || t.Refresh.Digest != (store.Digest{}) && ts.byRefresh[t.Refresh.Digest] != nil {
+// insert stores a new token, unless one of its digests is taken or the token
+// that minted it has ended.
+func (s *Store) insert(r store.Token) (*token, error) {
+	hasRefresh := r.Refresh.Digest != store.Digest{}
+	if s.tokenByDigest(r.Digest) != nil || hasRefresh && s.byRefresh[r.Refresh.Digest] != nil {
 		return nil, store.ErrExists
 	}
-	ts.lastToken++
-	t.ID, t.Revision = ts.lastToken, 1
-	t.Family = cmp.Or(t.Family, t.ID)
-	record := &token{Token: kept(t)}
-	ts.put(record)
-	return record, nil
-}
-
-// kept is what the store keeps of t: its own memory, times to the microsecond.
-func kept(t store.Token) store.Token {
-	t = copied(t)
-	for _, at := range []*time.Time{&t.Created, &t.Modified, &t.Expires, &t.LastUsed, &t.Revoked,
-		&t.Refresh.Expires, &t.Refresh.GrantExpires, &t.Refresh.Spent} {
-		*at = micro(*at)
+	if r.ParentID != 0 {
+		parent := s.byID[r.ParentID]
+		if parent == nil {
+			return nil, store.ErrConflict
+		}
+		if st := parent.state.Load(); !live(st.revoked, st.expires, instantOf(r.Created)) {
+			return nil, store.ErrConflict
+		}
 	}
-	return t
+	s.lastToken++
+	t := &token{
+		id:          s.lastToken,
+		owner:       s.openAccount(r.UserID),
+		application: r.ApplicationID,
+		parent:      r.ParentID,
+		family:      cmp.Or(r.Family, s.lastToken),
+		epoch:       r.Epoch,
+		created:     instantOf(r.Created),
+	}
+	if r.Audience != "" || len(r.Addresses) > 0 {
+		t.bounds = &bounds{r.Audience, slices.Clone(r.Addresses)}
+	}
+	t.used.Store(int64(instantOf(r.LastUsed)))
+	st := &tokenState{
+		digest:      r.Digest,
+		scopes:      unique.Make(r.Scopes),
+		description: r.Description,
+		modified:    instantOf(r.Modified),
+		expires:     instantOf(r.Expires),
+		revoked:     instantOf(r.Revoked),
+		revision:    1,
+	}
+	if hasRefresh {
+		kept := refresh{Refresh: r.Refresh}
+		kept.Expires, kept.GrantExpires, kept.Spent = micro(kept.Expires), micro(kept.GrantExpires), micro(kept.Spent)
+		st.refresh = &kept
+		s.byRefresh[kept.Digest] = t
+	}
+	t.state.Store(st)
+	s.byID[t.id] = t
+	t.owner.tokens = join(t.owner.tokens, t, placeOfOwner)
+	s.byApplication.add(t.application, t)
+	s.byParent.add(t.parent, t)
+	if t.family != t.id {
+		s.byFamily.add(t.family, t)
+	}
+	s.endings.add(t, st.ends())
+	s.byDigest.add(hashOf(st.digest), t) // last: from here on it is found
+	return t, nil
 }
 
-func copied(t store.Token) store.Token {
-	t.Addresses = slices.Clone(t.Addresses)
-	return t
+// dropToken forgets a token.
+func (s *Store) dropToken(t *token) {
+	st := t.state.Load()
+	s.byDigest.remove(hashOf(st.digest), t)
+	delete(s.byID, t.id)
+	if st.refresh != nil {
+		delete(s.byRefresh, st.refresh.Digest)
+	}
+	t.owner.tokens = leave(t.owner.tokens, t, placeOfOwner)
+	s.closeAccount(t.owner)
+	s.byApplication.remove(t.application, t)
+	s.byParent.remove(t.parent, t)
+	if t.family != t.id {
+		s.byFamily.remove(t.family, t)
+	}
+	s.endings.remove(t)
+}
+
+// change publishes a new state of a token.
+func (ts *tokens) change(t *token, next tokenState) {
+	t.state.Store(&next)
+	ts.endings.move(t, next.ends())
+	if next.spent() {
+		return
+	}
+	// The family may end earlier now than those thought who wait for its end.
+	for _, other := range ts.familyOf(t.family) {
+		if st := other.state.Load(); st.spent() {
+			ts.endings.move(other, st.ends())
+		}
+	}
+}
+
+// familyOf returns the tokens of a family.
+func (ts *tokens) familyOf(family int64) []*token {
+	members := ts.byFamily.lists[family]
+	if first := ts.byID[family]; first != nil && first.family == family {
+		return append(slices.Clone(members), first)
+	}
+	return members
+}
+
+// spent reports whether the refresh token was used.
+func (st *tokenState) spent() bool { return st.refresh != nil && !st.refresh.Spent.IsZero() }
+
+// ends returns when the token and its refresh token both have ended.
+func (st *tokenState) ends() instant {
+	ends := st.expires
+	if st.refresh != nil {
+		ends = max(ends, instantOf(st.refresh.Expires))
+	}
+	if st.revoked != 0 {
+		ends = min(ends, st.revoked)
+	}
+	return ends
+}
+
+// record returns the token as the contract has it. Store.mu is held.
+func (t *token) record() store.Token {
+	st := t.state.Load()
+	r := store.Token{
+		ID:            t.id,
+		Digest:        st.digest,
+		UserID:        t.owner.id,
+		ApplicationID: t.application,
+		ParentID:      t.parent,
+		Family:        t.family,
+		Scopes:        st.scopes.Value(),
+		Epoch:         t.epoch,
+		Description:   st.description,
+		Created:       t.created.time(),
+		Modified:      st.modified.time(),
+		Expires:       st.expires.time(),
+		LastUsed:      instant(t.used.Load()).time(),
+		Revoked:       st.revoked.time(),
+		Revision:      st.revision,
+	}
+	if t.bounds != nil {
+		r.Audience, r.Addresses = t.bounds.audience, slices.Clone(t.bounds.addresses)
+	}
+	if st.refresh != nil {
+		r.Refresh = st.refresh.Refresh
+	}
+	return r
 }
 
 // AccessByDigest implements [store.Tokens].
@@ -101,53 +236,49 @@ func (s *Store) AccessByDigest(ctx context.Context, d store.Digest, users store.
 		return store.Access{}, err
 	}
 	own := users == store.Users(s)
+	var t *token
+	var st *tokenState
 	var u *user
-	s.mu.RLock()
-	t := s.byDigest[d]
-	if t != nil && own {
-		u = s.users[t.UserID]
-	}
-	s.mu.RUnlock()
-	if t == nil {
-		return store.Access{}, store.ErrNotFound
+	for {
+		if t = s.tokenByDigest(d); t == nil {
+			return store.Access{}, store.ErrNotFound
+		}
+		st = t.state.Load()
+		if own {
+			u = t.owner.user.Load()
+		}
+		// Token and user belong together only if neither has changed since.
+		if st.digest == d && t.state.Load() == st {
+			break
+		}
 	}
 	a := store.Access{
-		TokenID:       t.ID,
-		UserID:        t.UserID,
-		ApplicationID: t.ApplicationID,
-		Scopes:        t.Scopes,
-		Audience:      t.Audience,
-		Addresses:     slices.Clone(t.Addresses),
-		Epoch:         t.Epoch,
-		Expires:       t.Expires,
-		Revoked:       t.Revoked,
-		LastUsed:      t.LastUsed,
+		TokenID:       t.id,
+		UserID:        t.owner.id,
+		ApplicationID: t.application,
+		Scopes:        st.scopes.Value(),
+		Epoch:         t.epoch,
+		Expires:       st.expires.time(),
+		Revoked:       st.revoked.time(),
+		LastUsed:      instant(t.used.Load()).time(),
+	}
+	if t.bounds != nil {
+		a.Audience, a.Addresses = t.bounds.audience, slices.Clone(t.bounds.addresses)
 	}
 	if u != nil {
 		a.User = u.User
-	} else if !own {
-		var err error
-		a.User, err = foreignUser(ctx, users, t.UserID)
-		return a, err
 	}
-	return a, nil
-}
-
-// foreignUser asks the host for a user; a missing one is a zero one.
-func foreignUser(ctx context.Context, users store.Users, id string) (store.User, error) {
-	if id == "" {
-		return store.User{}, nil
+	if own {
+		return a, nil
 	}
-	u, err := users.UserByID(ctx, id)
-	if errors.Is(err, store.ErrNotFound) {
-		return store.User{}, nil
-	}
-	return u, err
+	var err error
+	a.User, err = foreignUser(ctx, users, a.UserID)
+	return a, err
 }
 
 // TokenByDigest implements [store.Tokens].
 func (s *Store) TokenByDigest(ctx context.Context, d store.Digest) (store.Token, error) {
-	return s.token(ctx, func() *token { return s.byDigest[d] })
+	return s.token(ctx, func() *token { return s.tokenByDigest(d) })
 }
 
 // TokenByID implements [store.Tokens].
@@ -160,30 +291,24 @@ func (s *Store) TokenByRefresh(ctx context.Context, d store.Digest) (store.Token
 	return s.token(ctx, func() *token { return s.byRefresh[d] })
 }
 
-func (s *Store) token(ctx context.Context, find func() *token) (t store.Token, err error) {
+func (s *Store) token(ctx context.Context, find func() *token) (r store.Token, err error) {
 	err = s.read(ctx, func() error {
-		record := find()
-		if record == nil {
+		t := find()
+		if t == nil {
 			return store.ErrNotFound
 		}
-		t = copied(record.Token)
+		r = t.record()
 		return nil
 	})
-	return t, err
+	return r, err
 }
 
 // InsertToken implements [store.Tokens].
-func (s *Store) InsertToken(ctx context.Context, t store.Token) (stored store.Token, err error) {
+func (s *Store) InsertToken(ctx context.Context, r store.Token) (stored store.Token, err error) {
 	err = s.write(ctx, func() error {
-		if t.ParentID != 0 {
-			parent := s.byID[t.ParentID]
-			if parent == nil || !live(parent.Revoked, parent.Expires, micro(t.Created)) {
-				return store.ErrConflict
-			}
-		}
-		record, err := s.insert(t)
+		t, err := s.insert(r)
 		if err == nil {
-			stored = copied(record.Token)
+			stored = t.record()
 		}
 		return err
 	})
@@ -191,22 +316,31 @@ func (s *Store) InsertToken(ctx context.Context, t store.Token) (stored store.To
 }
 
 // UpdateToken implements [store.Tokens].
-func (s *Store) UpdateToken(ctx context.Context, t store.Token) error {
+func (s *Store) UpdateToken(ctx context.Context, r store.Token) error {
 	return s.write(ctx, func() error {
-		old := s.byID[t.ID]
-		switch {
-		case old == nil:
+		t := s.byID[r.ID]
+		if t == nil {
 			return store.ErrNotFound
-		case old.Revision != t.Revision || !old.Revoked.IsZero():
+		}
+		next := *t.state.Load()
+		old := next.digest
+		switch {
+		case next.revision != r.Revision || next.revoked != 0:
 			return store.ErrConflict
-		case old.Digest != t.Digest && s.byDigest[t.Digest] != nil:
+		case old != r.Digest && s.tokenByDigest(r.Digest) != nil:
 			return store.ErrExists
 		}
-		next := *old
-		next.Digest, next.Scopes, next.Description = t.Digest, t.Scopes, t.Description
-		next.Expires, next.Modified = micro(t.Expires), micro(t.Modified)
-		next.Revision++
-		s.put(&next)
+		next.digest, next.scopes, next.description = r.Digest, unique.Make(r.Scopes), r.Description
+		next.expires, next.modified = instantOf(r.Expires), instantOf(r.Modified)
+		next.revision++
+		if old == r.Digest {
+			s.change(t, next)
+			return nil
+		}
+		// While both digests lead to the token, its state says which one holds.
+		s.byDigest.add(hashOf(r.Digest), t)
+		s.change(t, next)
+		s.byDigest.remove(hashOf(old), t)
 		return nil
 	})
 }
@@ -214,171 +348,110 @@ func (s *Store) UpdateToken(ctx context.Context, t store.Token) error {
 // RevokeTokens implements [store.Tokens].
 func (s *Store) RevokeTokens(ctx context.Context, sel store.Selection, at time.Time) (n int, err error) {
 	err = s.write(ctx, func() error {
-		n = s.revoke(sel, micro(at))
+		n = s.revoke(sel, instantOf(at))
 		return nil
 	})
 	return n, err
 }
 
 // revoke ends what sel names and everything it minted.
-func (ts *tokens) revoke(sel store.Selection, at time.Time) (n int) {
-	for _, id := range ts.selected(sel) {
-		n += ts.revokeOne(id, at)
-	}
-	return n
-}
-
-func (ts *tokens) revokeOne(id int64, at time.Time) (n int) {
-	if t := ts.byID[id]; t != nil && t.Revoked.IsZero() {
-		next := *t
-		next.Revoked = at
-		ts.put(&next)
-		n++
-	}
-	for child := range maps.Clone(ts.byParent[id]) {
-		n += ts.revokeOne(child, at)
+func (s *Store) revoke(sel store.Selection, at instant) (n int) {
+	for todo := s.selected(sel); len(todo) > 0; {
+		t := todo[len(todo)-1]
+		todo = append(todo[:len(todo)-1], s.byParent.lists[t.id]...)
+		if next := *t.state.Load(); next.revoked == 0 {
+			next.revoked = at
+			s.change(t, next)
+			n++
+		}
 	}
 	return n
 }
 
 // selected returns the tokens that sel names, by the narrowest index.
-func (ts *tokens) selected(sel store.Selection) []int64 {
-	var candidates []int64
+func (s *Store) selected(sel store.Selection) (list []*token) {
 	switch {
 	case sel.TokenID != 0:
-		candidates = []int64{sel.TokenID}
+		if t := s.byID[sel.TokenID]; t != nil {
+			list = []*token{t}
+		}
 	case sel.Family != 0:
-		candidates = slices.Collect(maps.Keys(ts.byFamily[sel.Family]))
+		list = slices.Clone(s.familyOf(sel.Family))
 	case sel.UserID != "":
-		candidates = slices.Collect(maps.Keys(ts.byUser[sel.UserID]))
+		if a := s.account(sel.UserID); a != nil {
+			list = slices.Clone(a.tokens)
+		}
 	case sel.ApplicationID != 0:
-		candidates = slices.Collect(maps.Keys(ts.byApp[sel.ApplicationID]))
+		list = slices.Clone(s.byApplication.lists[sel.ApplicationID])
 	case sel.All:
-		candidates = slices.Collect(maps.Keys(ts.byID))
+		for t := range s.byDigest.all() {
+			list = append(list, t)
+		}
 	}
-	return slices.DeleteFunc(candidates, func(id int64) bool {
-		t := ts.byID[id]
-		return t == nil ||
-			sel.Family != 0 && t.Family != sel.Family ||
-			sel.UserID != "" && t.UserID != sel.UserID ||
-			sel.ApplicationID != 0 && t.ApplicationID != sel.ApplicationID
+	return slices.DeleteFunc(list, func(t *token) bool {
+		return sel.Family != 0 && t.family != sel.Family ||
+			sel.UserID != "" && t.owner.id != sel.UserID ||
+			sel.ApplicationID != 0 && t.application != sel.ApplicationID
 	})
 }
 
 // Touch implements [store.Tokens].
 func (s *Store) Touch(ctx context.Context, seen []store.Sighting) error {
-	return s.write(ctx, func() error {
+	return s.read(ctx, func() error { // no state changes
 		for _, sighting := range seen {
-			at := micro(sighting.At)
 			t := s.byID[sighting.TokenID]
-			if t == nil || !t.Revoked.IsZero() || !at.After(t.LastUsed) {
+			if t == nil || t.state.Load().revoked != 0 {
 				continue
 			}
-			next := *t
-			next.LastUsed = at
-			s.put(&next)
-		}
-		return nil
-	})
-}
-
-// ListTokens implements [store.Tokens].
-func (s *Store) ListTokens(ctx context.Context, f store.TokenFilter, p store.Page) (list []store.Token, total int, err error) {
-	err = s.read(ctx, func() error {
-		for _, t := range s.byID {
-			if s.listed(t, f) {
-				list = append(list, t.Token)
+			at := int64(instantOf(sighting.At))
+			for {
+				used := t.used.Load()
+				if at <= used || t.used.CompareAndSwap(used, at) {
+					break
+				}
 			}
 		}
 		return nil
 	})
-	total = len(list)
-	list = page(list, p, tokenOrder(p.Order), func(a, b store.Token) int { return cmp.Compare(a.ID, b.ID) })
-	for i := range list {
-		list[i] = copied(list[i])
-	}
-	return list, total, err
-}
-
-func (s *Store) listed(t *token, f store.TokenFilter) bool {
-	visible := f.All || f.UserID != "" && t.UserID == f.UserID
-	if app := s.apps[t.ApplicationID]; !visible && app != nil {
-		visible = slices.Contains(f.Organizations, app.OrganizationID)
-	}
-	return visible && t.Revoked.IsZero() &&
-		(f.Kind != store.PersonalToken || t.ApplicationID == 0) &&
-		(f.Kind != store.ApplicationToken || t.ApplicationID != 0) &&
-		(f.ID == 0 || t.ID == f.ID) &&
-		(f.OwnerID == "" || t.UserID == f.OwnerID) &&
-		(f.ApplicationID == 0 || t.ApplicationID == f.ApplicationID) &&
-		(f.Scopes == "" || t.Scopes == f.Scopes) &&
-		(f.Description == nil || t.Description == *f.Description) &&
-		strings.Contains(t.Description, f.Search)
-}
-
-func tokenOrder(by store.OrderBy) func(a, b store.Token) int {
-	return func(a, b store.Token) int {
-		switch by {
-		case store.OrderCreated:
-			return a.Created.Compare(b.Created)
-		case store.OrderModified:
-			return a.Modified.Compare(b.Modified)
-		case store.OrderExpires:
-			return a.Expires.Compare(b.Expires)
-		case store.OrderLastUsed:
-			return a.LastUsed.Compare(b.LastUsed)
-		}
-		return 0
-	}
 }
 
 // Purge implements [store.Tokens].
 func (s *Store) Purge(ctx context.Context, endedBefore time.Time, max int) (n int, err error) {
-	before := micro(endedBefore)
+	before := instantOf(endedBefore)
 	err = s.write(ctx, func() error {
-		for _, t := range s.byID {
-			if n < max && s.purgeable(t, before) {
-				s.drop(t)
-				n++
-			}
-		}
-		for d, c := range s.codes {
-			if n < max && c.Expires.Before(before) {
-				delete(s.codes, d)
-				n++
-			}
-		}
-		for _, d := range s.devices {
-			if n < max && d.Expires.Before(before) {
-				s.dropDevice(d)
-				n++
-			}
-		}
+		n = s.purgeTokens(before, max)
+		n += s.codesEnd.purge(before, max-n, s.dropCode)
+		n += s.devicesEnd.purge(before, max-n, s.dropDevice)
 		return nil
 	})
 	return n, err
 }
 
-// purgeable reports whether t ended before that instant, and with it, if its
-// refresh token was spent, all of its family: a replay must be recognised.
-func (ts *tokens) purgeable(t *token, before time.Time) bool {
-	if !t.endedBefore(before) {
-		return false
-	}
-	if t.Refresh.Spent.IsZero() {
-		return true
-	}
-	for id := range ts.byFamily[t.Family] {
-		if !ts.byID[id].endedBefore(before) {
-			return false
+func (s *Store) purgeTokens(before instant, most int) (n int) {
+	for n < most {
+		t := s.endings.first(before)
+		if t == nil {
+			break
 		}
+		if ends := s.familyEnds(t); ends >= before {
+			s.endings.move(t, ends)
+			continue
+		}
+		s.dropToken(t)
+		n++
 	}
-	return true
+	return n
 }
 
-func (t *token) endedBefore(before time.Time) bool {
-	if !t.Revoked.IsZero() {
-		return t.Revoked.Before(before)
+// familyEnds returns when a token can be forgotten: one whose refresh token was
+// spent stays until its family has ended, so that a replay is recognised.
+func (ts *tokens) familyEnds(t *token) instant {
+	st := t.state.Load()
+	ends := st.ends()
+	if st.spent() {
+		for _, other := range ts.familyOf(t.family) {
+			ends = max(ends, other.state.Load().ends())
+		}
 	}
-	return t.Expires.Before(before) && (t.Refresh.Digest == store.Digest{} || t.Refresh.Expires.Before(before))
+	return ends
 }

@@ -3,12 +3,26 @@ package memory
 import (
 	"cmp"
 	"context"
+	"errors"
+	"hash/maphash"
+	"math"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/ostiary/auth/store"
 )
+
+// An account is all that belongs to one user ID. It exists as long as there is a
+// user, a token or a session with that ID: the users may be somewhere else.
+type account struct {
+	id   string
+	user atomic.Pointer[user] // nil where the store has no such user
+
+	tokens   []*token
+	sessions []*session
+}
 
 // user is a user with what only [store.Users.PasswordHash] shows.
 type user struct {
@@ -16,28 +30,76 @@ type user struct {
 	hash string
 }
 
+// account returns the account with that ID, or nil.
+func (s *Store) account(id string) *account {
+	return s.accounts.find(maphash.String(s.seed, id), func(a *account) bool { return a.id == id })
+}
+
+// openAccount returns the account with that ID. It begins to exist.
+func (s *Store) openAccount(id string) *account {
+	a := s.account(id)
+	if a == nil {
+		a = &account{id: id}
+		s.accounts.add(maphash.String(s.seed, id), a)
+	}
+	return a
+}
+
+// closeAccount forgets an account that nothing belongs to any more.
+func (s *Store) closeAccount(a *account) {
+	if a.user.Load() == nil && len(a.tokens) == 0 && len(a.sessions) == 0 {
+		s.accounts.remove(maphash.String(s.seed, a.id), a)
+	}
+}
+
+// userByID returns the user with that ID, or nil.
+func (s *Store) userByID(id string) *user {
+	if a := s.account(id); a != nil {
+		return a.user.Load()
+	}
+	return nil
+}
+
+// userByName returns the user of that name, or nil.
+func (s *Store) userByName(name string) *user {
+	var u *user
+	s.names.find(maphash.String(s.seed, name), func(a *account) bool {
+		// The user may be about to get another name, or to go.
+		if u = a.user.Load(); u != nil && u.Name != name {
+			u = nil
+		}
+		return u != nil
+	})
+	return u
+}
+
+// foreignUser asks the host for a user; a missing one is a zero one.
+func foreignUser(ctx context.Context, users store.Users, id string) (store.User, error) {
+	if id == "" {
+		return store.User{}, nil
+	}
+	u, err := users.UserByID(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return store.User{}, nil
+	}
+	return u, err
+}
+
 // UserByID implements [store.Users].
 func (s *Store) UserByID(ctx context.Context, id string) (store.User, error) {
-	if err := ctx.Err(); err != nil {
-		return store.User{}, err
-	}
-	s.mu.RLock()
-	u := s.users[id]
-	s.mu.RUnlock()
-	if u == nil {
-		return store.User{}, store.ErrNotFound
-	}
-	return u.User, nil
+	return found(ctx, s.userByID, id)
 }
 
 // UserByName implements [store.Users].
 func (s *Store) UserByName(ctx context.Context, name string) (store.User, error) {
+	return found(ctx, s.userByName, name)
+}
+
+func found(ctx context.Context, find func(string) *user, key string) (store.User, error) {
 	if err := ctx.Err(); err != nil {
 		return store.User{}, err
 	}
-	s.mu.RLock()
-	u := s.usersByName[name]
-	s.mu.RUnlock()
+	u := find(key)
 	if u == nil {
 		return store.User{}, store.ErrNotFound
 	}
@@ -49,9 +111,7 @@ func (s *Store) PasswordHash(ctx context.Context, userID string) (string, error)
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
-	s.mu.RLock()
-	u := s.users[userID]
-	s.mu.RUnlock()
+	u := s.userByID(userID)
 	if u == nil {
 		return "", store.ErrNotFound
 	}
@@ -81,10 +141,10 @@ func (s *Store) SetPasswordHash(ctx context.Context, userID, hash string) error 
 // UpdateUser implements [store.Accounts].
 func (s *Store) UpdateUser(ctx context.Context, next store.User) error {
 	return s.changeUser(ctx, next.ID, func(u *user) error {
-		if other := s.usersByName[next.Name]; other != nil && other.ID != next.ID {
+		if next.Name != u.Name && s.userByName(next.Name) != nil {
 			return store.ErrExists
 		}
-		next.Epoch, next.Created = u.Epoch, u.Created
+		next.ID, next.Epoch, next.Created = u.ID, u.Epoch, u.Created
 		if u.Active && !next.Active {
 			next.Epoch++
 		}
@@ -96,16 +156,23 @@ func (s *Store) UpdateUser(ctx context.Context, next store.User) error {
 // changeUser publishes a changed copy of the user.
 func (s *Store) changeUser(ctx context.Context, id string, change func(*user) error) error {
 	return s.write(ctx, func() error {
-		old := s.users[id]
+		old := s.userByID(id)
 		if old == nil {
 			return store.ErrNotFound
 		}
-		u := *old
-		if err := change(&u); err != nil {
+		next := *old
+		if err := change(&next); err != nil {
 			return err
 		}
-		delete(s.usersByName, old.Name)
-		s.users[id], s.usersByName[u.Name] = &u, &u
+		a := s.account(id)
+		if next.Name == old.Name {
+			a.user.Store(&next)
+			return nil
+		}
+		// While both names lead to the account, the user says which one holds.
+		s.names.add(maphash.String(s.seed, next.Name), a)
+		a.user.Store(&next)
+		s.names.remove(maphash.String(s.seed, old.Name), a)
 		return nil
 	})
 }
@@ -114,17 +181,21 @@ func (s *Store) changeUser(ctx context.Context, id string, change func(*user) er
 func (s *Store) InsertUser(ctx context.Context, u store.User) (store.User, error) {
 	u.Created = micro(u.Created)
 	err := s.write(ctx, func() error {
-		if s.usersByName[u.Name] != nil || s.users[u.ID] != nil {
+		if s.userByName(u.Name) != nil || s.userByID(u.ID) != nil {
 			return store.ErrExists
 		}
 		if u.ID == "" {
+			if s.lastUser == math.MaxInt64 {
+				return errors.New("memory: no user IDs are left")
+			}
 			s.lastUser++
 			u.ID = strconv.FormatInt(s.lastUser, 10)
 		} else if n, ok := number(u.ID); ok {
 			s.lastUser = max(s.lastUser, n)
 		}
-		record := &user{User: u}
-		s.users[u.ID], s.usersByName[u.Name] = record, record
+		a := s.openAccount(u.ID)
+		s.names.add(maphash.String(s.seed, u.Name), a)
+		a.user.Store(&user{User: u})
 		return nil
 	})
 	if err != nil {
@@ -136,51 +207,62 @@ func (s *Store) InsertUser(ctx context.Context, u store.User) (store.User, error
 // number reads a decimal ID as the store assigns them.
 func number(id string) (int64, bool) {
 	n, err := strconv.ParseInt(id, 10, 64)
-	return n, err == nil && strconv.FormatInt(n, 10) == id
+	return n, err == nil && n >= 0 && strconv.FormatInt(n, 10) == id
 }
 
 // DeleteUser implements [store.Accounts].
 func (s *Store) DeleteUser(ctx context.Context, id string, at time.Time) error {
 	return s.write(ctx, func() error {
-		u := s.users[id]
+		u := s.userByID(id)
 		if u == nil {
 			return store.ErrNotFound
 		}
-		delete(s.users, id)
-		delete(s.usersByName, u.Name)
-		for d, c := range s.codes {
-			if c.UserID == id {
-				delete(s.codes, d)
-			}
-		}
-		for _, d := range s.devices {
-			if d.UserID == id {
-				s.dropDevice(d)
-			}
-		}
-		s.revoke(store.Selection{UserID: id}, micro(at))
-		s.end(store.SessionSelection{UserID: id}, store.EndedAdmin, micro(at))
+		a := s.account(id)
+		a.user.Store(nil)
+		s.names.remove(maphash.String(s.seed, u.Name), a)
+		s.dropCodes(func(c *code) bool { return c.UserID == id })
+		s.dropDevices(func(d *device) bool { return d.UserID == id })
+		s.revoke(store.Selection{UserID: id}, instantOf(at))
+		s.end(store.SessionSelection{UserID: id}, store.EndedAdmin, instantOf(at))
+		s.closeAccount(a)
 		return nil
 	})
 }
 
 // ListUsers implements [store.Accounts].
 func (s *Store) ListUsers(ctx context.Context, name string, p store.Page) (list []store.User, total int, err error) {
+	var users []*user
 	err = s.read(ctx, func() error {
-		for _, u := range s.users {
-			if name == "" || u.Name == name {
-				list = append(list, u.User)
+		if name != "" {
+			if u := s.userByName(name); u != nil {
+				users = append(users, u)
+			}
+			return nil
+		}
+		for a := range s.accounts.all() {
+			if u := a.user.Load(); u != nil {
+				users = append(users, u)
 			}
 		}
 		return nil
 	})
-	byName := func(a, b store.User) int {
-		if p.Order != store.OrderName {
-			return 0
-		}
-		return strings.Compare(a.Name, b.Name)
+	for _, u := range page(users, p, userOrder(p.Order)) {
+		list = append(list, u.User)
 	}
-	return page(list, p, byName, func(a, b store.User) int { return compareIDs(a.ID, b.ID) }), len(list), err
+	return list, len(users), err
+}
+
+func userOrder(by store.OrderBy) func(a, b *user) int {
+	return func(a, b *user) int {
+		var c int
+		switch by {
+		case store.OrderName:
+			c = strings.Compare(a.Name, b.Name)
+		case store.OrderCreated:
+			c = a.Created.Compare(b.Created)
+		}
+		return cmp.Or(c, compareIDs(a.ID, b.ID))
+	}
 }
 
 // compareIDs orders numbers by value, before everything else.

@@ -1,0 +1,234 @@
+package memory
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ostiary/auth/store"
+)
+
+// A table agrees with a map, whatever is added and removed, and with hashes that
+// collide.
+func TestTableAgreesWithMap(t *testing.T) {
+	type record struct{ key int }
+	for _, hashes := range []uint64{1, 7, 1 << 40} {
+		t.Run(fmt.Sprintf("%d hashes", hashes), func(t *testing.T) {
+			r := rand.New(rand.NewPCG(1, 2))
+			hash := func(key int) uint64 { return uint64(key) * 0x9e3779b97f4a7c15 % hashes }
+			table, want := newTable[record](), map[int]*record{}
+			for range 5000 {
+				key := r.IntN(300)
+				if old := want[key]; old != nil {
+					table.remove(hash(key), old)
+					delete(want, key)
+				} else {
+					want[key] = &record{key}
+					table.add(hash(key), want[key])
+				}
+				probe := r.IntN(300)
+				got := table.find(hash(probe), func(r *record) bool { return r.key == probe })
+				if got != want[probe] {
+					t.Fatalf("find(%d) = %v, want %v", probe, got, want[probe])
+				}
+			}
+			if got := len(slices.Collect(table.all())); got != len(want) {
+				t.Errorf("all yields %d records, want %d", got, len(want))
+			}
+			if slots := len(*table.slots.Load()); slots > 2048 {
+				t.Errorf("%d slots for at most 300 records: tombstones are not dropped", slots)
+			}
+		})
+	}
+}
+
+// Readers that take no lock find what is there throughout, while the table grows
+// and shrinks around it.
+func TestTableReadersMissNothing(t *testing.T) {
+	type record struct{ key uint64 }
+	table := newTable[record]()
+	table.add(3, &record{3})
+	done := make(chan struct{})
+	var readers sync.WaitGroup
+	for range 2 {
+		readers.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				if table.find(3, func(r *record) bool { return r.key == 3 }) == nil {
+					t.Error("a record that was never removed is gone")
+					return
+				}
+			}
+		})
+	}
+	for round := range uint64(20) {
+		var added []*record
+		for i := range uint64(500) {
+			r := &record{1000*round + i}
+			table.add(i%16, r)
+			added = append(added, r)
+		}
+		for i, r := range added {
+			table.remove(uint64(i)%16, r)
+		}
+	}
+	close(done)
+	readers.Wait()
+}
+
+func TestQueueIsInOrder(t *testing.T) {
+	type record struct {
+		ends  instant
+		place int32
+	}
+	q := queue[record]{place: func(r *record) *int32 { return &r.place }}
+	r := rand.New(rand.NewPCG(1, 2))
+	var all []*record
+	for range 300 {
+		x := &record{ends: instant(r.IntN(1000))}
+		q.add(x, x.ends)
+		all = append(all, x)
+	}
+	for _, x := range all[:100] {
+		x.ends = instant(r.IntN(1000))
+		q.move(x, x.ends)
+	}
+	for _, x := range all[250:] {
+		q.remove(x)
+	}
+	var last instant
+	n := q.purge(500, 1000, func(x *record) {
+		if x.ends < last || x.ends >= 500 {
+			t.Errorf("%d after %d", x.ends, last)
+		}
+		last = x.ends
+		q.remove(x)
+	})
+	for _, x := range all[:250] {
+		if x.ends < 500 {
+			n--
+		}
+	}
+	if n != 0 {
+		t.Errorf("%d more records purged than ended", n)
+	}
+}
+
+func TestInstantKeepsMicroseconds(t *testing.T) {
+	for _, at := range []time.Time{
+		{},
+		time.Unix(0, 0),
+		time.Date(1969, 12, 31, 23, 59, 59, 999_999_999, time.UTC),
+		time.Date(9999, 12, 31, 23, 59, 59, 999_999_999, time.FixedZone("", 3600)),
+		time.Date(2026, 7, 1, 12, 0, 0, 123_456_789, time.UTC),
+	} {
+		if got, want := micro(at), at.UTC().Truncate(time.Microsecond); got != want {
+			t.Errorf("micro(%v) = %v, want %v", at, got, want)
+		}
+	}
+}
+
+// What is purged leaves nothing behind in any index.
+func TestPurgeForgetsEverything(t *testing.T) {
+	ctx := t.Context()
+	s := New()
+	now := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	for i := range byte(100) {
+		_, err := s.InsertToken(ctx, store.Token{
+			Digest: store.Digest{i}, UserID: fmt.Sprint(i % 7), ApplicationID: int64(i % 3), Family: int64(i % 5), ParentID: int64(i % 2),
+			Created: now, Expires: now.Add(time.Hour), Refresh: store.Refresh{Digest: store.Digest{i, 1}, Expires: now.Add(time.Hour)},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := s.InsertSession(ctx, store.Session{Digest: store.Digest{i}, UserID: fmt.Sprint(i % 11), Created: now, Expires: now.Add(time.Hour)}, store.Digest{}, 0); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Charge(ctx, []store.Charge{{Key: fmt.Sprint(i), Limit: store.Limit{Max: 1, Window: time.Hour}}}, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	later := now.Add(2 * time.Hour)
+	for _, purge := range []func(context.Context, time.Time, int) (int, error){s.Purge, s.PurgeSessions, s.PurgeAttempts} {
+		if n, err := purge(ctx, later, 30); n != 30 || err != nil {
+			t.Errorf("purged %d, %v, want 30", n, err)
+		}
+		if n, err := purge(ctx, later, 1000); n != 70 || err != nil {
+			t.Errorf("purged %d, %v, want 70", n, err)
+		}
+	}
+	left := map[string]int{
+		"accounts": s.accounts.held, "tokens": s.byDigest.held, "by ID": len(s.byID), "by refresh": len(s.byRefresh),
+		"by application": len(s.byApplication.lists), "by parent": len(s.byParent.lists), "by family": len(s.byFamily.lists),
+		"endings": s.endings.Len(), "sessions": s.sessionByDigest.held, "sessions by ID": len(s.sessionByID),
+		"sessions' end": s.sessionsEnd.Len(), "counters": len(s.attempts.counters), "windows": s.attempts.ends.Len(),
+	}
+	for what, n := range left {
+		if n != 0 {
+			t.Errorf("%s: %d left", what, n)
+		}
+	}
+}
+
+// A flood of names takes bounded memory, and neither evicts nor resets what was
+// counted before. Beyond the bound no key gets more than its limit.
+func TestChargeUnderFlood(t *testing.T) {
+	ctx := t.Context()
+	s := New()
+	s.attempts.most = 1000
+	now := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	charge := func(key string, limit int) bool {
+		v, err := s.Charge(ctx, []store.Charge{{Key: key, Limit: store.Limit{Max: limit, Window: time.Hour}}}, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v.Allowed
+	}
+	for range 5 {
+		charge("victim", 5)
+	}
+	for i := range 200_000 {
+		charge(fmt.Sprint("flood ", i), 1_000_000)
+	}
+	if charge("victim", 5) {
+		t.Error("the flood reset the victim's counter")
+	}
+	if got, most := len(s.attempts.counters), 1000+sharedCounters; got > most {
+		t.Errorf("%d counters, want at most %d", got, most)
+	}
+	allowed := 0
+	for range 10 {
+		if charge("late", 20) {
+			allowed++
+		}
+	}
+	if err := s.Forgive(ctx, []string{"flood 0", "flood 1"}); err != nil { // there is room again
+		t.Fatal(err)
+	}
+	if err := s.Forgive(ctx, []string{"late"}); err != nil {
+		t.Fatal(err)
+	}
+	for range 30 {
+		if charge("late", 20) {
+			allowed++
+		}
+	}
+	if allowed > 20 {
+		t.Errorf("%d attempts allowed, want at most 20", allowed)
+	}
+	now = now.Add(2 * time.Hour)
+	for i := range 100_000 {
+		charge(fmt.Sprint("next hour ", i%10), 1_000_000)
+	}
+	if got := len(s.attempts.counters); got > 10 {
+		t.Errorf("%d counters an hour after the flood, want 10: ended windows are not dropped", got)
+	}
+}
