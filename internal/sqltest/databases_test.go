@@ -1,0 +1,106 @@
+package sqltest
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+
+	_ "modernc.org/sqlite"
+
+	"github.com/ostiary/auth/store/sqlstore"
+)
+
+// A place is where a store lives: what another process needs to find it.
+type place struct {
+	Dialect     sqlstore.Dialect
+	Driver, DSN string
+	Prefix      string
+}
+
+func (p place) options() *sqlstore.Options { return &sqlstore.Options{Prefix: p.Prefix} }
+
+// connect opens a pool.
+func (p place) connect() (*sql.DB, error) {
+	db, err := sql.Open(p.Driver, p.DSN)
+	if err != nil {
+		return nil, err
+	}
+	limit(db)
+	return db, nil
+}
+
+func limit(db *sql.DB) {
+	db.SetMaxOpenConns(16)
+	db.SetMaxIdleConns(16)
+}
+
+// open migrates and opens the store. Everything is closed with the test.
+func (p place) open(t testing.TB) *sqlstore.Store {
+	t.Helper()
+	st, _ := p.openDB(t)
+	return st
+}
+
+func (p place) openDB(t testing.TB) (*sqlstore.Store, *sql.DB) {
+	t.Helper()
+	db, err := p.connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return openIn(t, db, p), db
+}
+
+func openIn(t testing.TB, db *sql.DB, p place) *sqlstore.Store {
+	t.Helper()
+	ctx := context.Background()
+	if err := sqlstore.Migrate(ctx, db, p.Dialect, p.options()); err != nil {
+		t.Fatal(err)
+	}
+	st, err := sqlstore.Open(ctx, db, p.Dialect, p.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	return st
+}
+
+// A database is a kind of database to test on.
+type database struct {
+	name  string
+	fresh func(t testing.TB) place // an empty place; skips where there is no server
+}
+
+func databases() []database {
+	return []database{
+		{"SQLite", freshSQLite},
+		{"PostgreSQL", freshPostgres},
+		{"MariaDB", freshMariaDB},
+	}
+}
+
+// onEach runs a test on every kind of database.
+func onEach(t *testing.T, test func(t *testing.T, fresh func(t testing.TB) place)) {
+	for _, d := range databases() {
+		t.Run(d.name, func(t *testing.T) { test(t, d.fresh) })
+	}
+}
+
+// freshSQLite returns a new file. The DSN is what a program would use, see
+// package sqlstore.
+func freshSQLite(t testing.TB) place {
+	file := filepath.Join(t.TempDir(), "auth.db")
+	return place{
+		Dialect: sqlstore.SQLite,
+		Driver:  "sqlite",
+		DSN:     "file:" + file + "?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=busy_timeout(5000)",
+	}
+}
+
+// prefixes counts the places on servers: each has tables of its own.
+var prefixes atomic.Int64
+
+func freshPrefix() string { return fmt.Sprintf("t%d_", prefixes.Add(1)) }

@@ -1,0 +1,171 @@
+package sqltest
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/ostiary/auth/store/sqlstore"
+)
+
+// migrateChild migrates once it is told to, as does everybody else.
+func migrateChild(args []byte) error {
+	var p place
+	if err := json.Unmarshal(args, &p); err != nil {
+		return err
+	}
+	db, err := p.connect()
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	fmt.Println("ready")
+	fmt.Scanln()
+	ctx := context.Background()
+	if err := sqlstore.Migrate(ctx, db, p.Dialect, p.options()); err != nil {
+		return err
+	}
+	st, err := sqlstore.Open(ctx, db, p.Dialect, p.options())
+	if err != nil {
+		return err
+	}
+	return st.Close()
+}
+
+func TestTenProcessesMigrateAtOnce(t *testing.T) {
+	onEach(t, func(t *testing.T, fresh func(testing.TB) place) {
+		p := fresh(t)
+		var all []*child
+		for range 10 {
+			c := start(t, "migrate", p)
+			if !c.lines.Scan() {
+				t.Fatal("child did not start")
+			}
+			all = append(all, c)
+		}
+		for _, c := range all {
+			fmt.Fprintln(c.stdin)
+		}
+		for _, c := range all {
+			c.wait(t)
+		}
+		st := p.open(t) // once more: nothing to do
+		if _, _, err := st.ListUsers(t.Context(), "", page1); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestOpenRefusesAnotherSchema(t *testing.T) {
+	onEach(t, func(t *testing.T, fresh func(testing.TB) place) {
+		p := fresh(t)
+		ctx := t.Context()
+		db, err := p.connect()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		if p.Dialect == sqlstore.SQLite {
+			if _, err := db.Exec("PRAGMA journal_mode = WAL"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := sqlstore.Open(ctx, db, p.Dialect, p.options()); err == nil || !strings.Contains(err.Error(), "call Migrate") {
+			t.Errorf("without a schema: %v", err)
+		}
+		openIn(t, db, p)
+		if _, err := db.Exec("INSERT INTO " + cmp.Or(p.Prefix, "auth_") + "schema (version) VALUES (1000)"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := sqlstore.Open(ctx, db, p.Dialect, p.options()); err == nil || !strings.Contains(err.Error(), "newer") {
+			t.Errorf("a newer schema: %v", err)
+		}
+		if err := sqlstore.Migrate(ctx, db, p.Dialect, p.options()); err == nil || !strings.Contains(err.Error(), "newer") {
+			t.Errorf("Migrate of a newer schema: %v", err)
+		}
+	})
+}
+
+func TestPlanIsWhatMigrateRuns(t *testing.T) {
+	onEach(t, func(t *testing.T, fresh func(testing.TB) place) {
+		p := fresh(t)
+		ctx := t.Context()
+		db, err := p.connect()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		plan, err := sqlstore.Plan(ctx, db, p.Dialect, p.options())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := sqlstore.Plan(ctx, db, p.Dialect, p.options()); err != nil || again != plan {
+			t.Errorf("Plan changed something: %v", err)
+		}
+		// By hand, as an administrator would.
+		for statement := range strings.SplitSeq(plan, ";\n") {
+			if strings.TrimSpace(statement) == "" {
+				continue
+			}
+			if _, err := db.Exec(statement); err != nil {
+				t.Fatalf("%s\n%v", statement, err)
+			}
+		}
+		if plan, err := sqlstore.Plan(ctx, db, p.Dialect, p.options()); plan != "" || err != nil {
+			t.Errorf("Plan after it was done: %q, %v", plan, err)
+		}
+		openIn(t, db, p)
+	})
+}
+
+func TestSettingsThatLoseDataAreRefused(t *testing.T) {
+	for _, tt := range []struct{ name, dsn, want string }{
+		{"memory", "file::memory:?cache=shared", "WAL"},
+		{"synchronous off", freshSQLite(t).DSN + "&_pragma=synchronous(OFF)", "synchronous"},
+		{"synchronous normal", freshSQLite(t).DSN + "&_pragma=synchronous(NORMAL)", "synchronous"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := place{Dialect: sqlstore.SQLite, Driver: "sqlite", DSN: tt.dsn}
+			db, err := p.connect()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			if err := sqlstore.Migrate(t.Context(), db, p.Dialect, nil); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := sqlstore.Open(t.Context(), db, p.Dialect, nil); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("Open = %v, want an error about %s", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestOptionsAreChecked(t *testing.T) {
+	p := freshSQLite(t)
+	_, db := p.openDB(t)
+	for _, tt := range []struct {
+		name string
+		d    sqlstore.Dialect
+		opts sqlstore.Options
+	}{
+		{"no dialect", 0, sqlstore.Options{}},
+		{"unknown dialect", 9, sqlstore.Options{}},
+		{"prefix with a quote", p.Dialect, sqlstore.Options{Prefix: `x"; DROP TABLE auth_users; --`}},
+		{"prefix with a capital", p.Dialect, sqlstore.Options{Prefix: "Auth_"}},
+		{"long prefix", p.Dialect, sqlstore.Options{Prefix: strings.Repeat("a", 31)}},
+		{"negative timeout", p.Dialect, sqlstore.Options{Timeout: -1}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, err := sqlstore.Open(t.Context(), db, tt.d, &tt.opts); err == nil {
+				t.Error("Open accepts it")
+			}
+			if err := sqlstore.Migrate(t.Context(), db, tt.d, &tt.opts); err == nil {
+				t.Error("Migrate accepts it")
+			}
+		})
+	}
+}

@@ -1,0 +1,301 @@
+package sqltest
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/ostiary/auth/store/sqlstore"
+)
+
+// A server is a database server in a directory of its own, reached through a
+// socket in it.
+type server struct {
+	dir   string
+	place place
+	run   func() *exec.Cmd
+
+	mu  sync.Mutex
+	cmd *exec.Cmd
+}
+
+var (
+	running   []*server
+	runningMu sync.Mutex
+)
+
+// stopServers ends and removes all servers.
+func stopServers() {
+	runningMu.Lock()
+	defer runningMu.Unlock()
+	for _, s := range running {
+		s.kill()
+		os.RemoveAll(s.dir)
+	}
+}
+
+// errNoServer says that the programs of a database are not installed.
+type errNoServer struct{ what string }
+
+func (e errNoServer) Error() string { return e.what + " is not installed" }
+
+// need returns the shared server, or skips the test where there is none. With CI
+// set nothing may be skipped.
+func need(t testing.TB, get func() (*server, error)) *server {
+	t.Helper()
+	s, err := get()
+	if _, missing := errors.AsType[errNoServer](err); missing && os.Getenv("CI") == "" {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+var (
+	sharedPostgres = sync.OnceValues(newPostgres)
+	sharedMariaDB  = sync.OnceValues(newMariaDB)
+)
+
+func freshPostgres(t testing.TB) place {
+	p := need(t, sharedPostgres).place
+	p.Prefix = freshPrefix()
+	return p
+}
+
+func freshMariaDB(t testing.TB) place {
+	p := need(t, sharedMariaDB).place
+	p.Prefix = freshPrefix()
+	return p
+}
+
+// account returns the account to run a server as: root may not.
+func account(names ...string) (*syscall.Credential, error) {
+	if os.Geteuid() != 0 {
+		return nil, nil
+	}
+	for _, name := range append(names, "nobody") {
+		u, err := user.Lookup(name)
+		if err != nil {
+			continue
+		}
+		uid, err1 := strconv.ParseUint(u.Uid, 10, 32)
+		gid, err2 := strconv.ParseUint(u.Gid, 10, 32)
+		if err := errors.Join(err1, err2); err != nil {
+			return nil, err
+		}
+		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
+	}
+	return nil, errors.New("no account to run a server as")
+}
+
+// directory makes a short path, since that of a socket may have 107 bytes.
+func directory(name string, as *syscall.Credential) (string, error) {
+	dir, err := os.MkdirTemp("/tmp", "ostiary-"+name)
+	if err == nil && as != nil {
+		err = os.Chown(dir, int(as.Uid), int(as.Gid))
+	}
+	return dir, err
+}
+
+// program runs as another account and does not outlive this process.
+func program(as *syscall.Credential, dir, name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(name, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "HOME="+dir, "LC_ALL=C.UTF-8", "TZ=UTC")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as, Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	return cmd
+}
+
+func newPostgres() (*server, error) {
+	bin, err := postgresPrograms()
+	if err != nil {
+		return nil, err
+	}
+	as, err := account("postgres")
+	if err != nil {
+		return nil, err
+	}
+	dir, err := directory("pg", as)
+	if err != nil {
+		return nil, err
+	}
+	data := filepath.Join(dir, "data")
+	initdb := program(as, dir, filepath.Join(bin, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
+	if out, err := initdb.CombinedOutput(); err != nil {
+		os.RemoveAll(dir)
+		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
+	}
+	return launched(&server{
+		dir: dir,
+		place: place{
+			Dialect: sqlstore.Postgres,
+			Driver:  "pgx",
+			DSN:     "host=" + dir + " user=postgres dbname=postgres sslmode=disable",
+		},
+		run: func() *exec.Cmd {
+			return program(as, dir, filepath.Join(bin, "postgres"), "-D", data, "-k", dir, "-h", "", "-c", "max_connections=300",
+				"-c", "shared_buffers=256MB", "-c", "fsync=on", "-c", "full_page_writes=on", "-c", "deadlock_timeout=100ms",
+				"-c", "max_wal_size=1GB")
+		},
+	})
+}
+
+// postgresPrograms returns the folder of initdb and postgres.
+func postgresPrograms() (string, error) {
+	var folders []string
+	if out, err := exec.Command("pg_config", "--bindir").Output(); err == nil {
+		folders = append(folders, strings.TrimSpace(string(out)))
+	}
+	debian, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
+	for _, folder := range append(folders, debian...) {
+		if _, err := os.Stat(filepath.Join(folder, "initdb")); err == nil {
+			return folder, nil
+		}
+	}
+	return "", errNoServer{"PostgreSQL (Debian: postgresql)"}
+}
+
+func newMariaDB() (*server, error) {
+	install, err1 := exec.LookPath("mariadb-install-db")
+	mariadbd, err2 := exec.LookPath("mariadbd")
+	if errors.Join(err1, err2) != nil {
+		return nil, errNoServer{"MariaDB (Debian: mariadb-server)"}
+	}
+	as, err := account("mysql")
+	if err != nil {
+		return nil, err
+	}
+	dir, err := directory("my", as)
+	if err != nil {
+		return nil, err
+	}
+	data := filepath.Join(dir, "data")
+	init := program(as, dir, install, "--no-defaults", "--datadir="+data, "--auth-root-authentication-method=normal", "--skip-test-db")
+	if out, err := init.CombinedOutput(); err != nil {
+		os.RemoveAll(dir)
+		return nil, fmt.Errorf("mariadb-install-db: %w\n%s", err, out)
+	}
+	socket := filepath.Join(dir, "s")
+	admin := "root@unix(" + socket + ")/"
+	s, err := launched(&server{
+		dir:   dir,
+		place: place{Dialect: sqlstore.MySQL, Driver: "mysql", DSN: admin},
+		run: func() *exec.Cmd {
+			return program(as, dir, mariadbd, "--no-defaults", "--datadir="+data, "--socket="+socket, "--skip-networking",
+				"--pid-file="+filepath.Join(dir, "pid"), "--max-connections=300", "--innodb-flush-log-at-trx-commit=1",
+				"--innodb-buffer-pool-size=256M")
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	db, err := s.place.connect()
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	_, err = db.Exec("CREATE DATABASE ostiary")
+	s.place.DSN = admin + "ostiary"
+	return s, err
+}
+
+// launched starts a server that is to end with this process.
+func launched(s *server) (*server, error) {
+	runningMu.Lock()
+	running = append(running, s)
+	runningMu.Unlock()
+	return s, s.start()
+}
+
+// start runs the server until it answers.
+func (s *server) start() error {
+	var log strings.Builder
+	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); {
+		log.Reset()
+		exited, err := s.launch(&log)
+		if err != nil {
+			return err
+		}
+		if s.answers(exited) {
+			return nil
+		}
+		s.kill() // what the last one left may have been in the way
+	}
+	return fmt.Errorf("the server does not start:\n%s", log.String())
+}
+
+func (s *server) launch(log *strings.Builder) (exited chan struct{}, err error) {
+	cmd := s.run()
+	cmd.Stdout, cmd.Stderr = log, log
+	started := make(chan error)
+	exited = make(chan struct{})
+	go func() {
+		// The server is to end with this process, which the kernel takes for
+		// the thread that started it.
+		runtime.LockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			cmd.Wait()
+		}
+		close(exited)
+	}()
+	if err := <-started; err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	s.cmd = cmd
+	s.mu.Unlock()
+	return exited, nil
+}
+
+// answers waits until the server does, or has exited.
+func (s *server) answers(exited chan struct{}) bool {
+	db, err := sql.Open(s.place.Driver, s.place.DSN)
+	if err != nil {
+		return false
+	}
+	defer db.Close()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for range 1500 {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		err := db.PingContext(ctx)
+		cancel()
+		if err == nil {
+			return true
+		}
+		select {
+		case <-exited:
+			return false
+		case <-tick.C:
+		}
+	}
+	return false
+}
+
+// kill ends the server as a crash would.
+func (s *server) kill() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cmd != nil {
+		s.cmd.Process.Kill()
+		s.cmd = nil
+	}
+}
