@@ -1,0 +1,404 @@
+package auth_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/store"
+)
+
+// R-084, case 208.
+func TestRefreshRotates(t *testing.T) {
+	s := newOAuth(t, nil)
+	for _, clientType := range []string{auth.ClientConfidential, auth.ClientPublic} {
+		app := s.app(auth.GrantAuthorizationCode, clientType)
+		first := s.issue(app, s.alice)
+		second, err := s.tokens.Refresh(t.Context(), app.Application, refresh(first))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.wantDead("the tokens before", first)
+		s.wantLive("the tokens after", second)
+		if second.Scopes != first.Scopes || second.ApplicationID != app.ID || second.UserID != "3" || second.Family != first.Family {
+			t.Errorf("refreshed %+v", second.Token)
+		}
+		s.wantUnlogged(second.AccessToken.Reveal(), second.RefreshToken.Reveal())
+	}
+}
+
+// R-085, case 209, 210: a replay ends the family, whatever else is wrong with it.
+func TestRefreshReplay(t *testing.T) {
+	s := newOAuth(t, nil)
+	app := s.app(auth.GrantAuthorizationCode, auth.ClientPublic)
+	for _, tt := range []struct {
+		name   string
+		change func(*auth.RefreshExchange)
+	}{
+		{"the same request", func(*auth.RefreshExchange) {}},
+		{"with a wider scope", func(x *auth.RefreshExchange) { x.Scope = ptr("write") }},
+		{"with an unknown scope", func(x *auth.RefreshExchange) { x.Scope = ptr("admin") }},
+		{"with an unknown resource", func(x *auth.RefreshExchange) { x.Resources = []string{"https://b.example"} }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			first := s.issue(app, s.alice, "scope", "read")
+			second, err := s.tokens.Refresh(t.Context(), app.Application, refresh(first))
+			if err != nil {
+				t.Fatal(err)
+			}
+			third, err := s.tokens.Refresh(t.Context(), app.Application, refresh(second))
+			if err != nil {
+				t.Fatal(err)
+			}
+			bystander := s.issue(app, s.alice)
+			x := refresh(first)
+			tt.change(&x)
+			_, err = s.tokens.Refresh(t.Context(), app.Application, x)
+			refuses(t, err, "invalid_grant")
+			s.wantDead("the newest tokens", third)
+			s.wantLive("another grant", bystander)
+		})
+	}
+	s.wantEvent("level=WARN", "auth: grant used twice", "user_id=3")
+
+	t.Run("after the user was disabled", func(t *testing.T) {
+		first := s.issue(app, s.bob)
+		second, err := s.tokens.Refresh(t.Context(), app.Application, refresh(first))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.bob.Active = false
+		if err := s.db.UpdateUser(t.Context(), s.bob); err != nil {
+			t.Fatal(err)
+		}
+		_, err = s.tokens.Refresh(t.Context(), app.Application, refresh(first))
+		refuses(t, err, "invalid_grant")
+		s.wantDead("the newest tokens", second)
+	})
+}
+
+// R-087, case 214, corpus token_endpoint: refusals that leave the token to its
+// owner.
+func TestRefreshRefused(t *testing.T) {
+	s := newOAuth(t, func(o *auth.TokensOptions) { o.Resources = []string{"https://a.example", "https://b.example"} })
+	app := s.app(auth.GrantAuthorizationCode, auth.ClientPublic)
+	other := s.appAt(auth.GrantAuthorizationCode, auth.ClientPublic, redirectURI, "https://other.example/")
+	for _, tt := range []struct {
+		name   string
+		code   string
+		change func(x *auth.RefreshExchange, issued auth.IssuedToken, app *store.Application)
+	}{
+		{"another client", "invalid_grant", func(_ *auth.RefreshExchange, _ auth.IssuedToken, a *store.Application) { *a = other.Application }},
+		{"missing", "invalid_request", func(x *auth.RefreshExchange, _ auth.IssuedToken, _ *store.Application) { x.RefreshToken = "" }},
+		{"access token, R-040", "invalid_grant", func(x *auth.RefreshExchange, i auth.IssuedToken, _ *store.Application) {
+			x.RefreshToken = i.AccessToken.Reveal()
+		}},
+		{"with NUL", "invalid_grant", func(x *auth.RefreshExchange, _ auth.IssuedToken, _ *store.Application) { x.RefreshToken += "\x00" }},
+		{"cut short", "invalid_grant", func(x *auth.RefreshExchange, _ auth.IssuedToken, _ *store.Application) {
+			x.RefreshToken = x.RefreshToken[:50]
+		}},
+		{"wider scope, R-089", "invalid_scope", func(x *auth.RefreshExchange, _ auth.IssuedToken, _ *store.Application) { x.Scope = ptr("write") }},
+		{"empty scope", "invalid_scope", func(x *auth.RefreshExchange, _ auth.IssuedToken, _ *store.Application) { x.Scope = ptr("") }},
+		{"resource that was not granted", "invalid_target", func(x *auth.RefreshExchange, _ auth.IssuedToken, _ *store.Application) {
+			x.Resources = []string{"https://b.example"}
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			issued := s.issue(app, s.alice, "scope", "read", "resource", "https://a.example")
+			x, a := refresh(issued), app.Application
+			tt.change(&x, issued, &a)
+			_, err := s.tokens.Refresh(t.Context(), a, x)
+			refuses(t, err, tt.code)
+			if _, err := s.tokens.Refresh(t.Context(), app.Application, refresh(issued)); err != nil {
+				t.Errorf("the owner cannot use it any more: %v", err)
+			}
+		})
+	}
+}
+
+// R-089, case 212, 213.
+func TestRefreshNarrows(t *testing.T) {
+	s := newOAuth(t, nil)
+	app := s.app(auth.GrantAuthorizationCode, auth.ClientConfidential)
+	issued := s.issue(app, s.alice, "scope", "read write")
+	narrow := refresh(issued)
+	narrow.Scope = ptr("read")
+	issued, err := s.tokens.Refresh(t.Context(), app.Application, narrow)
+	if err != nil || issued.Scopes != "read" {
+		t.Fatalf("narrowed to %q, %v", issued.Scopes, err)
+	}
+	issued, err = s.tokens.Refresh(t.Context(), app.Application, refresh(issued))
+	if err != nil || issued.Scopes != "read write" {
+		t.Errorf("the grant shrank to %q, %v", issued.Scopes, err)
+	}
+}
+
+// case 215, 217: an idle end that each refresh moves, and an
+// absolute one that none does.
+func TestRefreshLifetimes(t *testing.T) {
+	const idle, absolute = 10 * 24 * time.Hour, 100 * 24 * time.Hour
+	options := func(o *auth.TokensOptions) { o.RefreshLifetime, o.GrantLifetime = idle, absolute }
+	t.Run("idle", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newOAuth(t, options)
+			app := s.app(auth.GrantAuthorizationCode, auth.ClientConfidential)
+			issued := s.issue(app, s.alice)
+			wait(idle - time.Microsecond)
+			issued, err := s.tokens.Refresh(t.Context(), app.Application, refresh(issued))
+			if err != nil {
+				t.Fatal(err)
+			}
+			wait(idle)
+			_, err = s.tokens.Refresh(t.Context(), app.Application, refresh(issued))
+			refuses(t, err, "invalid_grant")
+		})
+	})
+	t.Run("absolute", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newOAuth(t, options)
+			app := s.app(auth.GrantAuthorizationCode, auth.ClientConfidential)
+			start := time.Now()
+			issued, err := s.issue(app, s.alice), error(nil)
+			for err == nil {
+				if issued.Expires.After(start.Add(absolute)) {
+					t.Fatalf("an access token outlives its grant: %v", issued.Expires)
+				}
+				wait(24 * time.Hour)
+				issued, err = s.tokens.Refresh(t.Context(), app.Application, refresh(issued))
+			}
+			refuses(t, err, "invalid_grant")
+			if lived := time.Since(start); lived != absolute {
+				t.Errorf("the family lived %v, want %v", lived, absolute)
+			}
+		})
+	})
+	t.Run("a replay after the end still ends the family", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newOAuth(t, options)
+			app := s.app(auth.GrantAuthorizationCode, auth.ClientConfidential)
+			first := s.issue(app, s.alice)
+			wait(idle - time.Hour)
+			second, err := s.tokens.Refresh(t.Context(), app.Application, refresh(first))
+			if err != nil {
+				t.Fatal(err)
+			}
+			wait(2 * time.Hour) // the first one has expired
+			_, err = s.tokens.Refresh(t.Context(), app.Application, refresh(first))
+			refuses(t, err, "invalid_grant")
+			s.wantDead("the successor", second)
+		})
+	})
+}
+
+// R-086, decision 23.
+func TestRefreshGrace(t *testing.T) {
+	const grace = 10 * time.Second
+	setup := func(t *testing.T) (*oauthSystem, auth.IssuedApplication, auth.IssuedToken, auth.IssuedToken) {
+		s := newOAuth(t, func(o *auth.TokensOptions) { o.RefreshGrace = grace })
+		app := s.app(auth.GrantAuthorizationCode, auth.ClientPublic)
+		first := s.issue(app, s.alice)
+		second, err := s.tokens.Refresh(t.Context(), app.Application, refresh(first))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s, app, first, second
+	}
+	t.Run("a retry gets the very same successor", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s, app, first, second := setup(t)
+			for range 2 {
+				wait(grace/2 - time.Microsecond)
+				again, err := s.tokens.Refresh(t.Context(), app.Application, refresh(first))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if again.AccessToken != second.AccessToken || again.RefreshToken != second.RefreshToken {
+					t.Error("the retry got other tokens")
+				}
+				if diff := cmp.Diff(second.Token, again.Token, cmp.Comparer(func(a, b time.Time) bool { return a.Sub(b).Abs() < time.Microsecond })); diff != "" {
+					t.Errorf("token of the retry (-want +got):\n%s", diff)
+				}
+			}
+			s.wantLive("the successor", second)
+		})
+	})
+	t.Run("successors of successors have the usual form", func(t *testing.T) {
+		s, app, _, issued := setup(t)
+		for range 3 {
+			var err error
+			if issued, err = s.tokens.Refresh(t.Context(), app.Application, refresh(issued)); err != nil {
+				t.Fatal(err)
+			}
+			s.wantLive("the successor", issued)
+		}
+	})
+	dies := func(name string, between func(s *oauthSystem, app auth.IssuedApplication, second auth.IssuedToken) auth.IssuedToken) {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, app, first, second := setup(t)
+				newest := between(s, app, second)
+				_, err := s.tokens.Refresh(t.Context(), app.Application, refresh(first))
+				refuses(t, err, "invalid_grant")
+				s.wantDead("the newest tokens", newest)
+			})
+		})
+	}
+	dies("not after the grace period", func(_ *oauthSystem, _ auth.IssuedApplication, second auth.IssuedToken) auth.IssuedToken {
+		wait(grace)
+		return second
+	})
+	dies("not once the successor was used", func(s *oauthSystem, app auth.IssuedApplication, second auth.IssuedToken) auth.IssuedToken {
+		third, err := s.tokens.Refresh(s.t.Context(), app.Application, refresh(second))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return third
+	})
+	dies("not once it was revoked", func(s *oauthSystem, app auth.IssuedApplication, second auth.IssuedToken) auth.IssuedToken {
+		if err := s.tokens.Revoke(s.t.Context(), app.Application, second.RefreshToken.Reveal()); err != nil {
+			s.t.Fatal(err)
+		}
+		return second
+	})
+	dies("not for a user who was disabled", func(s *oauthSystem, _ auth.IssuedApplication, second auth.IssuedToken) auth.IssuedToken {
+		s.alice.Active = false
+		if err := s.db.UpdateUser(s.t.Context(), s.alice); err != nil {
+			s.t.Fatal(err)
+		}
+		return second
+	})
+	t.Run("not for another client", func(t *testing.T) {
+		s, _, first, second := setup(t)
+		other := s.appAt(auth.GrantAuthorizationCode, auth.ClientPublic, "https://other.example/")
+		_, err := s.tokens.Refresh(t.Context(), other.Application, refresh(first))
+		refuses(t, err, "invalid_grant")
+		s.wantLive("the tokens", second)
+	})
+	t.Run("not where the rotation knew no grace period", func(t *testing.T) {
+		s := newOAuth(t, nil)
+		app := s.app(auth.GrantAuthorizationCode, auth.ClientPublic)
+		first := s.issue(app, s.alice)
+		second, err := s.tokens.Refresh(t.Context(), app.Application, refresh(first))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.tokens = auth.Must(auth.NewTokens(s.db, s.db, &auth.TokensOptions{RefreshGrace: grace}))
+		_, err = s.tokens.Refresh(t.Context(), app.Application, refresh(first))
+		refuses(t, err, "invalid_grant")
+		s.wantDead("the successor", second)
+	})
+}
+
+// who a grant is for is looked at on every path, at
+// that moment, and nothing is issued for somebody who is not what he was.
+func TestGranteeMatrix(t *testing.T) {
+	outcomes := map[string]func(s *oauthSystem) error{
+		"disabled": func(s *oauthSystem) error {
+			s.alice.Active = false
+			return s.db.UpdateUser(s.t.Context(), s.alice)
+		},
+		"deleted": func(s *oauthSystem) error { return s.db.DeleteUser(s.t.Context(), s.alice.ID, time.Now()) },
+		"new epoch": func(s *oauthSystem) error {
+			return s.db.SetPasswordHash(s.t.Context(), s.alice.ID, "plain:new")
+		},
+		"refused by the host": func(s *oauthSystem) error { refuseAlice = true; return nil },
+	}
+	paths := map[string]func(s *oauthSystem) func() error{
+		"code": func(s *oauthSystem) func() error {
+			app := s.app(auth.GrantAuthorizationCode, auth.ClientConfidential)
+			x := exchange(s.code(app, s.alice))
+			return func() error {
+				_, err := s.tokens.Exchange(s.t.Context(), app.Application, x)
+				return err
+			}
+		},
+		"refresh": func(s *oauthSystem) func() error {
+			app := s.app(auth.GrantAuthorizationCode, auth.ClientConfidential)
+			issued := s.issue(app, s.alice)
+			return func() error {
+				_, err := s.tokens.Refresh(s.t.Context(), app.Application, refresh(issued))
+				return err
+			}
+		},
+		"device": func(s *oauthSystem) func() error {
+			app := s.app(auth.GrantDeviceCode, auth.ClientPublic)
+			d := s.start(app)
+			s.decide(d, s.alice, true)
+			return func() error {
+				_, err := s.devices.Exchange(s.t.Context(), app.Application, d.DeviceCode.Reveal())
+				return err
+			}
+		},
+	}
+	for path, prepare := range paths {
+		for name, change := range outcomes {
+			t.Run(path+", user "+name, func(t *testing.T) {
+				refuseAlice = false
+				s := newOAuth(t, func(o *auth.TokensOptions) {
+					o.MayIssue = func(_ context.Context, u store.User) error {
+						if refuseAlice && u.ID == "3" {
+							return errors.New("logs in elsewhere")
+						}
+						return nil
+					}
+				})
+				try := prepare(s)
+				if err := change(s); err != nil {
+					t.Fatal(err)
+				}
+				refuses(t, try(), "invalid_grant")
+				if u, err := s.db.UserByID(t.Context(), "3"); err == nil && name == "disabled" && u.Active {
+					t.Error("the user was enabled again")
+				}
+			})
+		}
+		t.Run(path+", application deleted", func(t *testing.T) {
+			refuseAlice = false
+			s := newOAuth(t, nil)
+			try := prepare(s)
+			list, _, err := s.apps.List(t.Context(), by(s.admin), store.ApplicationFilter{}, store.Page{Limit: 10})
+			if err != nil || len(list) != 1 {
+				t.Fatalf("%d applications, %v", len(list), err)
+			}
+			if err := s.apps.Delete(t.Context(), by(s.admin), list[0].ID); err != nil {
+				t.Fatal(err)
+			}
+			refuses(t, try(), "invalid_grant")
+		})
+	}
+}
+
+// refuseAlice is the answer of the host in TestGranteeMatrix, whose cases run
+// one after the other.
+var refuseAlice bool
+
+// access tokens of an application or a user that is gone are dead.
+func TestOwnersEndTokens(t *testing.T) {
+	for name, end := range map[string]func(s *oauthSystem, app auth.IssuedApplication) error{
+		"application deleted": func(s *oauthSystem, app auth.IssuedApplication) error {
+			return s.apps.Delete(s.t.Context(), by(s.admin), app.ID)
+		},
+		"user deleted": func(s *oauthSystem, _ auth.IssuedApplication) error {
+			return s.db.DeleteUser(s.t.Context(), s.alice.ID, time.Now())
+		},
+		"all revoked": func(s *oauthSystem, _ auth.IssuedApplication) error {
+			_, err := s.db.RevokeTokens(s.t.Context(), store.Selection{All: true}, time.Now())
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newOAuth(t, nil)
+			app := s.app(auth.GrantAuthorizationCode, auth.ClientConfidential)
+			issued := s.issue(app, s.alice)
+			if err := end(s, app); err != nil {
+				t.Fatal(err)
+			}
+			s.wantDead(name, issued)
+		})
+	}
+}
