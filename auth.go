@@ -204,14 +204,14 @@ type clientAddrKey struct{}
 // [ClientAddr], the throttle and the audit events. Only call it with an address
 // that was proved, never with one that a header claims.
 func WithClientAddr(ctx context.Context, addr netip.Addr) context.Context {
-	return context.WithValue(ctx, clientAddrKey{}, addr)
+	return context.WithValue(ctx, clientAddrKey{}, &addr)
 }
 
 // ClientAddr returns the address of the client: the one in the request's
-// context, see [WithClientAddr], or else the peer of the connection. It never
-// believes a header, and is the zero Addr where r.RemoteAddr is not an address.
+// context, see [Proxy] and [WithClientAddr], or else the peer. It never
+// believes a header, and is the zero Addr where the address cannot be known.
 func ClientAddr(r *http.Request) netip.Addr {
-	if addr, ok := r.Context().Value(clientAddrKey{}).(netip.Addr); ok {
+	if addr, ok := clientAddr(r.Context()); ok {
 		return addr
 	}
 	ap, err := netip.ParseAddrPort(r.RemoteAddr)
@@ -221,9 +221,19 @@ func ClientAddr(r *http.Request) netip.Addr {
 	return ap.Addr().Unmap().WithZone("")
 }
 
+// clientAddr returns the address that ctx carries. It is kept as a pointer, which
+// fits into an interface without another allocation.
+func clientAddr(ctx context.Context) (netip.Addr, bool) {
+	addr, ok := ctx.Value(clientAddrKey{}).(*netip.Addr)
+	if !ok {
+		return netip.Addr{}, false
+	}
+	return *addr, true
+}
+
 // withClient makes sure that the context of r knows the client address.
 func withClient(r *http.Request) context.Context {
-	if _, ok := r.Context().Value(clientAddrKey{}).(netip.Addr); ok {
+	if _, ok := clientAddr(r.Context()); ok {
 		return r.Context()
 	}
 	return WithClientAddr(r.Context(), ClientAddr(r))

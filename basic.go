@@ -25,7 +25,7 @@ type BasicOptions struct {
 	Enabled func() bool
 
 	// RequireTLS refuses requests that came in clear, without looking at the
-	// password.
+	// password. Behind a [Proxy] the scheme counts that it vouches for.
 	RequireTLS bool
 }
 
@@ -72,7 +72,7 @@ func (b *Basic) authenticate(r *http.Request) (Principal, error) {
 		}
 		return Principal{}, ErrNoCredentials
 	}
-	if b.opts.RequireTLS && r.TLS == nil {
+	if b.opts.RequireTLS && !overTLS(r) {
 		return Principal{}, errBasicInClear
 	}
 	// Browsers replay Basic credentials as they do cookies.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"strings"
 
 	"github.com/ostiary/auth/store"
@@ -45,6 +44,10 @@ const (
 	eventGrantRefused = "auth: grant refused"
 	eventGrantReused  = "auth: grant used twice, all its tokens revoked"
 	eventGrantRetried = "auth: refresh retried"
+
+	eventProxyUnproven = "auth: proof of a proxy refused"
+	eventProxyKeys     = "auth: keys of the gateway fetched"
+	eventProxyUser     = "auth: user of the gateway refused"
 )
 
 // maxLogged is the length to which text from clients is cut in events, in bytes.
@@ -146,10 +149,17 @@ func (s *Session) event(ctx context.Context, level slog.Level, name string, u st
 	}, attrs...)...)
 }
 
+// eventUnproven records why a request with X-Trusted-Proxy counts as one without.
+func (p *Proxy) eventUnproven(r *http.Request, reason error) {
+	p.log.LogAttrs(r.Context(), slog.LevelWarn, eventProxyUnproven,
+		slog.String("outcome", "failure"), slog.String("reason", reason.Error()),
+		slog.String("peer", clip(r.RemoteAddr)), slog.String("method", clip(r.Method)), slog.String("path", clip(r.URL.Path)))
+}
+
 // clientOf returns the client address that ctx carries, as text; "" if none.
 func clientOf(ctx context.Context) string {
-	addr, ok := ctx.Value(clientAddrKey{}).(netip.Addr)
-	if !ok || !addr.IsValid() {
+	addr, _ := clientAddr(ctx)
+	if !addr.IsValid() {
 		return ""
 	}
 	return addr.String()

@@ -36,12 +36,13 @@ func csrfError(why string) error {
 	return &Error{Status: http.StatusForbidden, Detail: "CSRF Failed: " + why + "."}
 }
 
-// requestOrigin is the origin of the page that r was sent to.
+// requestOrigin is the origin of the page that the client sent r to, which a
+// believed proxy knows better than we do.
 func requestOrigin(r *http.Request) string {
-	if r.TLS != nil {
-		return "https://" + r.Host
+	if overTLS(r) {
+		return "https://" + hostOf(r)
 	}
-	return "http://" + r.Host
+	return "http://" + hostOf(r)
 }
 
 // parseOrigins checks a list of trusted origins.

@@ -331,7 +331,7 @@ func validPassword(s string) bool {
 
 // clientNetwork is the network that the throttle counts by.
 func clientNetwork(ctx context.Context) netip.Prefix {
-	addr, _ := ctx.Value(clientAddrKey{}).(netip.Addr)
+	addr, _ := clientAddr(ctx)
 	bits := addr.BitLen()
 	if addr.Is6() {
 		bits = 64 // one customer has at least this much
