@@ -227,7 +227,9 @@ func TestConsentIsAskedFor(t *testing.T) {
 
 // case 202, 203: what a code is bound to, each on its own.
 func TestExchangeRefused(t *testing.T) {
-	s := newOAuth(t, func(o *auth.TokensOptions) { o.Resource, o.Resources = "https://api.example", []string{"https://b.example"} })
+	s := newOAuth(t, func(o *auth.TokensOptions) {
+		o.Resource, o.Resources = "https://api.example", []string{"https://b.example"}
+	})
 	app := s.app(auth.GrantAuthorizationCode, auth.ClientConfidential)
 	other := s.appAt(auth.GrantAuthorizationCode, auth.ClientConfidential, redirectURI, "https://other.example/")
 	password := s.app(auth.GrantPassword, auth.ClientConfidential)
