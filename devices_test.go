@@ -69,6 +69,7 @@ func TestDeviceFlow(t *testing.T) {
 		s.wantLive("the tokens", issued)
 		s.wantUnlogged(d.DeviceCode.Reveal(), d.UserCode)
 
+		wait(10 * time.Minute) // the code has expired, and the replay still counts
 		_, err = poll()
 		refuses(t, err, "invalid_grant")
 		s.wantDead("after the code was used twice", issued)

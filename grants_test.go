@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -240,6 +241,9 @@ func TestExchangeRefused(t *testing.T) {
 		burnt  bool
 	}{
 		{"code of another client", "invalid_grant", func(_ *auth.CodeExchange, a *store.Application) { *a = other.Application }, false},
+		{"code of another client and a wrong verifier", "invalid_grant", func(x *auth.CodeExchange, a *store.Application) {
+			x.Verifier, *a = strings.Repeat("w", 43), other.Application
+		}, false},
 		{"client of another grant type", "unauthorized_client", func(_ *auth.CodeExchange, a *store.Application) { *a = password.Application }, false},
 		{"another redirect URI", "invalid_grant", func(x *auth.CodeExchange, _ *store.Application) { x.RedirectURI = "https://app.example/other" }, false},
 		{"missing redirect URI", "invalid_grant", func(x *auth.CodeExchange, _ *store.Application) { x.RedirectURI = "" }, false},
@@ -354,6 +358,37 @@ func TestCodeReplay(t *testing.T) {
 		refuses(t, err, "invalid_grant")
 		s.wantDead("the tokens", issued)
 	})
+}
+
+// spendsLate is a store in which something happens just before a code is burnt.
+type spendsLate struct {
+	store.OAuth
+	before func()
+}
+
+func (s *spendsLate) SpendCode(ctx context.Context, d store.Digest, at time.Time) error {
+	s.before()
+	return s.OAuth.SpendCode(ctx, d, at)
+}
+
+// a wrong verifier that comes a moment after the right one is the second
+// use of the code.
+func TestBurnAfterRedemption(t *testing.T) {
+	s := newOAuth(t, nil)
+	app := s.app(auth.GrantAuthorizationCode, auth.ClientPublic)
+	x := exchange(s.code(app, s.alice))
+	var issued auth.IssuedToken
+	late := &spendsLate{s.db, func() {
+		var err error
+		if issued, err = s.tokens.Exchange(t.Context(), app.Application, x); err != nil {
+			t.Error(err)
+		}
+	}}
+	wrong := x
+	wrong.Verifier = strings.Repeat("w", 43)
+	_, err := auth.Must(auth.NewTokens(late, s.db, nil)).Exchange(t.Context(), app.Application, wrong)
+	refuses(t, err, "invalid_grant")
+	s.wantDead("the tokens", issued)
 }
 
 // a code is good strictly before its end.

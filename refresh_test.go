@@ -373,6 +373,38 @@ func TestGranteeMatrix(t *testing.T) {
 	}
 }
 
+// disabling is a host whose users keep their epoch when they are disabled.
+type disabling struct {
+	store.Users
+	disabled bool
+}
+
+func (d *disabling) UserByID(ctx context.Context, id string) (store.User, error) {
+	u, err := d.Users.UserByID(ctx, id)
+	u.Active = u.Active && !d.disabled
+	return u, err
+}
+
+// being disabled is enough, whatever the epoch is.
+func TestGranteeDisabledWithoutNewEpoch(t *testing.T) {
+	s := newOAuth(t, nil)
+	users := &disabling{Users: s.db}
+	s.tokens = auth.Must(auth.NewTokens(s.db, users, nil))
+	app := s.app(auth.GrantAuthorizationCode, auth.ClientConfidential)
+	issued, x := s.issue(app, s.alice), exchange(s.code(app, s.alice))
+	users.disabled = true
+	_, err := s.tokens.Exchange(t.Context(), app.Application, x)
+	refuses(t, err, "invalid_grant")
+	_, err = s.tokens.Refresh(t.Context(), app.Application, refresh(issued))
+	refuses(t, err, "invalid_grant")
+	if access, _ := s.live(issued); access {
+		t.Error("the access token works")
+	}
+	if got, err := s.tokens.Introspect(t.Context(), app.Application, issued.AccessToken.Reveal()); err != nil || got.Active {
+		t.Errorf("introspection: %+v, %v", got, err)
+	}
+}
+
 // refuseAlice is the answer of the host in TestGranteeMatrix, whose cases run
 // one after the other.
 var refuseAlice bool
