@@ -146,7 +146,7 @@ func readKey(r io.Reader) ([]*rsa.PublicKey, error) {
 type keySet struct {
 	keys   []proxyKey
 	recent *recent
-	at     time.Time // when they were fetched
+	at     time.Time // when they were fetched or configured
 }
 
 type proxyKey struct {
@@ -213,7 +213,7 @@ type keyRing struct {
 // none, or if it is time.
 func (k *keyRing) keys(ctx context.Context, now time.Time) *keySet {
 	set := k.current.Load()
-	if k.refresh != nil && (len(set.keys) == 0 || !set.at.IsZero() && now.Sub(set.at) > keysAge) {
+	if k.refresh != nil && (len(set.keys) == 0 || now.Sub(set.at) > keysAge) {
 		if newer := k.newer(ctx, set, now); newer != nil {
 			return newer
 		}
@@ -281,7 +281,7 @@ func (k *keyRing) fetch(ctx context.Context, now time.Time) {
 	if old := k.current.Load(); set.equal(old) {
 		// The same keys: their proofs stay good, and nobody need try again.
 		set.recent = old.recent
-		if !old.at.IsZero() && now.Sub(old.at) <= keysAge {
+		if now.Sub(old.at) <= keysAge {
 			return
 		}
 	}

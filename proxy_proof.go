@@ -105,6 +105,7 @@ func newVerifier(opts *ProofOptions, covered []string, log *slog.Logger) (*verif
 	if err != nil {
 		return nil, fmt.Errorf("auth: ProofOptions.Keys: %w", err)
 	}
+	set.at = time.Now()
 	ring := &keyRing{refresh: o.Refresh, interval: o.RefreshInterval, log: log}
 	ring.current.Store(set)
 	return &verifier{
