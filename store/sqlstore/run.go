@@ -140,20 +140,30 @@ func (s *Store) transact(ctx context.Context, step func(*tx) error) error {
 	if err == nil {
 		err = step(u)
 	}
-	if err == nil {
-		if err = t.Commit(); err == nil {
-			return nil
+	if err != nil {
+		if rollback := t.Rollback(); rollback != nil && !errors.Is(rollback, sql.ErrTxDone) {
+			discard(conn)
 		}
-		if s.dialect.faultOf(err) != beaten {
-			err = errUnknown{err}
-		}
-	} else if t.Rollback() == nil {
 		return err
 	}
-	// The connection may be left in the middle of a transaction: nobody else
-	// shall have it.
-	_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+	err = t.Commit()
+	if err == nil {
+		return nil
+	}
+	// If ctx ended before the commit, database/sql is about to roll back.
+	if !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+		discard(conn)
+	}
+	if s.dialect.faultOf(err) != beaten {
+		return errUnknown{err}
+	}
 	return err
+}
+
+// discard throws a connection away that may be in the middle of a transaction:
+// back in the pool it would swallow what the next one believes is committed.
+func discard(conn *sql.Conn) {
+	_ = conn.Raw(func(any) error { return driver.ErrBadConn })
 }
 
 // exec runs a statement and returns how many rows it changed.
@@ -302,7 +312,7 @@ func (s *Store) lookup(ctx context.Context) (context.Context, context.CancelFunc
 			return ctx, func() {}
 		}
 	}
-	return context.WithTimeout(ctx, lookupTimeout)
+	return context.WithTimeout(ctx, min(lookupTimeout, s.timeout))
 }
 
 // list reads all rows of a query that is put together.

@@ -1,0 +1,294 @@
+package sqltest
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/ostiary/auth/store/sqlstore"
+)
+
+// A tap stands between database/sql and a driver. It sees every call that
+// reaches the database, and may spoil it.
+type tap struct {
+	driver driver.Driver
+	dsn    string
+	local  bool // nobody notices that the connection is gone and rolls back
+
+	mu     sync.Mutex
+	seen   map[string]bool // statements
+	calls  int             // since arm
+	victim int             // the call to spoil, 0 for none
+	how    harm
+	struck string // which call it was
+	cancel func() // what a call that hangs does after a while
+}
+
+// A harm is what happens to a call.
+type harm uint8
+
+const (
+	fails     harm = iota // the call is not made and returns an error
+	drops                 // the connection breaks before the call
+	dropsLate             // the connection breaks after the call was made
+	hangs                 // the call does not return before its context ends
+)
+
+var errInjected = errors.New("injected fault")
+
+// tapped returns a pool whose driver is tapped.
+func (p place) tapped() (*sql.DB, *tap, error) {
+	db, err := p.connect()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer db.Close()
+	t := &tap{driver: db.Driver(), dsn: p.DSN, local: p.Dialect == sqlstore.SQLite, seen: map[string]bool{}}
+	tapped := sql.OpenDB(t)
+	limit(tapped)
+	return tapped, t, nil
+}
+
+// arm spoils the n-th call from now on, 0 for none, and returns what was struck
+// since the last time. Whoever waits for a call that hangs gives up with cancel.
+func (t *tap) arm(n int, how harm, cancel func()) (struck string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	struck, t.struck = t.struck, ""
+	t.calls, t.victim, t.how, t.cancel = 0, n, how, cancel
+	return struck
+}
+
+// call makes a call on c, or does harm to it.
+func (t *tap) call(ctx context.Context, c *tapConn, name string, call func() error) error {
+	t.mu.Lock()
+	t.calls++
+	hit, how, cancel := t.calls == t.victim, t.how, t.cancel
+	if hit {
+		t.struck = name
+	}
+	t.mu.Unlock()
+	if !hit {
+		return call()
+	}
+	switch how {
+	case drops:
+		c.drop()
+		return io.ErrUnexpectedEOF
+	case dropsLate:
+		err := call()
+		c.drop()
+		return errors.Join(err, io.ErrUnexpectedEOF)
+	case hangs:
+		if ctx.Done() == nil {
+			return errInjected // only a local database is asked without a deadline
+		}
+		if cancel != nil {
+			time.AfterFunc(5*time.Millisecond, cancel)
+		}
+		<-ctx.Done()
+		c.drop()
+		return ctx.Err()
+	}
+	return errInjected
+}
+
+func (t *tap) see(query string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.seen[query] = true
+}
+
+func (t *tap) Driver() driver.Driver { return t.driver }
+
+func (t *tap) Connect(ctx context.Context) (driver.Conn, error) {
+	c := &tapConn{tap: t}
+	err := t.call(ctx, c, "connect", func() (err error) {
+		c.Conn, err = t.driver.Open(t.dsn)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+type tapConn struct {
+	driver.Conn
+	tap  *tap
+	tx   driver.Tx
+	gone bool
+}
+
+// drop closes the connection, so that the server rolls back.
+func (c *tapConn) drop() {
+	switch {
+	case c.gone || c.Conn == nil:
+	case !c.tap.local:
+		c.Conn.Close()
+	case c.tx != nil:
+		c.tx.Rollback()
+	}
+	c.gone = true
+}
+
+func (c *tapConn) Close() error {
+	if c.gone && !c.tap.local {
+		return nil
+	}
+	return c.Conn.Close()
+}
+
+func (c *tapConn) IsValid() bool {
+	if v, ok := c.Conn.(driver.Validator); ok && !c.gone {
+		return v.IsValid()
+	}
+	return !c.gone
+}
+
+func (c *tapConn) ResetSession(ctx context.Context) error {
+	if c.gone {
+		return driver.ErrBadConn
+	}
+	if r, ok := c.Conn.(driver.SessionResetter); ok {
+		return r.ResetSession(ctx)
+	}
+	return nil
+}
+
+func (c *tapConn) CheckNamedValue(v *driver.NamedValue) error {
+	if n, ok := c.Conn.(driver.NamedValueChecker); ok {
+		return n.CheckNamedValue(v)
+	}
+	return driver.ErrSkip
+}
+
+func (c *tapConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	c.tap.see(query)
+	s := &tapStmt{conn: c}
+	err := c.tap.call(ctx, c, "prepare", func() (err error) {
+		s.Stmt, err = c.Conn.(driver.ConnPrepareContext).PrepareContext(ctx, query)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (c *tapConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	t := &tapTx{conn: c, ctx: ctx}
+	err := c.tap.call(ctx, c, "begin", func() (err error) {
+		t.Tx, err = c.Conn.(driver.ConnBeginTx).BeginTx(ctx, opts)
+		c.tx = t.Tx
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+func (c *tapConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (res driver.Result, err error) {
+	c.tap.see(query)
+	skip := false
+	err = c.tap.call(ctx, c, "exec", func() (err error) {
+		res, err = c.Conn.(driver.ExecerContext).ExecContext(ctx, query, args)
+		skip = errors.Is(err, driver.ErrSkip)
+		return err
+	})
+	if skip {
+		return nil, driver.ErrSkip
+	}
+	return res, err
+}
+
+func (c *tapConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (rows driver.Rows, err error) {
+	c.tap.see(query)
+	skip := false
+	err = c.tap.call(ctx, c, "query", func() (err error) {
+		rows, err = c.Conn.(driver.QueryerContext).QueryContext(ctx, query, args)
+		skip = errors.Is(err, driver.ErrSkip)
+		return err
+	})
+	if skip {
+		return nil, driver.ErrSkip
+	}
+	return c.rows(ctx, rows, err)
+}
+
+func (c *tapConn) rows(ctx context.Context, rows driver.Rows, err error) (driver.Rows, error) {
+	if err != nil {
+		if rows != nil {
+			rows.Close()
+		}
+		return nil, err
+	}
+	return &tapRows{Rows: rows, conn: c, ctx: ctx}, nil
+}
+
+type tapStmt struct {
+	driver.Stmt
+	conn *tapConn
+}
+
+func (s *tapStmt) Close() error {
+	if s.conn.gone && !s.conn.tap.local {
+		return nil
+	}
+	return s.Stmt.Close()
+}
+
+func (s *tapStmt) CheckNamedValue(v *driver.NamedValue) error {
+	if n, ok := s.Stmt.(driver.NamedValueChecker); ok {
+		return n.CheckNamedValue(v)
+	}
+	return s.conn.CheckNamedValue(v)
+}
+
+func (s *tapStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (res driver.Result, err error) {
+	err = s.conn.tap.call(ctx, s.conn, "exec", func() (err error) {
+		res, err = s.Stmt.(driver.StmtExecContext).ExecContext(ctx, args)
+		return err
+	})
+	return res, err
+}
+
+func (s *tapStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (rows driver.Rows, err error) {
+	err = s.conn.tap.call(ctx, s.conn, "query", func() (err error) {
+		rows, err = s.Stmt.(driver.StmtQueryContext).QueryContext(ctx, args)
+		return err
+	})
+	return s.conn.rows(ctx, rows, err)
+}
+
+type tapRows struct {
+	driver.Rows
+	conn *tapConn
+	ctx  context.Context
+}
+
+func (r *tapRows) Next(dest []driver.Value) error {
+	return r.conn.tap.call(r.ctx, r.conn, "next", func() error { return r.Rows.Next(dest) })
+}
+
+type tapTx struct {
+	driver.Tx
+	conn *tapConn
+	ctx  context.Context
+}
+
+func (t *tapTx) Commit() error {
+	return t.conn.tap.call(t.ctx, t.conn, "commit", t.Tx.Commit)
+}
+
+func (t *tapTx) Rollback() error {
+	if t.conn.gone {
+		return driver.ErrBadConn
+	}
+	return t.conn.tap.call(context.Background(), t.conn, "rollback", t.Tx.Rollback)
+}
