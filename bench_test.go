@@ -3,6 +3,7 @@ package auth_test
 import (
 	"context"
 	"crypto/sha256"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -60,11 +61,16 @@ func request(tb testing.TB, set func(http.Header)) *http.Request {
 }
 
 type benchSystem struct {
-	db      *memory.Store
-	gate    *auth.Gate
+	chain   auth.Authenticator
+	gate    *auth.Gate // without audit events
 	session *auth.Session
 	tokens  *auth.Tokens
 	alice   store.User
+}
+
+// loud returns a gate that writes the audit events of level Info and above.
+func (s benchSystem) loud() *auth.Gate {
+	return auth.NewGate(s.chain, &auth.GateOptions{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 }
 
 func newBenchSystem(b testing.TB) benchSystem {
@@ -73,13 +79,13 @@ func newBenchSystem(b testing.TB) benchSystem {
 	tokens := auth.Must(auth.NewTokens(db, db, &auth.TokensOptions{Logger: quiet}))
 	session := auth.Must(auth.NewSession(db, db, &auth.SessionOptions{Logger: quiet}))
 	passwords := auth.Must(auth.NewPasswords(db, db, &auth.PasswordsOptions{Logger: quiet}))
+	chain := auth.FirstOf(auth.NewBearer(tokens), session, auth.NewBasic(passwords, nil))
 	return benchSystem{
-		db:      db,
-		tokens:  tokens,
+		chain:   chain,
+		gate:    auth.NewGate(chain, &auth.GateOptions{Logger: quiet}),
 		session: session,
-		gate: auth.NewGate(auth.FirstOf(auth.NewBearer(tokens), session, auth.NewBasic(passwords, nil)),
-			&auth.GateOptions{Logger: quiet}),
-		alice: authtest.AddUser(b, db, store.User{Name: "alice"}, "correct horse battery"),
+		tokens:  tokens,
+		alice:   authtest.AddUser(b, db, store.User{Name: "alice"}, "correct horse battery"),
 	}
 }
 
@@ -115,6 +121,10 @@ func BenchmarkBearer(b *testing.B) {
 		reached = 0
 		bench(b, s.session.Handler(s.gate.Require(counting(&reached))), requests, &reached, true)
 	})
+	b.Run("gate/with events", func(b *testing.B) {
+		reached = 0
+		bench(b, s.loud().Require(counting(&reached)), requests, &reached, true)
+	})
 	b.Run("refused/none", func(b *testing.B) {
 		reached = 0
 		bench(b, s.gate.Require(counting(&reached)), []*http.Request{request(b, func(http.Header) {})}, &reached, false)
@@ -127,18 +137,23 @@ func BenchmarkBearer(b *testing.B) {
 	})
 }
 
-func BenchmarkSession(b *testing.B) {
-	s := newBenchSystem(b)
-	var cookie string
+// loggedIn returns a request with the cookie of a new session of u.
+func loggedIn(tb testing.TB, session *auth.Session, u store.User) *http.Request {
+	tb.Helper()
 	w := &nowhere{make(http.Header)}
-	s.session.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := s.session.Login(r, s.alice); err != nil {
-			b.Fatal(err)
+	session.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := session.Login(r, u); err != nil {
+			tb.Fatal(err)
 		}
 		w.WriteHeader(http.StatusOK)
-	})).ServeHTTP(w, request(b, func(http.Header) {}))
-	cookie, _, _ = strings.Cut(w.header.Get("Set-Cookie"), ";")
-	requests := []*http.Request{request(b, func(h http.Header) { h.Set("Cookie", cookie) })}
+	})).ServeHTTP(w, request(tb, func(http.Header) {}))
+	cookie, _, _ := strings.Cut(w.header.Get("Set-Cookie"), ";")
+	return request(tb, func(h http.Header) { h.Set("Cookie", cookie) })
+}
+
+func BenchmarkSession(b *testing.B) {
+	s := newBenchSystem(b)
+	requests := []*http.Request{loggedIn(b, s.session, s.alice)}
 	reached := 0
 	b.Run("gate alone", func(b *testing.B) {
 		reached = 0
@@ -162,6 +177,10 @@ func BenchmarkBasic(b *testing.B) {
 	b.Run("repeated", func(b *testing.B) {
 		reached = 0
 		bench(b, s.gate.Require(counting(&reached)), []*http.Request{r}, &reached, true)
+	})
+	b.Run("repeated/with events", func(b *testing.B) {
+		reached = 0
+		bench(b, s.loud().Require(counting(&reached)), []*http.Request{r}, &reached, true)
 	})
 	b.Run("hash", func(b *testing.B) {
 		hash, err := auth.Argon2id{}.Hash("correct horse battery")
@@ -190,6 +209,44 @@ func TestBearerAllocations(t *testing.T) {
 	})
 	if reached == 0 || allocs > 1 {
 		t.Errorf("%v allocations a request, want 1; %d requests passed", allocs, reached)
+	}
+}
+
+// countedSessions counts what is asked of a store.
+type countedSessions struct {
+	store.Sessions
+	reads, writes int
+}
+
+func (c *countedSessions) SessionByDigest(ctx context.Context, d store.Digest, users store.Users) (store.Session, store.User, error) {
+	c.reads++
+	return c.Sessions.SessionByDigest(ctx, d, users)
+}
+
+func (c *countedSessions) SaveSession(ctx context.Context, d store.Digest, data []byte, revision int64, at time.Time) error {
+	c.writes++
+	return c.Sessions.SaveSession(ctx, d, data, revision, at)
+}
+
+func (c *countedSessions) TouchSession(ctx context.Context, d store.Digest, expires, at time.Time) error {
+	c.writes++
+	return c.Sessions.TouchSession(ctx, d, expires, at)
+}
+
+// TestSessionReadsOnce holds that a request which changes nothing costs one read
+// of the store and no write, through Handler and Gate together.
+func TestSessionReadsOnce(t *testing.T) {
+	quiet := slog.New(slog.DiscardHandler)
+	db := memory.New()
+	counted := &countedSessions{Sessions: db}
+	session := auth.Must(auth.NewSession(counted, db, &auth.SessionOptions{Logger: quiet}))
+	r := loggedIn(t, session, authtest.AddUser(t, db, store.User{Name: "alice"}, ""))
+	*counted = countedSessions{Sessions: db}
+	reached := 0
+	gate := auth.NewGate(session, &auth.GateOptions{Logger: quiet})
+	session.Handler(gate.Require(counting(&reached))).ServeHTTP(&nowhere{make(http.Header)}, r)
+	if reached != 1 || counted.reads != 1 || counted.writes != 0 {
+		t.Errorf("%d reads and %d writes, want 1 and 0; %d requests passed", counted.reads, counted.writes, reached)
 	}
 }
 

@@ -149,13 +149,19 @@ func (g *Gate) Identify(next http.Handler) http.Handler {
 	})
 }
 
-// varies is shared by all replies; its capacity makes an append copy it.
-var varies = []string{"Authorization, Cookie"}
+// Header fields that are shared by all replies; their capacity makes an append
+// copy them.
+var (
+	varies  = []string{"Authorization, Cookie"}
+	noStore = []string{"no-store"}
+	noSniff = []string{"nosniff"}
+	isJSON  = []string{"application/json"}
+)
 
 // vary says that a reply depends on the credentials (RFC 9110 section 12.5.5).
 func vary(h http.Header) {
 	switch v := h["Vary"]; {
-	case v == nil:
+	case len(v) == 0:
 		h["Vary"] = varies
 	case v[0] != varies[0]:
 		h["Vary"] = append(v, varies...)
@@ -183,9 +189,12 @@ func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, p *Principal, err 
 	shown := e
 	if e.Status == http.StatusUnauthorized {
 		// The sentence says nothing about the cause: the challenge does.
-		shown = &Error{Status: e.Status, Code: e.Code, Detail: detailUnauthorized}
+		shown = errUnauthorized
+		if e.Code != "" {
+			shown = &Error{Status: e.Status, Code: e.Code, Detail: detailUnauthorized}
+		}
 	}
-	if shown != e || e.Code == "insufficient_scope" {
+	if e.Status == http.StatusUnauthorized || e.Code == "insufficient_scope" {
 		w.Header()["Www-Authenticate"] = g.challenge(e)
 	}
 	writeRefusal(w, r, shown, body)
@@ -196,8 +205,8 @@ func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, p *Principal, err 
 func writeRefusal(w http.ResponseWriter, r *http.Request, e *Error, body func(http.ResponseWriter, *http.Request, *Error)) {
 	h := w.Header()
 	vary(h)
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
+	h["Cache-Control"] = noStore
+	h["X-Content-Type-Options"] = noSniff
 	if e.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(seconds(e.RetryAfter))) // RFC 9110 section 10.2.3
 	}
@@ -247,16 +256,26 @@ func quotable(s string) string {
 
 // denyJSON writes the body that AWX's clients read.
 func denyJSON(w http.ResponseWriter, _ *http.Request, e *Error) {
-	body, err := json.Marshal(struct {
-		Detail string `json:"detail"`
-	}{e.Detail})
-	if err != nil { // a string always encodes
-		panic(err)
+	body := unauthorizedJSON
+	if e.Detail != detailUnauthorized {
+		body = detailJSON(e.Detail)
 	}
-	w.Header().Set("Content-Type", "application/json")
+	w.Header()["Content-Type"] = isJSON
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(e.Status)
 	_, _ = w.Write(body) // the client may be gone; there is nobody else to tell
+}
+
+var unauthorizedJSON = detailJSON(detailUnauthorized)
+
+func detailJSON(detail string) []byte {
+	body, err := json.Marshal(struct {
+		Detail string `json:"detail"`
+	}{detail})
+	if err != nil { // a string always encodes
+		panic(err)
+	}
+	return body
 }
 
 func logger(l *slog.Logger) *slog.Logger {

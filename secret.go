@@ -83,13 +83,18 @@ func appendRandom(b []byte, n int) []byte {
 }
 
 func appendChecksum(b []byte) []byte {
-	digits := checksum(string(b))
+	sum := checksum(string(b))
+	var digits [crcLen]byte
+	for i := crcLen - 1; i >= 0; i-- {
+		digits[i] = base62[sum%62]
+		sum /= 62
+	}
 	return append(b, digits[:]...)
 }
 
-// crcTables are the tables of the CRC-32 of IEEE 802.3 for four bytes at a time:
+// crcTables are the tables of the CRC-32 of IEEE 802.3 for eight bytes at a time:
 // hash/crc32 would move the token to the heap.
-var crcTables = func() (t [4][256]uint32) {
+var crcTables = func() (t [8][256]uint32) {
 	t[0] = *crc32.MakeTable(crc32.IEEE)
 	for i := range 256 {
 		crc := t[0][i]
@@ -101,22 +106,19 @@ var crcTables = func() (t [4][256]uint32) {
 	return t
 }()
 
-// checksum returns the CRC-32 of s in base62.
-func checksum(s string) (digits [crcLen]byte) {
+// checksum returns the CRC-32 of s.
+func checksum(s string) uint32 {
+	t := &crcTables
 	crc := ^uint32(0)
-	for ; len(s) >= 4; s = s[4:] {
-		crc ^= uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24
-		crc = crcTables[3][byte(crc)] ^ crcTables[2][byte(crc>>8)] ^ crcTables[1][byte(crc>>16)] ^ crcTables[0][crc>>24]
+	for ; len(s) >= 8; s = s[8:] {
+		lo := crc ^ (uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24)
+		crc = t[7][byte(lo)] ^ t[6][byte(lo>>8)] ^ t[5][byte(lo>>16)] ^ t[4][lo>>24] ^
+			t[3][s[4]] ^ t[2][s[5]] ^ t[1][s[6]] ^ t[0][s[7]]
 	}
 	for i := range len(s) {
-		crc = crcTables[0][byte(crc)^s[i]] ^ crc>>8
+		crc = t[0][byte(crc)^s[i]] ^ crc>>8
 	}
-	crc = ^crc
-	for i := crcLen - 1; i >= 0; i-- {
-		digits[i] = base62[crc%62]
-		crc /= 62
-	}
-	return digits
+	return ^crc
 }
 
 // wellFormed reports whether s could be a secret of that prefix and kind. What
@@ -126,21 +128,29 @@ func wellFormed(s, prefix string, kind byte) bool {
 	if len(s) != head+bodyLen+crcLen || !strings.HasPrefix(s, prefix) || s[len(prefix)] != kind || s[head-1] != '_' {
 		return false
 	}
-	digits := checksum(s[:len(s)-crcLen])
-	return string(digits[:]) == s[len(s)-crcLen:]
+	body, digits := s[:len(s)-crcLen], s[len(s)-crcLen:]
+	var sum uint64 // of six digits, which is more than 32 bits
+	for i := range len(digits) {
+		d := digitValues[digits[i]]
+		if d < 0 {
+			return false
+		}
+		sum = sum*62 + uint64(d)
+	}
+	return sum == uint64(checksum(body))
 }
 
-// alphanumerics are the bytes of base62.
-var alphanumerics = func() (t [256]bool) {
-	for _, c := range []byte(base62) {
-		t[c] = true
+// digitValues are the values of the bytes of base62, and -1 for all others.
+var digitValues = func() (t [256]int8) {
+	for c := range t {
+		t[c] = int8(strings.IndexByte(base62, byte(c)))
 	}
 	return t
 }()
 
 func alphanumeric(s string) bool {
 	for i := range len(s) {
-		if !alphanumerics[s[i]] {
+		if digitValues[s[i]] < 0 {
 			return false
 		}
 	}

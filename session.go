@@ -150,6 +150,9 @@ func (s *Session) authenticate(r *http.Request) (Principal, error) {
 	}
 	st := s.state(r.Context())
 	if st == nil {
+		if len(r.Header["Cookie"]) == 0 {
+			return Principal{}, ErrNoCredentials // as load would say
+		}
 		var err error
 		if st, err = s.load(r); err != nil {
 			return Principal{}, err

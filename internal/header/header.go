@@ -60,12 +60,13 @@ const MaxBasic = 2400
 // ends at the first colon. UTF-8 is expected; credentials that are not are read
 // as Latin-1, as AWX's own client sends them. Control characters are refused.
 func Basic(credentials string) (user, password string, ok bool) {
-	var src [MaxBasic]byte
-	var dst [MaxBasic]byte
-	if len(credentials) > len(src) || strings.ContainsAny(credentials, "\r\n") {
+	if len(credentials) > MaxBasic || strings.ContainsAny(credentials, "\r\n") {
 		return "", "", false // the decoder would skip line breaks
 	}
-	n, err := strict.Decode(dst[:], append(src[:0], credentials...))
+	var small [512]byte // on the stack, and soon cleared
+	src := append(small[:0], credentials...)
+	dst := append(src, credentials...)[len(src):] // as long, which is enough
+	n, err := strict.Decode(dst, src)
 	if err != nil {
 		return "", "", false
 	}
