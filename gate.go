@@ -76,6 +76,7 @@ const (
 var (
 	errUnauthorized = &Error{Status: http.StatusUnauthorized, Detail: detailUnauthorized}
 	errForbidden    = &Error{Status: http.StatusForbidden, Detail: detailForbidden}
+	errMethod       = &Error{Status: http.StatusMethodNotAllowed, Detail: "This method is never allowed."}
 	errNeedsRead    = &Error{Status: http.StatusForbidden, Code: "insufficient_scope", Detail: detailForbidden, Scope: ScopeRead}
 	errNeedsWrite   = &Error{Status: http.StatusForbidden, Code: "insufficient_scope", Detail: detailForbidden, Scope: ScopeWrite}
 )
@@ -89,6 +90,9 @@ func (g *Gate) Check(r *http.Request) (*Principal, error) {
 // check authenticates r and holds its method, and scope unless that is "",
 // against the scopes of the credential.
 func (g *Gate) check(r *http.Request, scope string) (Principal, error) {
+	if r.Method == http.MethodConnect || r.Method == http.MethodTrace {
+		return Principal{}, errMethod // they are for proxies; TRACE would echo credentials
+	}
 	p, err := g.auth.authenticate(r)
 	if err != nil {
 		return Principal{}, err

@@ -57,7 +57,7 @@ func TestCreatePersonalToken(t *testing.T) { // 124 to 128, 112, 85, 141
 		"blank body":            {jsonBody(" \n")},
 		"empty object":          {jsonBody("{}")},
 		"charset":               {body("application/json; charset=utf-8", "{}")},
-		"name in place of id":   {},                                                                                       // 134
+		"name in place of id":   {},                                                                                         // 134
 		"what AWX ignores":      {jsonBody(`{"user":1,"token":"x","id":900,"refresh_token":"x","created":"x","type":"x"}`)}, // 138
 		"what a client read":    {jsonBody(`{"related":{},"summary_fields":{},"url":"x","modified":null,"last_used":null}`)},
 		"an expiry of its own":  {jsonBody(`{"expires":null}`)},
