@@ -30,6 +30,10 @@ type token struct {
 
 	placeOfOwner, placeOfApplication, placeOfParent, placeOfFamily int32
 	placeInQueue                                                   int32
+
+	// first is the state of most tokens. It stands here, and not somewhere
+	// else in memory, for the sake of those who look for them.
+	first tokenState
 }
 
 // bounds is where a token is accepted. Most are accepted everywhere.
@@ -116,7 +120,7 @@ func (s *Store) insert(r store.Token) (*token, error) {
 		t.bounds = &bounds{r.Audience, slices.Clone(r.Addresses)}
 	}
 	t.used.Store(int64(instantOf(r.LastUsed)))
-	st := &tokenState{
+	t.first = tokenState{
 		digest:      r.Digest,
 		scopes:      unique.Make(r.Scopes),
 		description: r.Description,
@@ -125,6 +129,7 @@ func (s *Store) insert(r store.Token) (*token, error) {
 		revoked:     instantOf(r.Revoked),
 		revision:    1,
 	}
+	st := &t.first
 	if hasRefresh {
 		kept := refresh{Refresh: r.Refresh}
 		kept.Expires, kept.GrantExpires, kept.Spent = micro(kept.Expires), micro(kept.GrantExpires), micro(kept.Spent)
