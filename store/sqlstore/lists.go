@@ -38,21 +38,22 @@ func orderBy(descending bool, columns ...string) string {
 // ListTokens implements [store.Tokens].
 func (s *Store) ListTokens(ctx context.Context, f store.TokenFilter, p store.Page) ([]store.Token, int, error) {
 	var where filter
-	where.and("t.revoked_at IS NULL")
-	if !f.All {
-		var who filter
-		if f.UserID != "" {
-			who.and("t.user_id = ?", f.UserID)
-		}
-		if len(f.Organizations) > 0 {
-			who.and("t.application_id IN (SELECT a.id FROM auth_applications a WHERE a.organization_id"+
-				inList(len(f.Organizations))+")", numbers(f.Organizations)...)
-		}
-		if who.parts == nil {
-			return nil, 0, ctx.Err()
-		}
-		where.and("("+strings.Join(who.parts, " OR ")+")", who.args...)
+	from := ""
+	switch {
+	case f.All:
+	case f.UserID == "" && len(f.Organizations) == 0:
+		return nil, 0, ctx.Err()
+	case f.UserID == "":
+		where.and("t.application_id IN (SELECT a.id FROM auth_applications a WHERE a.organization_id"+
+			inList(len(f.Organizations))+")", numbers(f.Organizations)...)
+	case len(f.Organizations) == 0:
+		where.and("t.user_id = ?", f.UserID)
+	default:
+		// With OR in the condition PostgreSQL would read the whole table.
+		from = visibleTokens + inList(len(f.Organizations)) + visibleTokensEnd
+		where.args = append([]any{f.UserID}, numbers(f.Organizations)...)
 	}
+	where.and("t.revoked_at IS NULL")
 	switch f.Kind {
 	case store.PersonalToken:
 		where.and("t.application_id = 0")
@@ -77,7 +78,7 @@ func (s *Store) ListTokens(ctx context.Context, f store.TokenFilter, p store.Pag
 	if f.Search != "" {
 		where.and("INSTR(t.description, ?) > 0", f.Search)
 	}
-	return page(ctx, s, "list tokens", countTokens, listTokens, where.where(), tokenOrder(p), where.args, p,
+	return page(ctx, s, "list tokens", countTokens, listTokens, from+where.where(), tokenOrder(p), where.args, p,
 		func(scan func(...any) error) (t store.Token, err error) {
 			err = scan(tokenDest(&t)...)
 			return t, err

@@ -128,6 +128,16 @@ const (
 	countTokens = `
 	SELECT COUNT(*) FROM auth_tokens t`
 
+	// Between them goes the list of organizations.
+	visibleTokens = `
+	JOIN (
+		SELECT m.id FROM auth_tokens m WHERE m.user_id = ?
+		UNION
+		SELECT o.id FROM auth_tokens o JOIN auth_applications a ON a.id = o.application_id
+		WHERE a.organization_id`
+	visibleTokensEnd = `
+	) v ON v.id = t.id`
+
 	lockParent = `
 	SELECT expires_at, revoked_at FROM auth_tokens WHERE id = ? FOR UPDATE`
 
