@@ -17,13 +17,39 @@
 //	GET DELETE … /api/v2/tokens/M/                       one of them; PATCH and PUT, too
 //	POST         /api/v2/tokens/M/rotate/                a new secret for it
 //
-// N is the ID of a user, or the name. Everything is JSON but the login page and
-// the login form. Paths that are not listed are 404 whatever credentials come
-// along; a path without its last slash is redirected.
+// With Config.Applications:
+//
+//	GET POST     /api/v2/applications/                   OAuth clients
+//	GET DELETE … /api/v2/applications/A/                 one of them; PATCH and PUT, too
+//	POST         /api/v2/applications/A/rotate_secret/   a new client secret
+//	GET POST     /api/v2/applications/A/tokens/          tokens of an application
+//	GET POST     /api/v2/organizations/O/applications/   applications of an organization
+//	GET POST     /api/v2/users/N/applications/           the same as all applications, as in AWX
+//	GET POST     /api/v2/users/N/tokens/                 all tokens of a user
+//	GET POST     /api/v2/users/N/authorized_tokens/      those of applications
+//	GET          /api/o/                                 links; public
+//	GET POST     /api/o/authorize/                       consent page (RFC 6749 section 3.1)
+//	POST         /api/o/token/                           tokens for grants (section 3.2)
+//	POST         /api/o/revoke_token/                    RFC 7009
+//	POST         /api/o/introspect/                      RFC 7662
+//	POST         /api/o/device_authorization/            RFC 8628, with Config.Devices
+//	GET POST     /api/o/device/                          page where users type in the code
+//
+// With TokensOptions.Issuer, and TokensOptions.Resource for the second one, these
+// lie outside /api/ and have to be mounted as well:
+//
+//	GET          /.well-known/oauth-authorization-server RFC 8414
+//	GET          /.well-known/oauth-protected-resource   RFC 9728
+//
+// N is the ID of a user, or the name; A the ID of an application, or its name,
+// "++" and the name of its organization. Everything is JSON but the pages and
+// the forms. Paths that are not listed are 404 whatever credentials come along; a
+// path without its last slash is redirected.
 package httpapi
 
 import (
 	"errors"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"strings"
@@ -41,16 +67,31 @@ type Config struct {
 	Passwords *auth.Passwords // with Session: login
 	Session   *auth.Session   // login and logout
 	Tokens    *auth.Tokens    // token endpoints
+
+	// Applications serves OAuth clients and the endpoints for them; it needs
+	// Tokens. Without Session nobody can be asked for consent, and without
+	// Passwords there is no password grant.
+	Applications *auth.Applications
+	// Devices serves the device grant; it needs Applications, Session and
+	// TokensOptions.Issuer.
+	Devices *auth.Devices
+
+	// Pages has files that replace those of the pages: layout.html, login.html,
+	// consent.html, device.html, message.html and style.css. What it does not
+	// have stays as it is.
+	Pages fs.FS
 }
 
 type api struct {
 	Config
 	routes []route
 	login  *page
+
+	consent, device, message *page
 }
 
-// New returns the handler. It returns an error if Gate or Users is missing, or
-// Passwords is given without Session.
+// New returns the handler. It returns an error if Gate or Users is missing, if a
+// part is given without what it needs, or if a page is malformed.
 func New(c Config) (http.Handler, error) {
 	switch {
 	case c.Gate == nil:
@@ -59,11 +100,17 @@ func New(c Config) (http.Handler, error) {
 		return nil, errors.New("httpapi: Config.Users is nil")
 	case c.Passwords != nil && c.Session == nil:
 		return nil, errors.New("httpapi: Config.Passwords needs Config.Session: a login starts a session")
+	case c.Applications != nil && c.Tokens == nil:
+		return nil, errors.New("httpapi: Config.Applications needs Config.Tokens")
+	case c.Devices != nil && (c.Applications == nil || c.Session == nil || c.Tokens.Issuer() == ""):
+		return nil, errors.New("httpapi: Config.Devices needs Config.Applications, Config.Session and TokensOptions.Issuer")
 	}
 	a := &api{Config: c}
-	var err error
-	if a.login, err = newPage("login.html"); err != nil {
-		return nil, err
+	for name, p := range map[string]**page{"login.html": &a.login, "consent.html": &a.consent, "device.html": &a.device, "message.html": &a.message} {
+		var err error
+		if *p, err = newPage(c.Pages, name); err != nil {
+			return nil, err
+		}
 	}
 	a.add("/api/", public, methods{"GET": a.getRoot})
 	a.add("/api/v2/", public, methods{"GET": a.getVersion})
@@ -78,6 +125,10 @@ func New(c Config) (http.Handler, error) {
 	if c.Tokens != nil {
 		a.addTokens()
 	}
+	if c.Applications != nil {
+		a.addApplications()
+		a.addOAuth()
+	}
 	return a, nil
 }
 
@@ -88,6 +139,7 @@ const (
 	protected access = iota // whoever has a good credential with the scope for the method
 	public                  // anyone, but not with a bad credential
 	session                 // anyone; only the session counts, an Authorization field is ignored
+	open                    // anyone; users' credentials are not looked at
 )
 
 // A handler serves one method of a route. What it returns is answered by fail.
@@ -113,7 +165,7 @@ func (a *api) add(pattern string, who access, m methods) {
 	case public:
 		h = a.Gate.Identify(h)
 	}
-	if a.Session != nil {
+	if a.Session != nil && who != open {
 		h = a.Session.Handler(h)
 	}
 	if who == session {
@@ -214,7 +266,7 @@ func (a *api) serve(w http.ResponseWriter, r *http.Request, m methods, who acces
 		method = http.MethodGet
 	}
 	if f := m[method]; f != nil {
-		if who != session && !acceptsJSON(r) {
+		if (who == protected || who == public) && !acceptsJSON(r) {
 			return errNotAcceptable
 		}
 		return f(w, r)

@@ -290,8 +290,11 @@ func (t timestamp) MarshalJSON() ([]byte, error) {
 // userID writes a numeric ID as a number, as AWX has it, and others as text.
 type userID string
 
-// MarshalJSON implements [json.Marshaler].
+// MarshalJSON implements [json.Marshaler]. There is no user without an ID.
 func (id userID) MarshalJSON() ([]byte, error) {
+	if id == "" {
+		return []byte("null"), nil
+	}
 	if isDecimal(string(id)) {
 		return []byte(id), nil
 	}

@@ -143,8 +143,9 @@ func readJSONCredentials(w http.ResponseWriter, r *http.Request) (credentials, e
 // maxParameters is how many parameters a form may have.
 const maxParameters = 64
 
-// readForm reads a form from the body alone. No parameter may repeat.
-func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+// readForm reads a form from the body alone. No parameter may repeat, but for
+// those that are named.
+func readForm(w http.ResponseWriter, r *http.Request, repeatable ...string) (url.Values, error) {
 	body, err := readBody(w, r)
 	if err != nil {
 		return nil, err
@@ -156,9 +157,9 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	if err != nil {
 		return nil, badRequest("The form is malformed.")
 	}
-	for _, values := range form {
-		if len(values) > 1 {
-			return nil, badRequest("A parameter of the form is given more than once.")
+	for name, values := range form {
+		if len(values) > 1 && !contains(repeatable, name) {
+			return nil, badRequest("The parameter " + clip(name) + " of the form is given more than once.")
 		}
 	}
 	return form, nil
@@ -191,11 +192,15 @@ func queryNext(r *http.Request) string {
 	return localPath(next[0])
 }
 
+// maxNext is the longest path that a login leads to, in bytes: authorization
+// requests carry the state of their client along.
+const maxNext = 8192
+
 // localPath returns next if it is a path on this host, and home otherwise.
 // Browsers take a backslash for a slash, drop tabs and line breaks, and read two
 // leading slashes as a host; nothing of that gets through.
 func localPath(next string) string {
-	if len(next) > 2048 || !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") || strings.Contains(next, `\`) {
+	if len(next) > maxNext || !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") || strings.Contains(next, `\`) {
 		return home
 	}
 	for _, c := range next {

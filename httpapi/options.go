@@ -3,15 +3,18 @@ package httpapi
 import (
 	"net/http"
 	"strings"
+
+	"github.com/ostiary/auth"
 )
 
 // field describes a field of a resource as AWX's clients expect it.
 type field struct {
-	Type     string `json:"type"`
-	Label    string `json:"label"`
-	HelpText string `json:"help_text,omitempty"`
-	Required bool   `json:"required"`
-	ReadOnly bool   `json:"read_only"`
+	Type     string      `json:"type"`
+	Label    string      `json:"label"`
+	HelpText string      `json:"help_text,omitempty"`
+	Required bool        `json:"required"`
+	ReadOnly bool        `json:"read_only"`
+	Choices  [][2]string `json:"choices,omitempty"` // value and label
 }
 
 // options describes a route. AWX's own client builds its commands from it; it
@@ -51,6 +54,8 @@ func (a *api) options(w http.ResponseWriter, r *http.Request, m methods) error {
 
 func fieldsOfPath(path string) map[string]field {
 	switch {
+	case strings.Contains(path, "applications/") && !strings.Contains(path, "tokens/"):
+		return applicationFields
 	case strings.Contains(path, "tokens/"):
 		return tokenFields
 	case strings.HasPrefix(path, "/api/v2/"):
@@ -70,6 +75,26 @@ var tokenFields = map[string]field{
 	"expires":     {Type: "datetime", Label: "Expires", HelpText: "When the token ends."},
 	"scope":       {Type: "string", Label: "Scope", HelpText: "read, or write, which includes read."},
 	"last_used":   {Type: "datetime", Label: "Last used", ReadOnly: true},
+}
+
+var applicationFields = map[string]field{
+	"id":            {Type: "integer", Label: "ID", ReadOnly: true},
+	"created":       {Type: "datetime", Label: "Created", ReadOnly: true},
+	"modified":      {Type: "datetime", Label: "Modified", ReadOnly: true},
+	"name":          {Type: "string", Label: "Name", Required: true},
+	"description":   {Type: "string", Label: "Description"},
+	"organization":  {Type: "id", Label: "Organization", Required: true},
+	"client_id":     {Type: "string", Label: "Client ID", ReadOnly: true},
+	"client_secret": {Type: "string", Label: "Client secret", HelpText: "Shown once, when the application is created.", ReadOnly: true},
+	"client_type": {Type: "choice", Label: "Client type", Required: true, Choices: [][2]string{
+		{auth.ClientConfidential, "Confidential"}, {auth.ClientPublic, "Public"},
+	}},
+	"authorization_grant_type": {Type: "choice", Label: "Authorization grant type", Required: true, Choices: [][2]string{
+		{auth.GrantAuthorizationCode, "Authorization code"}, {auth.GrantPassword, "Resource owner password-based"},
+		{auth.GrantClientCredentials, "Client credentials"}, {auth.GrantDeviceCode, "Device code"},
+	}},
+	"redirect_uris":      {Type: "string", Label: "Redirect URIs", HelpText: "Allowed URIs, separated by spaces."},
+	"skip_authorization": {Type: "boolean", Label: "Skip authorization", HelpText: "Do not ask for consent. Only for superusers."},
 }
 
 var userFields = map[string]field{

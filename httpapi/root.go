@@ -18,10 +18,11 @@ func (a *api) getRoot(w http.ResponseWriter, r *http.Request) error {
 			SameSite: http.SameSiteLaxMode,
 		})
 	}
-	return writeJSON(w, r, http.StatusOK, struct {
+	root := struct {
 		Description           string            `json:"description"`
 		CurrentVersion        string            `json:"current_version"`
 		AvailableVersions     map[string]string `json:"available_versions"`
+		OAuth2                string            `json:"oauth2,omitempty"`
 		CustomLogo            string            `json:"custom_logo"`
 		CustomLoginInfo       string            `json:"custom_login_info"`
 		LoginRedirectOverride string            `json:"login_redirect_override"`
@@ -29,7 +30,11 @@ func (a *api) getRoot(w http.ResponseWriter, r *http.Request) error {
 		Description:       "AWX REST API",
 		CurrentVersion:    "/api/v2/",
 		AvailableVersions: map[string]string{"v2": "/api/v2/"},
-	})
+	}
+	if a.Applications != nil {
+		root.OAuth2 = "/api/o/"
+	}
+	return writeJSON(w, r, http.StatusOK, root)
 }
 
 // getVersion lists the resources. AWX's own client makes a subcommand of each.
@@ -37,6 +42,9 @@ func (a *api) getVersion(w http.ResponseWriter, r *http.Request) error {
 	links := map[string]string{"me": "/api/v2/me/"}
 	if a.Tokens != nil {
 		links["tokens"] = "/api/v2/tokens/"
+	}
+	if a.Applications != nil {
+		links["applications"] = "/api/v2/applications/"
 	}
 	return writeJSON(w, r, http.StatusOK, links)
 }
