@@ -49,6 +49,7 @@ const (
 // construction.
 type fields struct {
 	byName map[string]field // the folded name
+	exact  map[string]pass  // the canonical name
 	// lengths has, for the first letter of a name, the lengths that a name of
 	// the map can have, so that nearly every other name is passed over without
 	// looking at it.
@@ -61,7 +62,7 @@ type field struct {
 }
 
 func newFields() *fields {
-	f := &fields{byName: make(map[string]field)}
+	f := &fields{byName: make(map[string]field), exact: make(map[string]pass)}
 	for _, name := range claims {
 		f.allow(textproto.CanonicalMIMEHeaderKey(name), passNobody)
 	}
@@ -79,6 +80,7 @@ func newFields() *fields {
 func (f *fields) allow(canonical string, by pass) {
 	folded := string(appendFolded(nil, canonical))
 	f.byName[folded] = field{canonical, by}
+	f.exact[canonical] = by
 	f.lengths[folded[0]] |= lengthBit(len(folded))
 	f.lengths[canonical[0]] |= lengthBit(len(folded))
 }
@@ -93,13 +95,15 @@ func (f *fields) forged(name string, credit pass) bool {
 	if name == "" || f.lengths[name[0]]&lengthBit(len(name)) == 0 {
 		return false
 	}
+	if by, ok := f.exact[name]; ok {
+		return by == passNobody || by > credit
+	}
 	var buf [64]byte
 	folded := appendFolded(buf[:0], name)
-	known, ok := f.byName[string(folded)]
-	if !ok {
-		return len(folded) > len(forwardedPrefix) && string(folded[:len(forwardedPrefix)]) == forwardedPrefix
+	if _, ok := f.byName[string(folded)]; ok {
+		return true // the right name in the wrong spelling
 	}
-	return known.pass == passNobody || known.pass > credit || known.canonical != name
+	return len(folded) > len(forwardedPrefix) && string(folded[:len(forwardedPrefix)]) == forwardedPrefix
 }
 
 // anyForged reports whether h has a field that must go.

@@ -212,14 +212,19 @@ func (v *verifier) verify(r *http.Request, now time.Time) error {
 	if len(values) != 1 {
 		return errProofDoubled
 	}
+	set := v.keys.keys(r.Context(), now)
+	if at, ok := set.recent.get(values[0]); ok && !v.opts.RefuseReplay && !v.opts.RequireV2 {
+		if !v.fresh(at, now) && !v.opts.InsecureStale {
+			return errProofTime
+		}
+		return nil
+	}
 	p, ok := parseProof(values[0])
 	if !ok {
 		return errProofMalformed
 	}
-	if age := now.UnixNano() - p.at; age > int64(v.opts.Past) || age < -int64(v.opts.Future) {
-		if p.bound || !v.opts.InsecureStale {
-			return errProofTime
-		}
+	if !v.fresh(p.at, now) && (p.bound || !v.opts.InsecureStale) {
+		return errProofTime
 	}
 	if !p.bound && v.opts.RequireV2 {
 		return errProofVersion
@@ -231,7 +236,7 @@ func (v *verifier) verify(r *http.Request, now time.Time) error {
 			return errProofRequest
 		}
 	}
-	if err := v.signature(r.Context(), &p, now); err != nil {
+	if err := v.signature(r.Context(), set, &p, now); err != nil {
 		return err
 	}
 	switch {
@@ -248,10 +253,16 @@ func (v *verifier) verify(r *http.Request, now time.Time) error {
 	return nil
 }
 
-// signature verifies the signature of p with the keys there are and, if none
-// fits, once more with newer ones.
-func (v *verifier) signature(ctx context.Context, p *proof, now time.Time) error {
-	set := v.keys.keys(ctx, now)
+// fresh reports whether a proof made at that time is neither stale nor from the
+// future.
+func (v *verifier) fresh(at int64, now time.Time) bool {
+	age := now.UnixNano() - at
+	return age <= int64(v.opts.Past) && age >= -int64(v.opts.Future)
+}
+
+// signature verifies the signature of p with the keys of set and, if none fits,
+// once more with newer ones.
+func (v *verifier) signature(ctx context.Context, set *keySet, p *proof, now time.Time) error {
 	err := set.verify(p)
 	if err != nil {
 		if newer := v.keys.newer(ctx, set, now); newer != nil {
@@ -263,9 +274,6 @@ func (v *verifier) signature(ctx context.Context, p *proof, now time.Time) error
 
 // verify reports whether one of the keys has signed p.
 func (s *keySet) verify(p *proof) error {
-	if !p.bound && s.recent.has(p.value) {
-		return nil
-	}
 	var buf [maxKeyBits / 8]byte
 	n, err := hex.Decode(buf[:], []byte(p.hex))
 	if err != nil {
@@ -281,7 +289,7 @@ func (s *keySet) verify(p *proof) error {
 		}
 		if rsa.VerifyPSS(k.key, crypto.SHA256, digest[:], signature, pss) == nil {
 			if !p.bound { // the others are good once only
-				s.recent.add(p.value)
+				s.recent.add(p.value, p.at)
 			}
 			return nil
 		}

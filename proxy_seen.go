@@ -45,29 +45,29 @@ func (s *seen) add(key string, now time.Time) bool {
 // maxRecent is how many verified proofs a generation of recent has.
 const maxRecent = 512
 
-// recent remembers which proofs of the first version had good signatures: a
-// gateway sends the same one for a while. Whether it is fresh is asked each time.
+// recent remembers which proofs of the first version had good signatures, and
+// when they were made: a gateway sends the same one for a while. Whether it is
+// still fresh is asked each time.
 type recent struct {
 	mu        sync.RWMutex
-	cur, prev map[string]struct{}
+	cur, prev map[string]int64
 }
 
-func (c *recent) has(value string) bool {
+func (c *recent) get(value string) (at int64, ok bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	if _, ok := c.cur[value]; ok {
-		return true
+	if at, ok = c.cur[value]; !ok {
+		at, ok = c.prev[value]
 	}
-	_, ok := c.prev[value]
-	return ok
+	return at, ok
 }
 
-func (c *recent) add(value string) {
+func (c *recent) add(value string, at int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.cur == nil || len(c.cur) >= maxRecent {
-		c.prev, c.cur = c.cur, make(map[string]struct{})
+		c.prev, c.cur = c.cur, make(map[string]int64)
 	}
 	// The value is part of the request's header, which need not live as long.
-	c.cur[strings.Clone(value)] = struct{}{}
+	c.cur[strings.Clone(value)] = at
 }

@@ -309,6 +309,14 @@ func TestUsersOfAGateway(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+	t.Run("nor for a proxy that is believed but not proven", func(t *testing.T) {
+		p := auth.Must(auth.NewProxy(&auth.ProxyOptions{Peers: peers("10.0.0.0/8"), UnixSocket: true, UserField: "X-Remote-User"}))
+		r := seenBy(p, from(proxy, "X-Remote-User: alice"))
+		r.Header.Set("X-Remote-User", "alice") // by some handler in between
+		if _, err := auth.Must(auth.NewProxyUsers(p, db, nil)).Authenticate(r); !errors.Is(err, auth.ErrNoCredentials) {
+			t.Errorf("got %v", err)
+		}
+	})
 	t.Run("an address alone does not construct", func(t *testing.T) {
 		p := auth.Must(auth.NewProxy(&auth.ProxyOptions{Peers: peers("10.0.0.0/8"), UserField: "X-Remote-User"}))
 		if _, err := auth.NewProxyUsers(p, db, nil); err == nil {
