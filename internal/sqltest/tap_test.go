@@ -63,6 +63,13 @@ func (t *tap) arm(n int, how harm, cancel func()) (struck string) {
 	return struck
 }
 
+// counted returns the number of calls since arm.
+func (t *tap) counted() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.calls
+}
+
 // call makes a call on c, or does harm to it.
 func (t *tap) call(ctx context.Context, c *tapConn, name string, call func() error) error {
 	t.mu.Lock()
