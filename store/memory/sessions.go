@@ -101,17 +101,29 @@ func (s *Store) SessionByDigest(ctx context.Context, d store.Digest, users store
 		u, err := foreignUser(ctx, users, x.owner.id)
 		return x.record(x.state.Load()), u, err
 	}
+	st, u := s.sessionAndUser(x)
+	if u == nil {
+		return x.record(st), store.User{}, nil
+	}
+	return x.record(st), u.User, nil
+}
+
+// sessionAndUser returns the state of a session and its user as they were at one
+// moment.
+func (s *Store) sessionAndUser(x *session) (*sessionState, *user) {
 	for {
 		st := x.state.Load()
 		u := x.owner.user.Load()
-		// The two belong together only if the session has not changed since.
-		if x.state.Load() != st {
-			continue
+		switch {
+		case x.state.Load() != st: // they may not belong together
+		case u == nil && st.ended == 0 && x.owner.id != "":
+			// Either nobody has such a user, or DeleteUser is half done.
+			s.mu.RLock()
+			defer s.mu.RUnlock()
+			return x.state.Load(), x.owner.user.Load()
+		default:
+			return st, u
 		}
-		if u == nil {
-			return x.record(st), store.User{}, nil
-		}
-		return x.record(st), u.User, nil
 	}
 }
 

@@ -252,6 +252,12 @@ func (s *Store) AccessByDigest(ctx context.Context, d store.Digest, users store.
 		if own {
 			u = t.owner.user.Load()
 		}
+		if own && u == nil && st.revoked == 0 && t.owner.id != "" {
+			// Either nobody has such a user, or DeleteUser is half done.
+			s.mu.RLock()
+			st, u = t.state.Load(), t.owner.user.Load()
+			s.mu.RUnlock()
+		}
 		// Token and user belong together only if neither has changed since.
 		if st.digest == d && t.state.Load() == st {
 			break
