@@ -32,6 +32,22 @@ func checkOrigin(r *http.Request, trusted map[string]bool) error {
 	return nil
 }
 
+// harmless reports whether another origin may send r: it changes nothing, and
+// the browser keeps the answer from the page. A WebSocket it does not.
+func harmless(r *http.Request) bool {
+	return safeMethod(r.Method) && len(r.Header["Upgrade"]) == 0
+}
+
+// CheckOrigin refuses a request by an unsafe method that a browser sends for a
+// page of another origin. An [Authenticator] outside this package calls it if its
+// credential is one that browsers, or a gateway for them, add by themselves.
+func CheckOrigin(r *http.Request) error {
+	if safeMethod(r.Method) {
+		return nil
+	}
+	return checkOrigin(r, nil)
+}
+
 func csrfError(why string) error {
 	return &Error{Status: http.StatusForbidden, Detail: "CSRF Failed: " + why + "."}
 }

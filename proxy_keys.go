@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -219,6 +220,27 @@ func (k *keyRing) keys(ctx context.Context, now time.Time) *keySet {
 		}
 	}
 	return set
+}
+
+// TryKeys reports whether good accepts one of the gateway's keys, for other things
+// that the gateway signs with them. If it accepts none, and ProofOptions.Refresh
+// may be called, it is asked about newer ones, too. Without
+// [ProxyOptions].Proof there are no keys.
+func (p *Proxy) TryKeys(ctx context.Context, good func(*rsa.PublicKey) bool) bool {
+	if p.proof == nil {
+		return false
+	}
+	now := time.Now()
+	set := p.proof.keys.keys(ctx, now)
+	if set.any(good) {
+		return true
+	}
+	newer := p.proof.keys.newer(ctx, set, now)
+	return newer != nil && newer.any(good)
+}
+
+func (s *keySet) any(good func(*rsa.PublicKey) bool) bool {
+	return slices.ContainsFunc(s.keys, func(k proxyKey) bool { return good(k.key) })
 }
 
 // newer returns keys that replace old, or nil if there are none to be had at

@@ -81,10 +81,8 @@ func (a *ProxyUsers) authenticate(r *http.Request) (Principal, error) {
 		return Principal{}, a.refused(r, "malformed name")
 	}
 	// Whatever the gateway authenticates by, to us it is ambient, as a cookie is.
-	if !safeMethod(r.Method) {
-		if err := checkOrigin(r, nil); err != nil {
-			return Principal{}, err
-		}
+	if err := CheckOrigin(r); err != nil {
+		return Principal{}, err
 	}
 	u, err := a.user(r.Context(), values[0])
 	switch {

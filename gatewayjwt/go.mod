@@ -1,0 +1,16 @@
+module github.com/ostiary/auth/gatewayjwt
+
+go 1.26.0
+
+require (
+	github.com/go-jose/go-jose/v4 v4.1.9
+	github.com/ostiary/auth v0.0.0
+)
+
+require (
+	github.com/alexedwards/scs/v2 v2.9.0 // indirect
+	golang.org/x/crypto v0.59.0 // indirect
+	golang.org/x/sys v0.50.0 // indirect
+)
+
+replace github.com/ostiary/auth => ../
