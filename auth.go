@@ -26,6 +26,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/netip"
 	"time"
@@ -181,6 +182,9 @@ type carrier struct {
 	principal Principal
 	request   http.Request
 }
+
+// Format keeps the credentials of the request out of logs that print contexts.
+func (c *carrier) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "auth.principal") }
 
 func (c *carrier) Value(key any) any {
 	if key == (principalKey{}) {

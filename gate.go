@@ -219,7 +219,9 @@ func writeRefusal(w http.ResponseWriter, r *http.Request, e *Error, body func(ht
 
 // refusal says what the client may know about err.
 func refusal(err error) *Error {
-	if e, ok := errors.AsType[*Error](err); ok {
+	// An Error without the status of a refusal is a mistake of its author, and
+	// no permission to go on.
+	if e, ok := errors.AsType[*Error](err); ok && e.Status >= 400 && e.Status <= 599 {
 		return e
 	}
 	if errors.Is(err, ErrNoCredentials) {

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"reflect"
@@ -43,6 +44,9 @@ const (
 )
 
 type sessionStateKey struct{}
+
+// Format keeps the identifier out of logs that print contexts.
+func (st *sessionState) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "auth.session") }
 
 func (st *sessionState) Value(key any) any {
 	if key == (sessionStateKey{}) {
@@ -152,7 +156,7 @@ func (st *sessionState) save(h http.Header) error {
 		HttpOnly: true,
 		SameSite: http.SameSiteLaxMode,
 	}
-	left := seconds(time.Until(st.row.Expires))
+	left := max(0, seconds(time.Until(st.row.Expires)))
 	switch {
 	case st.cookie == cookieSet && st.token != "" && left > 0:
 		c.Value, c.MaxAge = st.token, left
@@ -167,6 +171,21 @@ func (st *sessionState) save(h http.Header) error {
 		h.Set("Session-Timeout", strconv.Itoa(left))
 	}
 	return nil
+}
+
+// saveLate stores what the host changed after the header had gone. Only a
+// session that was there can be changed then: the cookie of a new one is lost.
+func (st *sessionState) saveLate() {
+	if st.broken || st.session.manager.Status(st.ctx) != modified {
+		return
+	}
+	if st.token == "" {
+		st.session.event(st, slog.LevelError, eventSessionLost, st.user, slog.String("reason", "the response had begun"))
+		return
+	}
+	if _, _, err := st.session.manager.Commit(st.ctx); err != nil {
+		st.session.log.ErrorContext(st, eventStoreFailed, "operation", "save session", "error", err)
+	}
 }
 
 // noCacheCookie keeps shared caches from storing somebody's cookie.
@@ -338,9 +357,17 @@ func (st *sessionState) saveData(data []byte) error {
 }
 
 // sameValues compares encoded sessions without their deadlines, which are not
-// used.
+// used. Gob writes maps in any order.
 func sameValues(a, b []byte) bool {
-	return len(a) >= codecHeader && len(b) >= codecHeader && bytes.Equal(a[codecHeader:], b[codecHeader:])
+	if len(a) != len(b) || len(a) < codecHeader {
+		return false
+	}
+	if bytes.Equal(a[codecHeader:], b[codecHeader:]) {
+		return true
+	}
+	_, x, errX := codec{}.Decode(a)
+	_, y, errY := codec{}.Decode(b)
+	return errX == nil && errY == nil && reflect.DeepEqual(x, y)
 }
 
 // mergeValues applies the changes from base to mine to theirs.

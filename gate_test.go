@@ -1,0 +1,391 @@
+package auth_test
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/store"
+	"github.com/ostiary/auth/store/memory"
+)
+
+const invalidToken = `error="invalid_token", error_description="The access token is invalid or revoked."`
+
+// R-002 to R-006, R-010, R-019: what each combination of credentials is worth.
+func TestCredentialsOfARequest(t *testing.T) {
+	s := newSystem(t, nil)
+	write, read := s.issue(s.bob, auth.ScopeWrite), s.issue(s.bob, auth.ScopeRead)
+	cookie := s.login(s.alice)
+	const deadCookie = "Cookie: __Host-session=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+	doubled := refused{Status: 400, Body: `{"detail":"The request carries more than one credential."}`}
+	for _, tt := range []struct {
+		name   string
+		lines  []string
+		target string
+		want   any // who, or the refusal
+	}{
+		{"nothing", nil, "/probe/", e401("")},
+		{"nothing on a public page is anonymous", nil, "/public/", "anonymous by none"},
+		{"session", []string{cookie}, "/probe/", "alice by session"},
+		{"session on a public page", []string{cookie}, "/public/", "alice by session"},
+		{"bearer", []string{bearer(write)}, "/probe/", "bob by bearer"},
+		{"basic", []string{basicLine("alice", goodPassword)}, "/probe/", "alice by basic"},
+		{"bearer before session", []string{bearer(write), cookie}, "/probe/", "bob by bearer"},
+		{"basic before session", []string{basicLine("bob", goodPassword), cookie}, "/probe/", "bob by basic"},
+		{"bad bearer is not rescued by a good cookie", []string{"Authorization: Bearer nope", cookie}, "/probe/", e401(invalidToken)},
+		{"bad basic is not rescued by a good cookie", []string{basicLine("bob", "wrong"), cookie}, "/probe/", e401("")},
+		{"empty field is not rescued by a good cookie", []string{"Authorization: ", cookie}, "/probe/", e401(`error="invalid_token", error_description="The access token is malformed."`)},
+		{"unknown scheme is not rescued by a good cookie", []string{"Authorization: Digest x", cookie}, "/probe/", e401("")},
+		{"bad bearer on a public page", []string{"Authorization: Bearer nope"}, "/public/", e401(invalidToken)},
+		{"bad basic on a public page", []string{basicLine("bob", "wrong")}, "/public/", e401("")},
+		{"dead cookie on a public page", []string{deadCookie}, "/public/", e401("")},
+		{"dead cookie", []string{deadCookie}, "/probe/", e401("")},
+		{"dead cookie does not disturb a token", []string{bearer(write), deadCookie}, "/probe/", "bob by bearer"},
+		{"two fields, both good", []string{bearer(write), bearer(read)}, "/probe/", doubled},
+		{"two fields, the same twice", []string{bearer(write), bearer(write)}, "/probe/", doubled},
+		{"bearer and basic", []string{bearer(write), basicLine("alice", goodPassword)}, "/probe/", doubled},
+		{"two fields on a public page", []string{bearer(write), bearer(read)}, "/public/", doubled},
+		{"two in one field", []string{bearer(write) + ", " + strings.TrimPrefix(basicLine("alice", goodPassword), "Authorization: ")}, "/probe/", e401(`error="invalid_token", error_description="The access token is malformed."`)},
+		{"token in the URL", nil, "/probe/?access_token=" + write.AccessToken.Reveal(), e401("")},
+		{"token in the URL beside one in the header", []string{bearer(write)}, "/probe/?access_token=" + write.AccessToken.Reveal(), doubled},
+		{"malformed query elsewhere", nil, "/public/?x=%zz", "anonymous by none"},
+		{"proxy authorization is not ours", []string{"Proxy-" + bearer(write)}, "/probe/", e401("")},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			before := s.entered.Load()
+			w := s.send("GET", tt.target, tt.lines...)
+			var got any = refusalOf(w)
+			if w.Code == http.StatusOK {
+				got = who(t, w)
+			} else if s.entered.Load() != before {
+				t.Error("the handler was entered after a refusal")
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("reply (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// R-022, R-023: what every refusal looks like, and that replies depend on the
+// credentials.
+func TestRefusalHeader(t *testing.T) {
+	s := newSystem(t, nil)
+	for name, w := range map[string]*httptest.ResponseRecorder{
+		"401":          s.send("GET", "/probe/"),
+		"401 HEAD":     s.send("HEAD", "/probe/"),
+		"403":          s.send("POST", "/probe/", bearer(s.issue(s.alice, auth.ScopeRead))),
+		"400":          s.send("GET", "/probe/", "Authorization: Bearer a", "Authorization: Bearer b"),
+		"401 for HTML": s.send("GET", "/probe/", "Accept: text/html"),
+	} {
+		h := w.Header()
+		got := []string{h.Get("Content-Type"), h.Get("Cache-Control"), h.Get("X-Content-Type-Options"), strings.Join(h["Vary"], "|"), h.Get("Set-Cookie")}
+		if diff := cmp.Diff([]string{"application/json", "no-store", "nosniff", "Authorization, Cookie", ""}, got); diff != "" {
+			t.Errorf("%s: header (-want +got):\n%s", name, diff)
+		}
+	}
+	w := s.send("GET", "/probe/", bearer(s.issue(s.alice, auth.ScopeRead)))
+	if got := strings.Join(w.Header()["Vary"], "|"); got != "Authorization, Cookie" {
+		t.Errorf("Vary of a reply is %q", got)
+	}
+}
+
+// R-028: HEAD is like GET without a body.
+func TestHeadIsLikeGet(t *testing.T) {
+	s := newSystem(t, nil)
+	for _, lines := range [][]string{nil, {"Authorization: Bearer nope"}, {bearer(s.issue(s.alice, auth.ScopeRead))}} {
+		get, head := s.send("GET", "/probe/", lines...), s.send("HEAD", "/probe/", lines...)
+		if get.Code != head.Code {
+			t.Errorf("%q: GET is %d, HEAD is %d", lines, get.Code, head.Code)
+		}
+		if diff := cmp.Diff(get.Header(), head.Header()); diff != "" {
+			t.Errorf("%q: header (-GET +HEAD):\n%s", lines, diff)
+		}
+	}
+}
+
+// R-005: with an explicit credential the session is neither read nor moved.
+func TestExplicitCredentialLeavesTheSessionAlone(t *testing.T) {
+	s := newSystem(t, nil)
+	cookie, token := s.login(s.admin), s.issue(s.bob, auth.ScopeRead)
+	for _, line := range []string{bearer(token), "Authorization: Bearer nope", basicLine("bob", "wrong"), "Authorization: x"} {
+		calls := s.db.during(func() {
+			if w := s.send("POST", "/probe/", line, cookie); w.Code == http.StatusOK || len(w.Header()["Set-Cookie"]) > 0 {
+				t.Errorf("%.30s: status %d, Set-Cookie %q", line, w.Code, w.Header()["Set-Cookie"])
+			}
+		})
+		if slices.Contains(calls, "SessionByDigest") || slices.Contains(calls, "TouchSession") {
+			t.Errorf("%.30s: store calls %q", line, calls)
+		}
+	}
+}
+
+type readsFail struct{ t *testing.T }
+
+func (b readsFail) Read([]byte) (int, error) {
+	b.t.Error("the body was read")
+	return 0, errors.New("no")
+}
+
+// Case 244: a refused body is not read.
+func TestRefusedBodyIsNotRead(t *testing.T) {
+	s := newSystem(t, nil)
+	for _, line := range []string{"X: y", "Authorization: Bearer nope", basicLine("bob", "wrong")} {
+		name, value, _ := strings.Cut(line, ": ")
+		r := httptest.NewRequest("POST", "/probe/", readsFail{t})
+		r.Header.Set(name, value)
+		w := httptest.NewRecorder()
+		s.handler.ServeHTTP(w, r)
+		if w.Code != http.StatusUnauthorized {
+			t.Errorf("%.30s: status %d", line, w.Code)
+		}
+	}
+}
+
+func says(p *auth.Principal, err error) auth.Authenticator {
+	return auth.AuthenticatorFunc(func(*http.Request) (*auth.Principal, error) { return p, err })
+}
+
+// The answers of authenticators that a host wrote, good and bad.
+func TestForeignAuthenticators(t *testing.T) {
+	me := &auth.Principal{Name: "me", Scopes: auth.Unrestricted}
+	none := says(nil, fmt.Errorf("nothing here: %w", auth.ErrNoCredentials))
+	outage := refused{Status: 503, RetryAfter: "1", Body: body503}
+	for _, tt := range []struct {
+		name string
+		auth auth.Authenticator
+		want any
+	}{
+		{"nobody is asked", auth.FirstOf(), e401("")},
+		{"the second knows", auth.FirstOf(none, says(me, nil)), "me by none"},
+		{"chains nest", auth.FirstOf(auth.FirstOf(none), auth.FirstOf(none, says(me, nil))), "me by none"},
+		{"a refusal is final", auth.FirstOf(says(nil, &auth.Error{Status: 401, Code: "invalid_token", Detail: "no"}), says(me, nil)), e401(`error="invalid_token", error_description="no"`)},
+		{"an outage is final", auth.FirstOf(says(nil, errors.New("secret cause")), says(me, nil)), outage},
+		{"neither a principal nor an error", auth.FirstOf(says(nil, nil), says(me, nil)), outage},
+		{"a principal and an error", says(me, errors.New("down")), outage},
+		{"no scopes permit nothing", says(&auth.Principal{Name: "me"}, nil), refused{403, []string{`Bearer realm="api", error="insufficient_scope", scope="read"`}, "", body403}},
+		{"an Error without a status", says(nil, &auth.Error{Detail: "mine"}), outage},
+		{"an Error with the status of a success", says(nil, &auth.Error{Status: 200, Detail: "mine"}), outage},
+		{"an Error with the status of a redirect", says(nil, &auth.Error{Status: 302, Detail: "mine"}), outage},
+		{"404", says(nil, &auth.Error{Status: 404, Detail: "Not found."}), refused{Status: 404, Body: `{"detail":"Not found."}`}},
+		{"429", says(nil, &auth.Error{Status: 429, Detail: "Slow.", RetryAfter: 1500_000_000}), refused{Status: 429, RetryAfter: "2", Body: `{"detail":"Slow."}`}},
+		{"text of others is quoted", says(nil, &auth.Error{Status: 401, Code: "a\"b\\c\r\nd", Detail: "\"é\x00"}), e401(`error="a?b?c??d", error_description="???"`)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			entered := false
+			h := auth.NewGate(tt.auth, &auth.GateOptions{Logger: quiet}).Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				entered = true
+				p, _ := auth.FromContext(r.Context())
+				fmt.Fprintf(w, `{"user":%q,"credential":"none"}`, p.Name)
+			}))
+			w := send(h, "GET", "/")
+			var got any = refusalOf(w)
+			if entered {
+				got = who(t, w)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("reply (-want +got):\n%s", diff)
+			}
+			if strings.Contains(w.Body.String(), "secret cause") {
+				t.Error("the reply tells the cause of an outage") // R-025
+			}
+		})
+	}
+}
+
+// R-019, R-020: the challenge, with and without Basic.
+func TestChallenge(t *testing.T) {
+	for _, tt := range []struct {
+		name, challenge string
+		err             error
+		want            []string
+	}{
+		{"default", "", auth.ErrNoCredentials, []string{`Bearer realm="api"`}},
+		{"realm", `Bearer realm="jobs"`, auth.ErrNoCredentials, []string{`Bearer realm="jobs"`}},
+		{"basic is advertised on request", `Bearer realm="api", Basic realm="api", charset="UTF-8"`, auth.ErrNoCredentials,
+			[]string{`Bearer realm="api"`, `Basic realm="api", charset="UTF-8"`}},
+		{"parameters go to Bearer", `Bearer realm="api", Basic realm="api"`, &auth.Error{Status: 401, Code: "invalid_token", Detail: "x"},
+			[]string{`Bearer realm="api", error="invalid_token", error_description="x"`, `Basic realm="api"`}},
+		{"a 403 without a scope has none", "", &auth.Error{Status: 403, Detail: "x"}, nil},
+		{"an outage has none", "", errors.New("x"), nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			g := auth.NewGate(auth.FirstOf(), &auth.GateOptions{Challenge: tt.challenge, Logger: quiet})
+			w := httptest.NewRecorder()
+			g.Deny(w, httptest.NewRequest("GET", "/", nil), tt.err)
+			if diff := cmp.Diff(tt.want, w.Header()["Www-Authenticate"]); diff != "" {
+				t.Errorf("challenge (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// GateOptions.Deny replaces the body and sees no more than the client may.
+func TestOwnRefusals(t *testing.T) {
+	var seen *auth.Error
+	g := auth.NewGate(says(nil, &auth.Error{Status: 401, Code: "invalid_token", Detail: "revoked by admin"}), &auth.GateOptions{
+		Logger: quiet,
+		Deny: func(w http.ResponseWriter, r *http.Request, e *auth.Error) {
+			seen = e
+			w.WriteHeader(e.Status)
+			fmt.Fprint(w, "own")
+		},
+	})
+	w := send(g.Require(http.NotFoundHandler()), "GET", "/")
+	want := refused{Status: 401, Challenge: []string{`Bearer realm="api", error="invalid_token", error_description="revoked by admin"`}, Body: "own"}
+	if diff := cmp.Diff(want, refusalOf(w)); diff != "" {
+		t.Errorf("reply (-want +got):\n%s", diff)
+	}
+	if seen.Detail != "Authentication credentials were not provided." {
+		t.Errorf("the body is written from %q", seen.Detail)
+	}
+}
+
+// Check decides and writes nothing.
+func TestCheck(t *testing.T) {
+	s := newSystem(t, nil)
+	token := s.issue(s.alice, auth.ScopeRead)
+	get := httptest.NewRequest("GET", "/", nil)
+	get.Header.Set("Authorization", "Bearer "+token.AccessToken.Reveal())
+	p, err := s.gate.Check(get)
+	if want := (&auth.Principal{ID: "3", Name: "alice", Scopes: "read", TokenID: token.ID, Credential: auth.CredentialBearer}); err != nil || cmp.Diff(want, p) != "" {
+		t.Errorf("Check returned %+v, %v", p, err)
+	}
+	post := get.Clone(t.Context())
+	post.Method = "POST"
+	if p, err := s.gate.Check(post); p != nil {
+		t.Errorf("Check returned %+v beside %v", p, err)
+	} else {
+		refusesStatus(t, err, http.StatusForbidden, "")
+	}
+	if _, err := s.gate.Check(httptest.NewRequest("GET", "/", nil)); !errors.Is(err, auth.ErrNoCredentials) {
+		t.Errorf("Check of nothing returned %v", err)
+	}
+}
+
+// R-018: what a handler gets does not print the credential.
+func TestContextDoesNotPrintCredentials(t *testing.T) {
+	s := newSystem(t, nil)
+	token := s.issue(s.alice, auth.ScopeRead)
+	cookie := s.login(s.alice)
+	_, id, _ := strings.Cut(cookie, "=")
+	h := s.session.Handler(s.gate.Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p, _ := auth.FromContext(r.Context())
+		for _, verb := range []string{"%v", "%+v", "%s", "%#v", "%q"} {
+			for _, v := range []any{r.Context(), p, *p} {
+				fmt.Fprintf(w, verb, v)
+			}
+		}
+		slog.New(slog.NewTextHandler(w, nil)).Info("x", "ctx", r.Context(), "p", p)
+	})))
+	for _, line := range []string{bearer(token), cookie, basicLine("alice", goodPassword)} {
+		w := send(h, "GET", "/", line)
+		_, value, _ := strings.Cut(line, " ")
+		for _, secret := range []string{token.AccessToken.Reveal(), id, value} {
+			if w.Code != http.StatusOK || strings.Contains(w.Body.String(), secret) {
+				t.Errorf("status %d, body %s", w.Code, w.Body)
+			}
+		}
+	}
+}
+
+// The request that came in is not changed.
+func TestRequestIsNotChanged(t *testing.T) {
+	s := newSystem(t, nil)
+	r := httptest.NewRequest("GET", "/probe/?x=1", nil)
+	r.Header.Set("Authorization", "Bearer "+s.issue(s.alice, auth.ScopeRead).AccessToken.Reveal())
+	before := r.Clone(r.Context())
+	ctx := r.Context()
+	s.gate.Require(http.HandlerFunc(func(_ http.ResponseWriter, inner *http.Request) {
+		if inner == r || inner.URL != r.URL || inner.Body != r.Body {
+			t.Error("the handler needs a request of its own, with the URL and the body of the first")
+		}
+	})).ServeHTTP(httptest.NewRecorder(), r)
+	if _, ok := auth.FromContext(r.Context()); ok || r.Context() != ctx || cmp.Diff(before.Header, r.Header) != "" || r.RemoteAddr != before.RemoteAddr {
+		t.Error("the gate changed the request")
+	}
+}
+
+// R-012: no request ever acts as the user of another.
+func TestNoUserIsMixedUp(t *testing.T) {
+	s := newSystem(t, nil)
+	const users, rounds = 64, 60
+	type client struct{ name, bearer, cookie, basic string }
+	clients := make([]client, users)
+	for i := range clients {
+		u := s.addUser(store.User{Name: fmt.Sprintf("user%d", i), Active: true})
+		clients[i] = client{u.Name, bearer(s.issue(u, auth.ScopeWrite)), s.login(u), basicLine(u.Name, goodPassword)}
+	}
+	var wg sync.WaitGroup
+	for _, c := range clients {
+		wg.Go(func() {
+			for i := range rounds {
+				line, want := c.bearer, c.name+" by bearer"
+				switch i % 3 {
+				case 1:
+					line, want = c.cookie, c.name+" by session"
+				case 2:
+					line, want = c.basic, c.name+" by basic"
+				}
+				if got := s.me(line); got != want {
+					t.Errorf("got %s, want %s", got, want)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+type nilAuthenticator struct{}
+
+func (*nilAuthenticator) Authenticate(*http.Request) (*auth.Principal, error) { return nil, nil }
+
+// R-221: nil collaborators, typed ones included, are found out at construction.
+func TestNilCollaborators(t *testing.T) {
+	db := memory.New()
+	var nilStore *memory.Store
+	var nilAuth *nilAuthenticator
+	var nilFunc auth.AuthenticatorFunc
+	for name, construct := range map[string]func(){
+		"NewGate":                    func() { auth.NewGate(nil, nil) },
+		"NewGate, typed nil":         func() { auth.NewGate(nilAuth, nil) },
+		"NewGate, nil function":      func() { auth.NewGate(nilFunc, nil) },
+		"FirstOf":                    func() { auth.FirstOf(nil) },
+		"FirstOf, typed nil":         func() { auth.FirstOf(auth.FirstOf(), nilAuth) },
+		"NewBearer":                  func() { auth.NewBearer(nil) },
+		"NewBasic":                   func() { auth.NewBasic(nil, nil) },
+		"NewTokens, store":           func() { _, _ = auth.NewTokens(nil, db, nil) },
+		"NewTokens, users":           func() { _, _ = auth.NewTokens(db, nil, nil) },
+		"NewTokens, typed nil store": func() { _, _ = auth.NewTokens(nilStore, db, nil) },
+		"NewTokens, typed nil users": func() { _, _ = auth.NewTokens(db, nilStore, nil) },
+		"NewSession, store":          func() { _, _ = auth.NewSession(nil, db, nil) },
+		"NewSession, users":          func() { _, _ = auth.NewSession(db, nil, nil) },
+		"NewSession, typed nil":      func() { _, _ = auth.NewSession(nilStore, db, nil) },
+		"NewPasswords, users":        func() { _, _ = auth.NewPasswords(nil, db, nil) },
+		"NewPasswords, attempts":     func() { _, _ = auth.NewPasswords(db, nil, nil) },
+		"NewPasswords, typed nil":    func() { _, _ = auth.NewPasswords(db, nilStore, nil) },
+		"Must":                       func() { auth.Must(0, errors.New("no")) },
+		"RequireScope, no scope":     func() { auth.NewGate(auth.FirstOf(), nil).RequireScope("") },
+		"RequireScope, two scopes":   func() { auth.NewGate(auth.FirstOf(), nil).RequireScope("a b") },
+		"RequireScope, everything":   func() { auth.NewGate(auth.FirstOf(), nil).RequireScope("*") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer func() {
+				if recover() == nil {
+					t.Error("it was constructed")
+				}
+			}()
+			construct()
+		})
+	}
+}
