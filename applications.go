@@ -34,7 +34,7 @@ type ApplicationsOptions struct {
 	// the loopback addresses.
 	InsecureHTTPRedirects bool
 
-	// Logger receives the audit events. Nil means [slog.Default].
+	// Logger receives the audit events. Nil means that of the tokens.
 	Logger *slog.Logger
 }
 
@@ -52,7 +52,7 @@ func NewApplications(t *Tokens, a store.Attempts, opts *ApplicationsOptions) (*A
 	if o.Failures.Max < 1 || o.Failures.Window <= 0 {
 		return nil, errors.New("auth: ApplicationsOptions.Failures needs a positive Max and Window")
 	}
-	return &Applications{tokens: t, store: t.store, attempts: a, opts: o, log: logger(o.Logger)}, nil
+	return &Applications{tokens: t, store: t.store, attempts: a, opts: o, log: cmp.Or(o.Logger, t.log)}, nil
 }
 
 // Client types on the wire (RFC 6749 section 2.1).

@@ -87,20 +87,20 @@ func newUserCode() string {
 			}
 		}
 	}
-	return string(b[:4]) + "-" + string(b[4:])
+	return string(b[:userCodeLen/2]) + "-" + string(b[userCodeLen/2:])
 }
 
-// userCodeDigest returns the digest of the one spelling of a user code that is
-// compared: upper case, without what people put in between.
-func userCodeDigest(s string) (store.Digest, bool) {
+// canonicalUserCode returns the one spelling of a user code that is compared and
+// shown, whatever case people type and whatever they put in between.
+func canonicalUserCode(s string) (string, bool) {
 	if len(s) > 4*userCodeLen {
-		return store.Digest{}, false
+		return "", false
 	}
 	s = strings.ToUpper(strings.NewReplacer("-", "", " ", "", "–", "", "\t", "").Replace(s))
 	if len(s) != userCodeLen || strings.Trim(s, userCodeLetters) != "" {
-		return store.Digest{}, false
+		return "", false
 	}
-	return store.DigestOf(s), true
+	return s[:userCodeLen/2] + "-" + s[userCodeLen/2:], true
 }
 
 // DeviceAuthorization is what a device gets (RFC 8628 section 3.2).
@@ -128,10 +128,9 @@ func (d *Devices) Start(ctx context.Context, app store.Application, scope *strin
 	}
 	for { // until the user code is free
 		out := DeviceAuthorization{newSecret(d.tokens.opts.Prefix, kindDevice), newUserCode(), d.opts.Lifetime, d.opts.Interval}
-		userCode, _ := userCodeDigest(out.UserCode)
 		err := d.tokens.store.InsertDevice(ctx, store.Device{
 			Digest:        store.DigestOf(out.DeviceCode.Reveal()),
-			UserCode:      userCode,
+			UserCode:      store.DigestOf(out.UserCode),
 			ApplicationID: app.ID,
 			Scopes:        string(scopes),
 			Audience:      audience,
@@ -170,8 +169,9 @@ type DeviceRequest struct {
 	Application store.Application
 	Scopes      Scopes
 	Audience    string // space-separated resources, RFC 8707; "" for any
+	UserCode    string // in the form in which the device shows it
 
-	userCode store.Digest
+	digest store.Digest
 }
 
 // Find returns what the device that shows this code asks for. Upper and lower
@@ -187,10 +187,11 @@ func (d *Devices) Find(ctx context.Context, by *Principal, userCode string) (Dev
 	if err != nil {
 		return DeviceRequest{}, err
 	}
-	digest, ok := userCodeDigest(userCode)
+	shown, ok := canonicalUserCode(userCode)
 	if !ok {
 		return DeviceRequest{}, errUserCode
 	}
+	digest := store.DigestOf(shown)
 	t := d.tokens
 	dev, err := t.store.DeviceByUserCode(ctx, digest)
 	if errors.Is(err, store.ErrNotFound) || err == nil && (!now.Before(dev.Expires) || dev.Decision != store.Undecided) {
@@ -206,7 +207,7 @@ func (d *Devices) Find(ctx context.Context, by *Principal, userCode string) (Dev
 	if err != nil {
 		return DeviceRequest{}, fmt.Errorf("auth: look up an application: %w", err)
 	}
-	return DeviceRequest{app, Scopes(dev.Scopes), dev.Audience, digest}, nil
+	return DeviceRequest{app, Scopes(dev.Scopes), dev.Audience, shown, digest}, nil
 }
 
 // Decide notes what by, who logged in and was asked, said to the request that
@@ -221,7 +222,7 @@ func (d *Devices) Decide(ctx context.Context, by *Principal, req DeviceRequest, 
 	if approve {
 		say = store.Approved
 	}
-	err = t.store.DecideDevice(ctx, req.userCode, say, u.ID, u.Epoch, time.Now())
+	err = t.store.DecideDevice(ctx, req.digest, say, u.ID, u.Epoch, time.Now())
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrUsed) {
 		return errUserCode
 	}

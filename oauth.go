@@ -94,6 +94,9 @@ func (t *Tokens) Issuer() string { return t.opts.Issuer }
 // Resource returns TokensOptions.Resource.
 func (t *Tokens) Resource() string { return t.opts.Resource }
 
+// GrantLifetime returns TokensOptions.GrantLifetime.
+func (t *Tokens) GrantLifetime() time.Duration { return t.opts.GrantLifetime }
+
 // ScopeNames returns the names that scopes can have.
 func (t *Tokens) ScopeNames() []string {
 	return append([]string{ScopeRead, ScopeWrite}, t.opts.Scopes...)

@@ -113,6 +113,16 @@ func (t *Tokens) administersApplication(ctx context.Context, by *Principal, id i
 	return change, err
 }
 
+// ApplicationName returns the name of an application, "" if it is gone. Whoever
+// may see a token may know it.
+func (t *Tokens) ApplicationName(ctx context.Context, id int64) (string, error) {
+	app, err := t.store.ApplicationByID(ctx, id)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return "", fmt.Errorf("auth: look up an application: %w", err)
+	}
+	return app.Name, nil
+}
+
 // mayUse refuses by a token of an application that by may not see. Only those
 // who see all applications learn that there is no such one.
 func (t *Tokens) mayUse(ctx context.Context, by *Principal, id int64) error {

@@ -71,7 +71,13 @@ type token struct {
 }
 
 type tokenSummary struct {
-	User userSummary `json:"user"`
+	User        *userSummary           `json:"user,omitempty"`
+	Application *applicationRefSummary `json:"application,omitempty"`
+}
+
+type applicationRefSummary struct {
+	ID   int64  `json:"id"`
+	Name string `json:"name"`
 }
 
 type userSummary struct {
@@ -86,17 +92,15 @@ type tokenSecrets struct{ access, refresh auth.Secret }
 
 func tokenPath(id int64) string { return "/api/v2/tokens/" + strconv.FormatInt(id, 10) + "/" }
 
-func showToken(t store.Token, owner store.User, secrets tokenSecrets) token {
+func showToken(t store.Token, of parties, secrets tokenSecrets) token {
 	path := tokenPath(t.ID)
 	shown := token{
 		ID:   t.ID,
 		Type: "o_auth2_access_token",
 		URL:  path,
 		Related: map[string]string{
-			"user":            userPath(t.UserID),
 			"activity_stream": path + "activity_stream/",
 		},
-		Summary:     tokenSummary{userSummary{userID(owner.ID), owner.Name, owner.FirstName, owner.LastName}},
 		Created:     timestamp(t.Created),
 		Modified:    timestamp(t.Modified),
 		Description: t.Description,
@@ -109,22 +113,68 @@ func showToken(t store.Token, owner store.User, secrets tokenSecrets) token {
 	if secrets.access != "" {
 		shown.Token = secrets.access.Reveal()
 	}
+	if t.Refresh.Digest != (store.Digest{}) {
+		refresh := mask
+		if secrets.refresh != "" {
+			refresh = secrets.refresh.Reveal()
+		}
+		shown.RefreshToken = &refresh
+	}
+	if t.UserID != "" {
+		shown.Related["user"] = userPath(t.UserID)
+		shown.Summary.User = &userSummary{userID(of.owner.ID), of.owner.Name, of.owner.FirstName, of.owner.LastName}
+	}
+	if t.ApplicationID != 0 {
+		shown.Application = &t.ApplicationID
+		shown.Related["application"] = applicationPath(t.ApplicationID)
+		shown.Summary.Application = &applicationRefSummary{t.ApplicationID, of.application}
+	}
 	return shown
 }
 
+// parties are whom a token belongs to.
+type parties struct {
+	owner       store.User
+	application string // its name
+}
+
+// partiesOf looks up whom tokens belong to, each only once.
+func (a *api) partiesOf(ctx context.Context) func(store.Token) (parties, error) {
+	owners, names := make(map[string]store.User), map[int64]string{0: ""}
+	return func(t store.Token) (of parties, err error) {
+		var known bool
+		if of.owner, known = owners[t.UserID]; !known {
+			if of.owner, err = a.owner(ctx, t.UserID); err != nil {
+				return parties{}, err
+			}
+			owners[t.UserID] = of.owner
+		}
+		if of.application, known = names[t.ApplicationID]; !known {
+			if of.application, err = a.Tokens.ApplicationName(ctx, t.ApplicationID); err != nil {
+				return parties{}, err
+			}
+			names[t.ApplicationID] = of.application
+		}
+		return of, nil
+	}
+}
+
 func (a *api) writeToken(w http.ResponseWriter, r *http.Request, status int, t store.Token, secrets tokenSecrets) error {
-	owner, err := a.owner(r.Context(), t.UserID)
+	of, err := a.partiesOf(r.Context())(t)
 	if err != nil {
 		return err
 	}
 	if status == http.StatusCreated {
 		w.Header().Set("Location", tokenPath(t.ID))
 	}
-	return writeJSON(w, r, status, showToken(t, owner, secrets))
+	return writeJSON(w, r, status, showToken(t, of, secrets))
 }
 
 // owner returns the user of a token, a zero one if the user is gone.
 func (a *api) owner(ctx context.Context, id string) (store.User, error) {
+	if id == "" { // the token acts for its application alone
+		return store.User{}, nil
+	}
 	u, err := a.Users.UserByID(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
 		return store.User{ID: id}, nil
@@ -182,6 +232,11 @@ func (a *api) listTokens(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *api) listPersonal(w http.ResponseWriter, r *http.Request) error {
+	return a.listOwned(w, r, store.PersonalToken)
+}
+
+// listOwned lists the tokens of the user in the path.
+func (a *api) listOwned(w http.ResponseWriter, r *http.Request, kind store.TokenKind) error {
 	u, err := a.pathUser(r)
 	if err != nil {
 		return err
@@ -189,7 +244,7 @@ func (a *api) listPersonal(w http.ResponseWriter, r *http.Request) error {
 	if p := principal(r); !mayManage(p, u) && !p.Auditor {
 		return errForbidden
 	}
-	return a.writeTokens(w, r, store.TokenFilter{OwnerID: u.ID, Kind: store.PersonalToken})
+	return a.writeTokens(w, r, store.TokenFilter{OwnerID: u.ID, Kind: kind})
 }
 
 // writeTokens lists the tokens of f that the caller may see and the query asks
@@ -210,17 +265,13 @@ func (a *api) writeTokens(w http.ResponseWriter, r *http.Request, f store.TokenF
 		}
 		return a.Tokens.List(ctx, p, f, page)
 	}
-	owners := make(map[string]store.User)
+	partiesOf := a.partiesOf(ctx)
 	e, err := fetch(q, list, func(t store.Token) (token, error) {
-		owner, known := owners[t.UserID]
-		if !known {
-			var err error
-			if owner, err = a.owner(ctx, t.UserID); err != nil {
-				return token{}, err
-			}
-			owners[t.UserID] = owner
+		of, err := partiesOf(t)
+		if err != nil {
+			return token{}, err
 		}
-		return showToken(t, owner, tokenSecrets{}), nil
+		return showToken(t, of, tokenSecrets{}), nil
 	})
 	if err != nil {
 		return err
@@ -243,6 +294,7 @@ func narrow(f *store.TokenFilter, q *listQuery) (nothing bool, err error) {
 			if name == "id" {
 				f.ID = n
 			} else {
+				nothing = nothing || f.ApplicationID != 0 && f.ApplicationID != n
 				f.ApplicationID = n
 			}
 		case "user":
@@ -261,12 +313,16 @@ func narrow(f *store.TokenFilter, q *listQuery) (nothing bool, err error) {
 }
 
 func (a *api) createToken(w http.ResponseWriter, r *http.Request) error {
-	return a.issue(w, r)
+	return a.issue(w, r, a.anyApplication)
 }
 
-// createPersonal makes a token for the caller. Nobody, not even a superuser, is
-// given a token that acts for somebody else.
 func (a *api) createPersonal(w http.ResponseWriter, r *http.Request) error {
+	return a.issueOwn(w, r, noApplication)
+}
+
+// issueOwn makes a token for the caller. Nobody, not even a superuser, is given
+// a token that acts for somebody else.
+func (a *api) issueOwn(w http.ResponseWriter, r *http.Request, application func(object) (int64, error)) error {
 	u, err := a.pathUser(r)
 	if err != nil {
 		return err
@@ -274,10 +330,11 @@ func (a *api) createPersonal(w http.ResponseWriter, r *http.Request) error {
 	if u.ID != principal(r).ID {
 		return errForbidden
 	}
-	return a.issue(w, r)
+	return a.issue(w, r, application)
 }
 
-func (a *api) issue(w http.ResponseWriter, r *http.Request) error {
+// issue makes a token for the application that the function takes from the body.
+func (a *api) issue(w http.ResponseWriter, r *http.Request, application func(object) (int64, error)) error {
 	o, err := readObject(w, r, []string{"description", "application", "scope", "expires"}, tokenIgnored)
 	if err != nil {
 		return err
@@ -288,17 +345,16 @@ func (a *api) issue(w http.ResponseWriter, r *http.Request) error {
 		a.readScope(o, &req.Scopes),
 		readExpires(o, &req.Expires),
 	)
-	if o.given("application") {
-		err = errors.Join(err, badField("application", "Must be null: this is the address for tokens without an application."))
-	}
-	if err != nil {
+	var fieldErr error
+	req.ApplicationID, fieldErr = application(o)
+	if err = errors.Join(err, fieldErr); err != nil {
 		return err
 	}
 	t, err := a.Tokens.Issue(r.Context(), principal(r), req)
 	if err != nil {
 		return err
 	}
-	return a.writeToken(w, r, http.StatusCreated, t.Token, tokenSecrets{access: t.AccessToken})
+	return a.writeToken(w, r, http.StatusCreated, t.Token, tokenSecrets{t.AccessToken, t.RefreshToken})
 }
 
 func readDescription(o object, to *string) error {
