@@ -1,0 +1,224 @@
+package sqltest
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ostiary/auth/store"
+	"github.com/ostiary/auth/store/sqlstore"
+)
+
+// benchRows returns how many tokens to measure with: OSTIARY_ROWS, as in
+// "1000 100000 1000000", where it is set.
+func benchRows() []int {
+	var list []int
+	for field := range strings.FieldsSeq(os.Getenv("OSTIARY_ROWS")) {
+		if n, err := strconv.Atoi(field); err == nil {
+			list = append(list, n)
+		}
+	}
+	if list == nil {
+		list = []int{1000}
+	}
+	return list
+}
+
+// benchStores runs a benchmark on each kind of database with each number of
+// tokens.
+func benchStores(b *testing.B, f func(b *testing.B, st *sqlstore.Store, db *sql.DB, p place, rows int)) {
+	for _, d := range databases() {
+		b.Run(d.name, func(b *testing.B) {
+			for _, rows := range benchRows() {
+				p := d.fresh(b)
+				st, db := p.openDB(b)
+				fill(b, st, db, p, rows)
+				b.Run(fmt.Sprint(rows), func(b *testing.B) { f(b, st, db, p, rows) })
+			}
+		})
+	}
+}
+
+// fill inserts rows tokens of one user, 500 at a time.
+func fill(b *testing.B, st *sqlstore.Store, db *sql.DB, p place, rows int) {
+	b.Helper()
+	now := time.Now()
+	u, err := st.InsertUser(b.Context(), store.User{Name: "bench", Email: "bench@example.com", Active: true, Created: now})
+	if err != nil {
+		b.Fatal(err)
+	}
+	const batch = 500
+	for from := 0; from < rows; from += batch {
+		n := min(batch, rows-from)
+		var args []any
+		for i := range n {
+			name := strconv.Itoa(from + i)
+			access, refresh := accessOf(name), refreshOf(name)
+			args = append(args, access[:], u.ID, 1, 0, from+i+1, "read write", "", "", 0, "", now.UnixMicro(), now.UnixMicro(),
+				now.Add(24*hour).UnixMicro(), refresh[:], "read write", now.Add(24*hour).UnixMicro(), now.Add(24*hour).UnixMicro())
+		}
+		query := p.sql(`INSERT INTO auth_tokens (digest, user_id, application_id, parent_id, family, scopes, audience, addresses, epoch, description,
+			created_at, modified_at, expires_at, refresh_digest, refresh_scopes, refresh_expires_at, successor_id, ends_at, revision) VALUES `,
+			strings.TrimSuffix(strings.Repeat("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, 1), ", n), ", "))
+		if _, err := db.Exec(query, args...); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if p.Dialect == sqlstore.Postgres {
+		if _, err := db.Exec(p.sql("VACUUM ANALYZE auth_tokens")); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// sql adapts a statement to the place.
+func (p place) sql(parts ...string) string {
+	query := strings.Join(parts, "")
+	if p.Prefix != "" {
+		query = strings.ReplaceAll(query, "auth_", p.Prefix)
+	}
+	if p.Dialect != sqlstore.Postgres {
+		return query
+	}
+	var b strings.Builder
+	for n, part := range strings.Split(query, "?") {
+		if n > 0 {
+			fmt.Fprintf(&b, "$%d", n)
+		}
+		b.WriteString(part)
+	}
+	return b.String()
+}
+
+// requestContext can be cancelled, as that of a request can.
+func requestContext(b *testing.B) context.Context {
+	ctx, cancel := context.WithCancel(b.Context())
+	b.Cleanup(cancel)
+	return ctx
+}
+
+// BenchmarkVerify compares a look-up of a token and its user with the bare
+// prepared statement of the same shape, run as a handler would.
+func BenchmarkVerify(b *testing.B) {
+	benchStores(b, func(b *testing.B, st *sqlstore.Store, db *sql.DB, p place, rows int) {
+		digests := make([]store.Digest, rows)
+		for i := range digests {
+			digests[i] = accessOf(strconv.Itoa(i))
+		}
+		b.Run("bare", func(b *testing.B) {
+			stmt, err := db.Prepare(p.sql(`SELECT t.id, t.user_id, t.application_id, t.scopes, t.audience, t.addresses, t.epoch, t.expires_at, t.revoked_at, t.last_used_at,
+				u.id, u.name, u.email, u.first_name, u.last_name, u.is_admin, u.is_auditor, u.is_active, u.epoch, u.created_at
+				FROM auth_tokens t LEFT JOIN auth_users u ON u.id = t.user_id WHERE t.digest = ?`))
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer stmt.Close()
+			ctx := requestContext(b)
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				i++
+				d := digests[i*7919%rows]
+				var a store.Access
+				var u store.User
+				var expires, created int64
+				var revoked, used sql.NullInt64
+				err := stmt.QueryRowContext(ctx, d[:]).Scan(&a.TokenID, &a.UserID, &a.ApplicationID, &a.Scopes, &a.Audience, new(string), &a.Epoch,
+					&expires, &revoked, &used, &u.ID, &u.Name, &u.Email, &u.FirstName, &u.LastName, &u.Admin, &u.Auditor, &u.Active, &u.Epoch, &created)
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run("store", func(b *testing.B) {
+			ctx := requestContext(b)
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				i++
+				if _, err := st.AccessByDigest(ctx, digests[i*7919%rows], st); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	})
+}
+
+// BenchmarkRotate compares a rotation with a bare transaction that reads,
+// spends and inserts.
+func BenchmarkRotate(b *testing.B) {
+	benchStores(b, func(b *testing.B, st *sqlstore.Store, db *sql.DB, p place, rows int) {
+		now := time.Now()
+		b.Run("bare", func(b *testing.B) {
+			var stmts []*sql.Stmt
+			for _, query := range []string{
+				"SELECT id, family, expires_at FROM auth_tokens WHERE refresh_digest = ?",
+				"UPDATE auth_tokens SET revoked_at = ?, refresh_spent_at = ? WHERE id = ? AND refresh_spent_at IS NULL",
+				`INSERT INTO auth_tokens (digest, user_id, application_id, parent_id, family, scopes, audience, addresses, epoch, description,
+					created_at, modified_at, expires_at, refresh_digest, refresh_scopes, refresh_expires_at, successor_id, ends_at, revision)
+					VALUES (?, '1', 1, 0, ?, 'read', '', '', 0, '', ?, ?, ?, ?, 'read', ?, 0, ?, 1)`,
+			} {
+				stmt, err := db.Prepare(p.sql(query))
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer stmt.Close()
+				stmts = append(stmts, stmt)
+			}
+			ctx := requestContext(b)
+			name := "0"
+			i := 0
+			b.ReportAllocs()
+			for b.Loop() {
+				i++
+				next := "bare" + strconv.Itoa(i)
+				if err := bareRotation(ctx, db, stmts, refreshOf(name), tokenNamed(next, now)); err != nil {
+					b.Fatal(err)
+				}
+				name = next
+			}
+		})
+		b.Run("store", func(b *testing.B) {
+			ctx := requestContext(b)
+			name := "1"
+			i := 0
+			b.ReportAllocs()
+			for b.Loop() {
+				i++
+				next := "store" + strconv.Itoa(i)
+				_, err := st.Rotate(ctx, store.Rotation{Refresh: refreshOf(name), ApplicationID: 1, At: now, Token: tokenNamed(next, now)})
+				if err != nil {
+					b.Fatal(err)
+				}
+				name = next
+			}
+		})
+	})
+}
+
+func bareRotation(ctx context.Context, db *sql.DB, stmts []*sql.Stmt, refresh store.Digest, next store.Token) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	var id, family, expires int64
+	if err := tx.StmtContext(ctx, stmts[0]).QueryRowContext(ctx, refresh[:]).Scan(&id, &family, &expires); err != nil {
+		return err
+	}
+	now := next.Created.UnixMicro()
+	if _, err := tx.StmtContext(ctx, stmts[1]).ExecContext(ctx, now, now, id); err != nil {
+		return err
+	}
+	until := next.Expires.UnixMicro()
+	_, err = tx.StmtContext(ctx, stmts[2]).ExecContext(ctx, next.Digest[:], family, now, now, until, next.Refresh.Digest[:], until, until)
+	if err != nil {
+		return err
+	}
+	return tx.Commit()
+}
