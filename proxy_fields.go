@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"net/textproto"
@@ -71,8 +72,11 @@ func newFields() *fields {
 	}
 	for n := len(forwardedPrefix); n < 64; n++ {
 		f.lengths['x'] |= 1 << n
+		f.lengths['X'] |= 1 << n
+		// Any of the names may follow on "HTTP_".
+		f.lengths['h'] |= 1 << n
+		f.lengths['H'] |= 1 << n
 	}
-	f.lengths['X'] = f.lengths['x']
 	return f
 }
 
@@ -90,7 +94,8 @@ func lengthBit(n int) uint64 { return 1 << min(n, 63) }
 
 // forged reports whether the field name, as it stands in a request, has to go:
 // because nobody with that much credit may set it, or because its spelling is not
-// the canonical one. Servers behind us may read "X_Real_Ip" as "X-Real-IP".
+// the canonical one. Servers behind us may read "X_Real_Ip", or even
+// "HTTP_X_REAL_IP", as "X-Real-IP".
 func (f *fields) forged(name string, credit pass) bool {
 	if name == "" || f.lengths[name[0]]&lengthBit(len(name)) == 0 {
 		return false
@@ -99,7 +104,7 @@ func (f *fields) forged(name string, credit pass) bool {
 		return by == passNobody || by > credit
 	}
 	var buf [64]byte
-	folded := appendFolded(buf[:0], name)
+	folded := bytes.TrimPrefix(appendFolded(buf[:0], name), []byte("http-"))
 	if _, ok := f.byName[string(folded)]; ok {
 		return true // the right name in the wrong spelling
 	}

@@ -114,7 +114,7 @@ func spellings(name string) []string {
 	list := []string{
 		name, strings.ToLower(name), strings.ToUpper(name),
 		under, strings.ToLower(under), strings.ToUpper(under),
-		strings.Replace(name, "-", "_", 1), strings.ReplaceAll(name, "-", "."),
+		strings.Replace(name, "-", "_", 1), strings.ReplaceAll(name, "-", "."), "HTTP_" + strings.ToUpper(under),
 	}
 	return list
 }

@@ -1,0 +1,13 @@
+module github.com/ostiary/auth/internal/proxytest
+
+go 1.26.0
+
+require github.com/ostiary/auth v0.0.0
+
+require (
+	github.com/alexedwards/scs/v2 v2.9.0 // indirect
+	golang.org/x/crypto v0.59.0 // indirect
+	golang.org/x/sys v0.50.0 // indirect
+)
+
+replace github.com/ostiary/auth => ../..

@@ -1,0 +1,379 @@
+// Package proxytest_test puts nginx, HAProxy and Caddy in front of a service, and
+// Python's cryptography on the other side of X-Trusted-Proxy. It needs Debian's
+// packages nginx-light, haproxy, caddy and python3-cryptography; what is not
+// installed is skipped, and with CI=true it is a failure.
+package proxytest_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"text/template"
+	"time"
+
+	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/httpapi"
+	"github.com/ostiary/auth/store"
+	"github.com/ostiary/auth/store/memory"
+)
+
+// The proxies connect from 127.0.0.1, the clients from elsewhere in 127/8.
+const (
+	proxyAddr  = "127.0.0.1"
+	clientAddr = "127.0.0.77"
+	publicHost = "public.example"
+)
+
+var quiet = slog.New(slog.DiscardHandler)
+
+// A seen is what the service sees of a request.
+type seen struct {
+	Client string
+	Proven bool
+	Header http.Header
+}
+
+// need returns the path of a program.
+func need(t *testing.T, program string) string {
+	t.Helper()
+	for _, path := range []string{program, "/usr/sbin/" + program} {
+		if path, err := exec.LookPath(path); err == nil {
+			return path
+		}
+	}
+	missing(t, program)
+	return ""
+}
+
+func missing(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("%s is not installed", what)
+	}
+	t.Skipf("%s is not installed", what)
+}
+
+// A proxy is one under test.
+type proxy struct {
+	name    string
+	program string
+	args    func(config string) []string
+	config  string // a template over configData
+	// forwarded says that it is configured to write Forwarded, not X-Forwarded-For.
+	forwarded bool
+}
+
+type configData struct {
+	Dir, Cert           string // files of a directory of its own
+	Plain, TLS          string // addresses to listen on
+	Upstream, Questions string // addresses of the service and of ForwardAuth
+}
+
+var nginxHead = `
+daemon off;
+pid {{.Dir}}/pid;
+error_log stderr crit;
+worker_processes 1;
+events { worker_connections 64; }
+http {
+	access_log off;
+	client_body_temp_path {{.Dir}}/1; proxy_temp_path {{.Dir}}/2; fastcgi_temp_path {{.Dir}}/3; uwsgi_temp_path {{.Dir}}/4; scgi_temp_path {{.Dir}}/5;
+	# As permissive as it can be: everything that clients send gets through.
+	underscores_in_headers on;
+	ignore_invalid_headers off;
+	server {
+		listen {{.Plain}};
+		listen {{.TLS}} ssl;
+		ssl_certificate {{.Cert}}; ssl_certificate_key {{.Cert}};
+		proxy_set_header Host $http_host;
+		proxy_set_header X-Forwarded-Proto $scheme;
+`
+
+var proxies = []proxy{
+	{
+		name: "nginx", program: "nginx",
+		args: func(config string) []string { return []string{"-c", config, "-e", "stderr"} },
+		config: nginxHead + `
+		proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+		location / { proxy_pass http://{{.Upstream}}; }
+		location /asked/ {
+			auth_request /question;
+			auth_request_set $user $upstream_http_x_remote_user;
+			auth_request_set $proof $upstream_http_x_trusted_proxy;
+			proxy_set_header X-Remote-User $user;
+			proxy_set_header X-Trusted-Proxy $proof;
+			proxy_set_header X-Forwarded-For $remote_addr;
+			proxy_set_header X-Forwarded-Proto $scheme;
+			proxy_set_header Host $http_host;
+			proxy_pass http://{{.Upstream}};
+		}
+		location = /question {
+			internal;
+			proxy_pass http://{{.Questions}};
+			proxy_pass_request_body off;
+			proxy_set_header Content-Length "";
+			proxy_set_header Host $http_host;
+			proxy_set_header X-Forwarded-Proto $scheme;
+			proxy_set_header X-Forwarded-Method $request_method;
+		}
+	}
+}`,
+	},
+	{
+		name: "nginx with Forwarded", program: "nginx", forwarded: true,
+		args: func(config string) []string { return []string{"-c", config, "-e", "stderr"} },
+		config: nginxHead + `
+		proxy_set_header Forwarded "$http_forwarded, for=$remote_addr;proto=$scheme";
+		location / { proxy_pass http://{{.Upstream}}; }
+	}
+}`,
+	},
+	{
+		name: "haproxy", program: "haproxy",
+		args: func(config string) []string { return []string{"-db", "-f", config} },
+		config: `
+global
+	maxconn 64
+defaults
+	mode http
+	timeout connect 5s
+	timeout client 5s
+	timeout server 5s
+frontend public
+	bind {{.Plain}}
+	bind {{.TLS}} ssl crt {{.Cert}}
+	option forwardfor
+	http-request set-header X-Forwarded-Proto https if { ssl_fc }
+	http-request set-header X-Forwarded-Proto http unless { ssl_fc }
+	default_backend service
+backend service
+	server service {{.Upstream}}
+`,
+	},
+	{
+		name: "caddy", program: "caddy",
+		args: func(config string) []string { return []string{"run", "--config", config, "--adapter", "caddyfile"} },
+		config: `{
+	admin off
+	auto_https off
+	storage file_system {{.Dir}}
+	log {
+		level ERROR
+	}
+}
+(service) {
+	handle /asked/* {
+		forward_auth {{.Questions}} {
+			uri /question
+			copy_headers X-Remote-User X-Trusted-Proxy
+		}
+		reverse_proxy {{.Upstream}}
+	}
+	reverse_proxy {{.Upstream}}
+}
+http://{{.Plain}}, http://` + publicHost + `:{{port .Plain}} {
+	bind 127.0.0.1
+	import service
+}
+https://{{.TLS}}, https://` + publicHost + `:{{port .TLS}} {
+	bind 127.0.0.1
+	tls {{.Cert}} {{.Cert}}
+	import service
+}
+`,
+	},
+}
+
+// start starts p in front of the service and returns where it listens.
+func (p *proxy) start(t *testing.T, upstream, questions string) configData {
+	t.Helper()
+	program := need(t, p.program)
+	data := configData{Dir: t.TempDir(), Upstream: upstream, Questions: questions, Plain: freeAddr(t), TLS: freeAddr(t)}
+	data.Cert = filepath.Join(data.Dir, "cert.pem")
+	writeCertificate(t, data.Cert)
+	config := filepath.Join(data.Dir, "config")
+	var text bytes.Buffer
+	funcs := template.FuncMap{"port": func(addr string) string { return addr[strings.LastIndex(addr, ":")+1:] }}
+	if err := template.Must(template.New("").Funcs(funcs).Parse(p.config)).Execute(&text, data); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(config, text.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cmd := exec.CommandContext(ctx, program, p.args(config)...)
+	cmd.Env = append(os.Environ(), "HOME="+data.Dir, "XDG_DATA_HOME="+data.Dir, "XDG_CONFIG_HOME="+data.Dir)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 5 * time.Second
+	var output lockedBuffer
+	cmd.Stdout, cmd.Stderr = &output, &output
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(done) }()
+	t.Cleanup(func() { cancel(); <-done })
+
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for range 500 {
+		c, err := net.Dial("tcp", data.TLS)
+		if err == nil {
+			c.Close()
+			return data
+		}
+		select {
+		case <-done:
+			t.Fatalf("%s ended:\n%s\n%s", p.program, output.String(), text.String())
+		case <-tick.C:
+		}
+	}
+	t.Fatalf("%s does not listen:\n%s", p.program, output.String())
+	return data
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// freeAddr returns an address that nobody listens on.
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", proxyAddr+":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func writeCertificate(t *testing.T, path string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: publicHost}, DNSNames: []string{publicHost},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})...)
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// newService starts the service and returns its address.
+func newService(t *testing.T, opts *auth.ProxyOptions) string {
+	t.Helper()
+	opts.Peers, opts.Logger = []netip.Prefix{netip.MustParsePrefix(proxyAddr + "/32")}, quiet
+	p := auth.Must(auth.NewProxy(opts))
+	db := memory.New()
+	passwords := auth.Must(auth.NewPasswords(db, db, &auth.PasswordsOptions{Logger: quiet}))
+	u, err := db.InsertUser(t.Context(), store.User{Name: "alice", Active: true})
+	if err == nil {
+		err = passwords.Set(t.Context(), u.ID, "correct horse battery")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	session := auth.Must(auth.NewSession(db, db, &auth.SessionOptions{Logger: quiet}))
+	gate := auth.NewGate(session, &auth.GateOptions{Logger: quiet})
+	mux := http.NewServeMux()
+	mux.Handle("/api/", auth.Must(httpapi.New(httpapi.Config{Gate: gate, Users: db, Passwords: passwords, Session: session})))
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		_ = json.NewEncoder(w).Encode(seen{auth.ClientAddr(r).String(), auth.ProvenProxy(r.Context()), r.Header})
+	})
+	srv := httptest.NewServer(p.Handler(mux))
+	t.Cleanup(srv.Close)
+	return srv.Listener.Addr().String()
+}
+
+// send sends lines as they are, from the client's address, and returns the status
+// and what the service saw if it was asked.
+func send(t *testing.T, to string, useTLS bool, path string, lines ...string) (status int, got seen) {
+	t.Helper()
+	d := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(clientAddr)}, Timeout: 5 * time.Second}
+	var c net.Conn
+	var err error
+	if useTLS {
+		// Self-signed, and made a moment ago by this test.
+		c, err = tls.DialWithDialer(d, "tcp", to, &tls.Config{InsecureSkipVerify: true, ServerName: publicHost})
+	} else {
+		c, err = d.Dial("tcp", to)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	port := to[strings.LastIndex(to, ":"):]
+	text := "GET " + path + " HTTP/1.1\r\nHost: " + publicHost + port + "\r\n" + strings.Join(append(lines, "", ""), "\r\n")
+	if _, err := io.WriteString(c, text); err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		return 0, got // the proxy hung up: as good as a refusal
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.StatusCode == http.StatusOK {
+		if err := json.Unmarshal(body, &got); err != nil {
+			t.Fatalf("%s: %q", err, body)
+		}
+	}
+	return res.StatusCode, got
+}
+
+func (s seen) String() string {
+	return fmt.Sprintf("client %s, proven %v, %v", s.Client, s.Proven, s.Header)
+}
