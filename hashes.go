@@ -112,7 +112,7 @@ func (a Argon2id) Verify(hash, password string) (ok, outdated bool, err error) {
 		return verifyBcrypt(hash, password)
 	case "argon2":
 		ok, _, err = a.verifyArgon2id("$"+rest, password)
-		return ok, true, err
+		return ok, ok, err
 	case "pbkdf2_sha256":
 		return verifyPBKDF2(rest, password)
 	case "bcrypt":
@@ -191,13 +191,13 @@ func verifyBcrypt(hash, password string) (ok, outdated bool, err error) {
 	}
 	// The comparison ignores what is behind byte 72, and takes "abc" and
 	// "abc\x00abc" for the same; callers refuse NUL everywhere.
-	if len(password) > maxBcrypt || strings.ContainsRune(password, 0) {
-		return false, false, nil
-	}
-	err = bcrypt.CompareHashAndPassword([]byte(hash), []byte(password))
+	// They are refused after the same work: the time must not tell who still
+	// has such a hash.
+	unfit := len(password) > maxBcrypt || strings.ContainsRune(password, 0)
+	err = bcrypt.CompareHashAndPassword([]byte(hash), []byte(password[:min(len(password), maxBcrypt)]))
 	switch {
 	case err == nil:
-		return true, true, nil
+		return !unfit, !unfit, nil
 	case errors.Is(err, bcrypt.ErrMismatchedHashAndPassword):
 		return false, false, nil
 	}

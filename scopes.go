@@ -31,7 +31,7 @@ func ParseScopes(s string, further ...string) (Scopes, error) {
 	rest := s
 	for i := 0; ; i++ {
 		word, tail, more := strings.Cut(rest, " ")
-		known := word == ScopeRead || word == ScopeWrite || word != "" && slices.Contains(further, word)
+		known := word == ScopeRead || word == ScopeWrite || word != "" && word != string(Unrestricted) && slices.Contains(further, word)
 		if !known || hasWord(s[:len(s)-len(rest)], word) {
 			return "", errScope
 		}
