@@ -63,8 +63,8 @@ func fill(b *testing.B, st *sqlstore.Store, db *sql.DB, p place, rows int) {
 				now.Add(24*hour).UnixMicro(), refresh[:], "read write", now.Add(24*hour).UnixMicro(), now.Add(24*hour).UnixMicro())
 		}
 		query := p.sql(`INSERT INTO auth_tokens (digest, user_id, application_id, parent_id, family, scopes, audience, addresses, epoch, description,
-			created_at, modified_at, expires_at, refresh_digest, refresh_scopes, refresh_expires_at, successor_id, ends_at, revision) VALUES `,
-			strings.TrimSuffix(strings.Repeat("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, 1), ", n), ", "))
+			created_at, modified_at, expires_at, refresh_digest, refresh_scopes, refresh_expires_at, successor_id, minted, ends_at, revision) VALUES `,
+			strings.TrimSuffix(strings.Repeat("(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, FALSE, ?, 1), ", n), ", "))
 		if _, err := db.Exec(query, args...); err != nil {
 			b.Fatal(err)
 		}
@@ -160,8 +160,8 @@ func BenchmarkRotate(b *testing.B) {
 				"SELECT id, family, expires_at FROM auth_tokens WHERE refresh_digest = ?",
 				"UPDATE auth_tokens SET revoked_at = ?, refresh_spent_at = ? WHERE id = ? AND refresh_spent_at IS NULL",
 				`INSERT INTO auth_tokens (digest, user_id, application_id, parent_id, family, scopes, audience, addresses, epoch, description,
-					created_at, modified_at, expires_at, refresh_digest, refresh_scopes, refresh_expires_at, successor_id, ends_at, revision)
-					VALUES (?, '1', 1, 0, ?, 'read', '', '', 0, '', ?, ?, ?, ?, 'read', ?, 0, ?, 1)`,
+					created_at, modified_at, expires_at, refresh_digest, refresh_scopes, refresh_expires_at, successor_id, minted, ends_at, revision)
+					VALUES (?, '1', 1, 0, ?, 'read', '', '', 0, '', ?, ?, ?, ?, 'read', ?, 0, FALSE, ?, 1)`,
 			} {
 				stmt, err := db.Prepare(p.sql(query))
 				if err != nil {

@@ -125,7 +125,8 @@ func (t *tx) rotate(r store.Rotation) (out store.RotateOutcome, used bool, err e
 	}
 	var old store.Token
 	var successor int64
-	err = t.get(familyByRefresh, []any{r.Refresh[:]}, append(tokenDest(&old), &successor)...)
+	var minted bool
+	err = t.get(familyByRefresh, []any{r.Refresh[:]}, append(tokenDest(&old), &successor, &minted)...)
 	if err != nil {
 		return out, false, err
 	}
@@ -161,10 +162,21 @@ func (t *tx) rotate(r store.Rotation) (out store.RotateOutcome, used bool, err e
 		// Cannot happen while the locks hold. The statement decides all the same.
 		return out, false, errors.New("a refresh token changed while it was locked")
 	}
-	if _, err := t.exec(adoptChildren, next.ID, old.ID); err != nil {
-		return out, false, err
+	if minted {
+		if err := t.adoptChildren(old.ID, next.ID); err != nil {
+			return out, false, err
+		}
 	}
 	return store.RotateOutcome{Token: next, Nonce: r.Nonce}, false, nil
+}
+
+// adoptChildren makes what one token minted the children of another.
+func (t *tx) adoptChildren(from, to int64) error {
+	if _, err := t.exec(adoptChildren, to, from); err != nil {
+		return err
+	}
+	_, err := t.exec(markMinted, to)
+	return err
 }
 
 // replay returns what the rotation that spent old returned, or sql.ErrNoRows if

@@ -139,7 +139,10 @@ const (
 	) v ON v.id = t.id`
 
 	lockParent = `
-	SELECT expires_at, revoked_at FROM auth_tokens WHERE id = ? FOR UPDATE`
+	SELECT expires_at, revoked_at, minted FROM auth_tokens WHERE id = ? FOR UPDATE`
+
+	markMinted = `
+	UPDATE auth_tokens SET minted = TRUE WHERE id = ?`
 
 	insertToken = `
 	INSERT INTO auth_tokens (
@@ -147,8 +150,8 @@ const (
 		audience, addresses, epoch, description, created_at, modified_at,
 		expires_at, last_used_at, revoked_at, refresh_digest, refresh_scopes,
 		refresh_expires_at, grant_expires_at, refresh_spent_at, refresh_nonce,
-		successor_id, ends_at, revision)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, 1)
+		successor_id, minted, ends_at, revision)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, FALSE, ?, 1)
 	RETURNING id`
 
 	foundFamily = `
@@ -174,7 +177,7 @@ const (
 // COMMITTED every statement sees what was committed before it began.
 const (
 	familyByRefresh = `
-	SELECT` + tokenColumns + `, t.successor_id
+	SELECT` + tokenColumns + `, t.successor_id, t.minted
 	FROM auth_locks l JOIN auth_tokens t ON l.slot = (t.family & 255)
 	WHERE t.refresh_digest = ? FOR UPDATE`
 
@@ -420,7 +423,7 @@ func preparedQueries() []string {
 		lockSlot, lockWriter, userByID, userByName, passwordHash, swapPasswordHash, setPasswordHash,
 		nextUserID, lastUserID, skipUserIDs, insertUser, updateUser, deleteUser, deleteUserCodes,
 		deleteUserDevices, accessByDigest, accessAndUser, tokenByDigest, tokenByID, tokenByRefresh,
-		lockParent, insertToken, foundFamily, updateToken, touchToken, familyByRefresh, spendRefresh,
+		lockParent, markMinted, insertToken, foundFamily, updateToken, touchToken, familyByRefresh, spendRefresh,
 		adoptChildren, insertCode, codeByDigest, lockCode, spendCode, redeemCode, codeFamily,
 		insertDevice, deviceByUserCode, lockDevice, decideDevice, pollDevice, redeemDevice, deviceFamily,
 		applicationByID, applicationByClientID, insertApplication, updateApplication, deleteApplication,

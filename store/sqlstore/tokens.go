@@ -105,13 +105,21 @@ func (s *Store) InsertToken(ctx context.Context, t store.Token) (out store.Token
 }
 
 // lockParent holds the token until the end of the transaction, so that who
-// revokes it waits and then finds the child. It returns store.ErrConflict unless
-// the token is live.
+// revokes or rotates it waits and then finds the child. It returns
+// store.ErrConflict unless the token is live.
 func (t *tx) lockParent(id int64, at time.Time) error {
 	var expires, revoked time.Time
-	err := t.get(lockParent, []any{id}, when(&expires), when(&revoked))
-	if errors.Is(err, sql.ErrNoRows) || err == nil && (!revoked.IsZero() || !stored(at).Before(expires)) {
+	var minted bool
+	err := t.get(lockParent, []any{id}, when(&expires), when(&revoked), &minted)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
 		return store.ErrConflict
+	case err != nil:
+		return err
+	case !revoked.IsZero() || !stored(at).Before(expires):
+		return store.ErrConflict
+	case !minted:
+		_, err = t.exec(markMinted, id)
 	}
 	return err
 }

@@ -81,6 +81,7 @@ CREATE TABLE IF NOT EXISTS auth_tokens (
 	refresh_spent_at   BIGINT,
 	refresh_nonce      BINARY(32),
 	successor_id       BIGINT NOT NULL, -- what the refresh token was spent for, 0 for nothing
+	minted             BOOLEAN NOT NULL, -- there may be tokens whose parent it is
 	ends_at            BIGINT NOT NULL, -- when nothing of it is of use any more
 	revision           BIGINT NOT NULL,
 	KEY auth_tokens_user (user_id, id),

@@ -80,6 +80,7 @@ CREATE TABLE auth_tokens (
 	refresh_spent_at   BIGINT,
 	refresh_nonce      BYTEA,
 	successor_id       BIGINT NOT NULL, -- what the refresh token was spent for, 0 for nothing
+	minted             BOOLEAN NOT NULL, -- there may be tokens whose parent it is
 	ends_at            BIGINT NOT NULL, -- when nothing of it is of use any more
 	revision           BIGINT NOT NULL
 );

@@ -80,6 +80,7 @@ CREATE TABLE auth_tokens (
 	refresh_spent_at   INTEGER,
 	refresh_nonce      BLOB,
 	successor_id       INTEGER NOT NULL, -- what the refresh token was spent for, 0 for nothing
+	minted             BOOLEAN NOT NULL, -- there may be tokens whose parent it is
 	ends_at            INTEGER NOT NULL, -- when nothing of it is of use any more
 	revision           INTEGER NOT NULL
 );
