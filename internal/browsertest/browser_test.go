@@ -1,0 +1,306 @@
+package browsertest_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/authtest"
+	"github.com/ostiary/auth/httpapi"
+	"github.com/ostiary/auth/store"
+	"github.com/ostiary/auth/store/memory"
+)
+
+const (
+	user     = "alice"
+	password = "a long enough password"
+)
+
+// A site is the API behind a server that a browser can reach.
+type site struct {
+	url     string
+	tokens  *auth.Tokens
+	apps    *auth.Applications
+	devices *auth.Devices
+	root    *auth.Principal
+}
+
+func start(t *testing.T) *site {
+	t.Helper()
+	quiet := slog.New(slog.DiscardHandler)
+	db := memory.New()
+	authtest.AddUser(t, db, store.User{Name: user}, password)
+	root := authtest.AddUser(t, db, store.User{Name: "root", Admin: true}, "")
+
+	mux := http.NewServeMux()
+	srv := httptest.NewServer(mux)
+	t.Cleanup(srv.Close)
+	passwords := auth.Must(auth.NewPasswords(db, db, &auth.PasswordsOptions{Logger: quiet}))
+	session := auth.Must(auth.NewSession(db, db, &auth.SessionOptions{InsecureCookie: true, Logger: quiet}))
+	s := &site{
+		url:    srv.URL,
+		tokens: auth.Must(auth.NewTokens(db, db, &auth.TokensOptions{Logger: quiet, Issuer: srv.URL})),
+		root:   &auth.Principal{ID: root.ID, Admin: true, Scopes: auth.Unrestricted},
+	}
+	s.apps = auth.Must(auth.NewApplications(s.tokens, db, nil))
+	s.devices = auth.Must(auth.NewDevices(s.tokens, db, nil))
+	gate := auth.NewGate(auth.FirstOf(auth.NewBearer(s.tokens), session), &auth.GateOptions{Logger: quiet})
+	api := auth.Must(httpapi.New(httpapi.Config{
+		Gate: gate, Users: db, Passwords: passwords, Session: session, Tokens: s.tokens, Applications: s.apps, Devices: s.devices,
+	}))
+	mux.Handle("/api/", session.Handler(api))
+	mux.HandleFunc("/home/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<title>home</title>home") })
+	mux.HandleFunc("/cb", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<title>client</title>back at the client") })
+	return s
+}
+
+// browser starts a browser with an empty profile. It fails the test on every
+// console message: a violated policy shows up there.
+func browser(t *testing.T) context.Context {
+	t.Helper()
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("chromium is missing")
+		}
+		t.Skip("chromium is missing: install Debian's package to try the pages")
+	}
+	opts := []chromedp.ExecAllocatorOption{
+		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.NoFirstRun, chromedp.NoSandbox, chromedp.Headless, chromedp.DisableGPU,
+		chromedp.WindowSize(720, 640),
+	}
+	for _, flag := range []string{"disable-quic", "disable-background-networking", "disable-component-update", "disable-sync"} {
+		opts = append(opts, chromedp.Flag(flag, true))
+	}
+	ctx, cancel := chromedp.NewExecAllocator(t.Context(), opts...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	ctx, cancel = context.WithTimeout(ctx, time.Minute)
+	t.Cleanup(cancel)
+	chromedp.ListenTarget(ctx, func(ev any) {
+		if e, ok := ev.(*runtime.EventConsoleAPICalled); ok {
+			t.Errorf("console: %s %v", e.Type, e.Args)
+		}
+	})
+	return ctx
+}
+
+func run(t *testing.T, ctx context.Context, actions ...chromedp.Action) {
+	t.Helper()
+	if err := chromedp.Run(ctx, actions...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// at returns the address and the text of the page.
+func at(t *testing.T, ctx context.Context) (location, text string) {
+	t.Helper()
+	run(t, ctx, chromedp.WaitReady("body"), chromedp.Location(&location), chromedp.Text("body", &text))
+	return location, text
+}
+
+// wantAt waits until the browser is where it should be.
+func wantAt(t *testing.T, ctx context.Context, prefix string) (location, text string) {
+	t.Helper()
+	for range 100 {
+		if location, text = at(t, ctx); strings.HasPrefix(location, prefix) {
+			return location, text
+		}
+		time.Sleep(20 * time.Millisecond) // the browser is another process
+	}
+	t.Fatalf("the browser is at %s, want %s:\n%s", location, prefix, text)
+	return "", ""
+}
+
+// login fills the form in with the keyboard alone: the cursor is in the first
+// field.
+func login(t *testing.T, ctx context.Context, name, password string) {
+	t.Helper()
+	run(t, ctx, chromedp.WaitVisible("#password"), chromedp.KeyEvent(name), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(password), chromedp.KeyEvent(kb.Enter))
+}
+
+// shoot keeps pictures of the page in both colour schemes, if asked to.
+func shoot(t *testing.T, ctx context.Context, name string) {
+	t.Helper()
+	dir := os.Getenv("SCREENSHOTS")
+	if dir == "" {
+		return
+	}
+	for _, scheme := range []string{"light", "dark"} {
+		var png []byte
+		run(t, ctx,
+			emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}),
+			chromedp.CaptureScreenshot(&png))
+		if err := os.WriteFile(filepath.Join(dir, name+"-"+scheme+".png"), png, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestLoginAndLogout(t *testing.T) {
+	s := start(t)
+	ctx := browser(t)
+	run(t, ctx, chromedp.Navigate(s.url+"/api/login/?next=/home/"))
+	login(t, ctx, user, "wrong")
+	run(t, ctx, chromedp.WaitVisible("#error"))
+	_, text := wantAt(t, ctx, s.url+"/api/login/")
+	if !strings.Contains(text, "Incorrect user name or password.") {
+		t.Errorf("the page says %q", text)
+	}
+	var name, focus, background string
+	run(t, ctx,
+		chromedp.Value("#username", &name),
+		chromedp.Evaluate(`document.activeElement.id`, &focus),
+		chromedp.Evaluate(`getComputedStyle(document.querySelector("button")).backgroundColor`, &background))
+	if name != user || focus != "password" || background == "rgba(0, 0, 0, 0)" {
+		t.Errorf("name %q is kept, focus is in %q, the button is %s: is the style blocked?", name, focus, background)
+	}
+	shoot(t, ctx, "login-error")
+
+	run(t, ctx, chromedp.KeyEvent(password), chromedp.KeyEvent(kb.Enter))
+	wantAt(t, ctx, s.url+"/home/")
+	if _, text := visit(t, ctx, s.url+"/api/v2/me/"); !strings.Contains(text, `"username":"alice"`) {
+		t.Errorf("me: %s", text)
+	}
+	visit(t, ctx, s.url+"/api/logout/")
+	if _, text := visit(t, ctx, s.url+"/api/v2/me/"); !strings.Contains(text, "not provided") {
+		t.Errorf("me after the logout: %s", text)
+	}
+}
+
+func visit(t *testing.T, ctx context.Context, link string) (location, text string) {
+	t.Helper()
+	run(t, ctx, chromedp.Navigate(link))
+	return at(t, ctx)
+}
+
+// TestOtherSites lets a page of another site try what the visitor would not want.
+func TestOtherSites(t *testing.T) {
+	s := start(t)
+	page := ""
+	evil := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprint(w, page)
+	}))
+	t.Cleanup(evil.Close)
+	elsewhere := strings.Replace(evil.URL, "127.0.0.1", "localhost", 1)
+	ctx := browser(t)
+	me := func() string {
+		_, text := visit(t, ctx, s.url+"/api/v2/me/")
+		return text
+	}
+
+	// Log the visitor in as somebody else.
+	page = `<form method="post" action="` + s.url + `/api/login/"><input name="username" value="alice"><input name="password" value="` + password + `"></form><script>document.forms[0].submit()</script>`
+	visit(t, ctx, elsewhere)
+	wantAt(t, ctx, s.url+"/api/login/")
+	if text := me(); !strings.Contains(text, "not provided") {
+		t.Errorf("another site logged the visitor in: %s", text)
+	}
+
+	visit(t, ctx, s.url+"/api/login/?next=/home/")
+	login(t, ctx, user, password)
+	wantAt(t, ctx, s.url+"/home/")
+
+	// Log the visitor out, by a picture and by a form.
+	page = `<img src="` + s.url + `/api/logout/" onerror="document.title='failed'"><form method="post" action="` + s.url + `/api/logout/"></form><script>setTimeout(() => document.forms[0].submit(), 300)</script>`
+	visit(t, ctx, elsewhere)
+	wantAt(t, ctx, s.url+"/api/logout/")
+	if text := me(); !strings.Contains(text, `"username":"alice"`) {
+		t.Errorf("another site logged the visitor out: %s", text)
+	}
+
+	// Show the login page in a frame.
+	page = `<iframe src="` + s.url + `/api/login/"></iframe><script>onload = () => document.title = "loaded " + (document.querySelector("iframe").contentDocument === null)</script>`
+	visit(t, ctx, elsewhere)
+	var framed bool
+	run(t, ctx, chromedp.Evaluate(`document.title.includes("false")`, &framed))
+	if framed {
+		t.Error("the page can be framed")
+	}
+}
+
+func TestConsent(t *testing.T) {
+	s := start(t)
+	app, err := s.apps.Create(t.Context(), s.root, auth.ApplicationRequest{
+		Name: "Night <b>Reports</b>", OrganizationID: 1, ClientType: auth.ClientPublic,
+		GrantType: auth.GrantAuthorizationCode, RedirectURIs: []string{"http://127.0.0.1/cb"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := s.url + "/api/o/authorize/?" + url.Values{
+		"response_type": {"code"}, "client_id": {app.ClientID}, "redirect_uri": {s.url + "/cb"}, "scope": {"read write"}, "state": {`a "state" & more`},
+		"code_challenge": {"E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"}, "code_challenge_method": {"S256"},
+	}.Encode()
+	ctx := browser(t)
+	for _, tt := range []struct{ button, want string }{{".secondary", "error=access_denied"}, {"button[name=allow]", "code="}} {
+		visit(t, ctx, request)
+		if location, _ := at(t, ctx); strings.Contains(location, "/api/login/") {
+			login(t, ctx, user, password)
+		}
+		_, text := wantAt(t, ctx, s.url+"/api/o/authorize/")
+		for _, part := range []string{"Night <b>Reports</b>", user, "change"} {
+			if !strings.Contains(text, part) {
+				t.Errorf("no %q in the page:\n%s", part, text)
+			}
+		}
+		shoot(t, ctx, "consent")
+		run(t, ctx, chromedp.Click(tt.button, chromedp.ByQuery))
+		location, _ := wantAt(t, ctx, s.url+"/cb?")
+		u, err := url.Parse(location)
+		if err != nil || !strings.Contains(location, tt.want) || u.Query().Get("state") != `a "state" & more` || u.Query().Get("iss") != s.url {
+			t.Errorf("called back at %s", location)
+		}
+	}
+}
+
+func TestDevice(t *testing.T) {
+	s := start(t)
+	app, err := s.apps.Create(t.Context(), s.root, auth.ApplicationRequest{
+		Name: "Television", OrganizationID: 1, ClientType: auth.ClientPublic, GrantType: auth.GrantDeviceCode,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	scope := auth.ScopeRead
+	device, err := s.devices.Start(t.Context(), app.Application, &scope, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := browser(t)
+	visit(t, ctx, s.url+"/api/o/device/")
+	login(t, ctx, user, password)
+	wantAt(t, ctx, s.url+"/api/o/device/")
+	run(t, ctx, chromedp.WaitVisible("#user_code"), chromedp.KeyEvent("wrong"), chromedp.KeyEvent(kb.Enter), chromedp.WaitVisible("#error"))
+	shoot(t, ctx, "device-error")
+	run(t, ctx, chromedp.Evaluate(`document.getElementById("user_code").select()`, nil), chromedp.KeyEvent(strings.ToLower(device.UserCode)), chromedp.KeyEvent(kb.Enter), chromedp.WaitVisible("button[name=allow]", chromedp.ByQuery))
+	if _, text := at(t, ctx); !strings.Contains(text, "Television") || !strings.Contains(text, device.UserCode) {
+		t.Errorf("the page says %q", text)
+	}
+	shoot(t, ctx, "device")
+	run(t, ctx, chromedp.Click("button[name=allow]", chromedp.ByQuery), chromedp.WaitNotPresent("button[name=allow]", chromedp.ByQuery))
+	if _, text := at(t, ctx); !strings.Contains(text, "Device connected") {
+		t.Errorf("the page says %q", text)
+	}
+	shoot(t, ctx, "device-done")
+	if _, err := s.devices.Exchange(t.Context(), app.Application, device.DeviceCode.Reveal()); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,2 @@
+// Package browsertest uses the pages in a real browser.
+package browsertest
