@@ -68,8 +68,10 @@ type ProxyOptions struct {
 	UserField string
 
 	// Proof verifies the signatures of a gateway in X-Trusted-Proxy. With it a
-	// peer in Peers is believed only if the request is signed, too. Nil means
-	// that no signature is looked at.
+	// peer in Peers is believed only if the request is signed, too. As in AWX,
+	// X-Envoy-External-Address and then X-Forwarded-For come before
+	// AddressFields in a signed request, so the gateway must set both or remove
+	// what clients send. Nil means that no signature is looked at.
 	Proof *ProofOptions
 
 	// InsecureAddressAlone counts an address in Peers as proof of identity. Who

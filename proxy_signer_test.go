@@ -420,3 +420,30 @@ func TestGatewayKeys(t *testing.T) {
 		t.Errorf("a private key: %v", err)
 	}
 }
+
+func exampleUsers() store.Users {
+	db := memory.New()
+	auth.Must(db.InsertUser(context.Background(), store.User{Name: "alice", Active: true}))
+	return db
+}
+
+func TestProofOverHTTP2(t *testing.T) {
+	p := auth.Must(auth.NewProxy(&auth.ProxyOptions{Peers: peers("127.0.0.1"), Logger: quiet,
+		Proof: &auth.ProofOptions{Keys: []*rsa.PublicKey{&gatewayKey().PublicKey}, RequireV2: true, Audience: "svc"}}))
+	srv := httptest.NewUnstartedServer(p.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, r.Proto, " ", auth.ProvenProxy(r.Context()))
+	})))
+	srv.EnableHTTP2 = true
+	srv.StartTLS()
+	defer srv.Close()
+	client := srv.Client()
+	client.Transport = auth.Must(auth.NewProxySigner(gatewayKey(), &auth.ProxySignerOptions{Audience: "svc"})).Transport(client.Transport)
+	res, err := client.Get(srv.URL + "/a%2Fb?c=%20d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if body, _ := io.ReadAll(res.Body); string(body) != "HTTP/2.0 true" {
+		t.Errorf("got %s", body)
+	}
+}

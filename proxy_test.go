@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -332,5 +333,27 @@ func TestProxyOverUnixSocket(t *testing.T) {
 	}
 	if got := get(auth.Must(auth.NewProxy(nil))); got != "invalid IP false" {
 		t.Errorf("without: %s", got)
+	}
+}
+
+func TestProxyChangesNothingShared(t *testing.T) {
+	p := auth.Must(auth.NewProxy(&auth.ProxyOptions{Peers: peers("10.0.0.0/8")}))
+	for _, peer := range []string{"10.0.0.1:1", "192.0.2.1:1"} {
+		r := from(peer, "X-Forwarded-For: 203.0.113.7", "X_Real_Ip: 6.6.6.6", "Accept: */*")
+		before := r.Header.Clone()
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				for range 50 {
+					got := seenBy(p, r)
+					got.Header.Set("X-Handler", "wrote this")
+					got.Header.Add("Accept", "text/html")
+				}
+			})
+		}
+		wg.Wait()
+		if diff := cmp.Diff(before, r.Header); diff != "" {
+			t.Errorf("header (-want +got):\n%s", diff)
+		}
 	}
 }
