@@ -92,6 +92,7 @@ func TestApplicationRefused(t *testing.T) {
 func TestApplicationManagement(t *testing.T) {
 	o := newOAuth(t)
 	doc := o.do("PATCH", o.cc.path(), as("admin"), jsonBody(`{"client_id":"x","client_secret":"x","authorization_grant_type":"password"}`)).wants(200).json()
+	o.do("PATCH", o.cc.path(), as("admin"), jsonBody(`{"authorization_grant_type":5}`)).wants(200)
 	if doc["client_id"] != o.cc.name || doc["authorization_grant_type"] != "authorization-code" {
 		t.Errorf("changed to %v", doc)
 	}
@@ -169,6 +170,14 @@ func TestApplicationManagement(t *testing.T) {
 		}
 		if n := o.do("GET", "/api/v2/organizations/2/applications/", as("member")).wants(200).json()["count"]; n != 0.0 {
 			t.Errorf("organization 2 has %v applications", n)
+		}
+		for _, path := range []string{ // a filter narrows what the path names, and never widens it
+			"/api/v2/organizations/1/applications/?organization=2", o.cc.path() + "tokens/?application=" + fmt.Sprint(o.pc.id),
+		} {
+			o.do("POST", o.pc.path()+"tokens/", as("admin")).wants(201)
+			if n := o.do("GET", path, as("admin")).wants(200).json()["count"]; n != 0.0 {
+				t.Errorf("%s lists %v", path, n)
+			}
 		}
 		o.do("GET", "/api/v2/organizations/99/applications/", as("admin")).wants(404)
 		doc := o.do("POST", "/api/v2/organizations/2/applications/", as("admin"), jsonBody(`{"name":"n","client_type":"public","authorization_grant_type":"password","organization":1}`)).wants(201).json()

@@ -97,6 +97,7 @@ func (a *api) getAuthorize(w http.ResponseWriter, r *http.Request) error {
 
 // postAuthorize takes the user's decision: yes if there is a parameter allow.
 func (a *api) postAuthorize(w http.ResponseWriter, r *http.Request) error {
+	// Authenticate would refuse it, too, but only where somebody is logged in.
 	if err := a.Session.CheckOrigin(r); err != nil {
 		return a.showError(w, r, err)
 	}

@@ -35,6 +35,7 @@ func (a *api) getDevicePage(w http.ResponseWriter, r *http.Request) error {
 
 // postDevicePage takes the code and asks for consent, and then the decision.
 func (a *api) postDevicePage(w http.ResponseWriter, r *http.Request) error {
+	// Authenticate would refuse it, too, but only where somebody is logged in.
 	if err := a.Session.CheckOrigin(r); err != nil {
 		return a.showError(w, r, err)
 	}
