@@ -76,6 +76,11 @@ type Config struct {
 	// TokensOptions.Issuer.
 	Devices *auth.Devices
 
+	// Platform leaves logging in and out to the gateway of the Ansible platform
+	// where a request has passed it, see [auth.ProvenProxy]: the login page
+	// leads there, a login is 401, and a logout goes on to the gateway's.
+	Platform bool
+
 	// Pages has files that replace those of the pages: layout.html, login.html,
 	// consent.html, device.html, message.html and style.css. What it does not
 	// have stays as it is.

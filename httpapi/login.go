@@ -20,6 +20,10 @@ type loginData struct {
 }
 
 func (a *api) getLogin(w http.ResponseWriter, r *http.Request) error {
+	if a.atPlatform(r) {
+		loginAtPlatform(w, r)
+		return nil
+	}
 	if !accepts(r, "text/html", "text/*", "*/*") {
 		return errNotAcceptable
 	}
@@ -37,6 +41,10 @@ func (a *api) postLogin(w http.ResponseWriter, r *http.Request) error {
 	// A page of another origin must not log its visitor in as somebody else.
 	if err := a.Session.CheckOrigin(r); err != nil {
 		return err
+	}
+	if a.atPlatform(r) {
+		a.refuseLogin(w, r)
+		return nil
 	}
 	c, err := readCredentials(w, r)
 	if err != nil {
@@ -175,6 +183,10 @@ func (a *api) logout(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	a.setLoggedIn(w, "false")
+	if a.atPlatform(r) {
+		http.Redirect(w, r, platformLogout, http.StatusFound)
+		return nil
+	}
 	if wants(r, "application/json") {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
