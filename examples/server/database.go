@@ -3,61 +3,163 @@ package main
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
+	"strconv"
+	"strings"
+	"time"
 
-	"github.com/ostiary/auth/store"
+	"github.com/go-sql-driver/mysql"
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+	_ "modernc.org/sqlite"             // the driver "sqlite"
+
 	"github.com/ostiary/auth/store/sqlstore"
-
-	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
-// database is all that the parts of the server ask of a store.
-type database interface {
-	store.Accounts
-	store.OAuth
-	store.Sessions
-	store.Attempts
+// A database holds what the module keeps, and the tables of this service beside
+// it.
+type database struct {
+	*sql.DB
+	dialect sqlstore.Dialect
+	store   *sqlstore.Store
 }
 
-// open opens the database, and creates it if it is missing, readable by its owner
-// alone.
-func open(ctx context.Context, file string) (*sql.DB, *sqlstore.Store, error) {
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600)
+const (
+	maxConns    = 16 // that are open, and stay open
+	dialTimeout = 10 * time.Second
+)
+
+// open opens the database that -db names and brings its tables up to date.
+func open(ctx context.Context, name string) (*database, error) {
+	pool, dialect, err := connect(name)
 	if err != nil {
-		return nil, nil, fmt.Errorf("-db: %w", err)
+		return nil, err
+	}
+	pool.SetMaxOpenConns(maxConns)
+	pool.SetMaxIdleConns(maxConns)
+	db := &database{DB: pool, dialect: dialect}
+	if err := db.prepare(ctx); err != nil {
+		return nil, errors.Join(err, pool.Close())
+	}
+	return db, nil
+}
+
+func connect(name string) (pool *sql.DB, dialect sqlstore.Dialect, err error) {
+	switch scheme, _, isURL := strings.Cut(name, "://"); {
+	case !isURL:
+		pool, err = openFile(name)
+		return pool, sqlstore.SQLite, err
+	case scheme == "postgres" || scheme == "postgresql":
+		pool, err = sql.Open("pgx", name)
+		return pool, sqlstore.Postgres, err
+	case scheme == "mysql":
+		pool, err = openMySQL(name)
+		return pool, sqlstore.MySQL, err
+	default:
+		return nil, 0, fmt.Errorf("%s:// is no database I know; give a file, postgres://… or mysql://…", scheme)
+	}
+}
+
+// openFile opens a SQLite file, and creates it if it is missing, readable by its
+// owner alone.
+func openFile(name string) (*sql.DB, error) {
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("%w; choose a file that can be written", err)
 	}
 	if err := f.Close(); err != nil {
-		return nil, nil, fmt.Errorf("-db: %w", err)
+		return nil, err
 	}
-	db, err := sql.Open("sqlite", dsn(file))
-	if err != nil {
-		return nil, nil, err
-	}
-	st, err := prepare(ctx, db)
-	if err != nil {
-		_ = db.Close()
-		return nil, nil, fmt.Errorf("-db %s: %w", file, err)
-	}
-	return db, st, nil
-}
-
-// dsn makes writers wait for each other instead of failing, and keeps what was
-// acknowledged through a crash.
-func dsn(file string) string {
-	return "file:" + (&url.URL{Path: file}).EscapedPath() + "?" + url.Values{
+	// Writers wait for each other instead of failing, and what was acknowledged
+	// is on the disk.
+	return sql.Open("sqlite", "file:"+(&url.URL{Path: name}).EscapedPath()+"?"+url.Values{
 		"_txlock": {"immediate"},
-		"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)"},
-	}.Encode()
+		"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)"},
+	}.Encode())
 }
 
-func prepare(ctx context.Context, db *sql.DB) (*sqlstore.Store, error) {
-	if err := sqlstore.Migrate(ctx, db, sqlstore.SQLite, nil); err != nil {
+// openMySQL takes a URL as PostgreSQL has it; the parameter socket stands for
+// host and port.
+func openMySQL(name string) (*sql.DB, error) {
+	u, err := url.Parse(name)
+	if err != nil {
+		return nil, errors.New("not a URL of the form mysql://user:password@host:3306/database")
+	}
+	c := mysql.NewConfig()
+	c.User = u.User.Username()
+	c.Passwd, _ = u.User.Password()
+	c.DBName = strings.TrimPrefix(u.Path, "/")
+	c.Timeout = dialTimeout
+	c.Net, c.Addr = "tcp", u.Host
+	if socket := u.Query().Get("socket"); socket != "" {
+		c.Net, c.Addr = "unix", socket
+	} else if u.Port() == "" {
+		c.Addr = u.Hostname() + ":3306"
+	}
+	if tls := u.Query().Get("tls"); tls != "" {
+		c.TLSConfig = tls
+	}
+	connector, err := mysql.NewConnector(c)
+	if err != nil {
 		return nil, err
 	}
-	if _, err := db.ExecContext(ctx, jobsSchema); err != nil {
-		return nil, err
+	return sql.OpenDB(connector), nil
+}
+
+func (db *database) prepare(ctx context.Context) error {
+	if err := sqlstore.Migrate(ctx, db.DB, db.dialect, nil); err != nil {
+		return err
 	}
-	return sqlstore.Open(ctx, db, sqlstore.SQLite, nil)
+	for _, table := range []string{jobsTable, membersTable} {
+		if _, err := db.ExecContext(ctx, db.define(table)); err != nil {
+			return fmt.Errorf("create the tables of the server: %w", err)
+		}
+	}
+	var err error
+	db.store, err = sqlstore.Open(ctx, db.DB, db.dialect, nil)
+	return err
+}
+
+// Close closes the store and the connections.
+func (db *database) Close() error { return errors.Join(db.store.Close(), db.DB.Close()) }
+
+// define spells a table for the dialect.
+func (db *database) define(table string) string {
+	switch db.dialect {
+	case sqlstore.Postgres:
+		return strings.ReplaceAll(table, "INTEGER PRIMARY KEY", "BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY")
+	case sqlstore.MySQL:
+		return strings.ReplaceAll(table, "INTEGER PRIMARY KEY", "BIGINT AUTO_INCREMENT PRIMARY KEY") +
+			" CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+	}
+	return table
+}
+
+// bind spells the placeholders of a statement for the dialect.
+func (db *database) bind(query string) string {
+	if db.dialect != sqlstore.Postgres {
+		return query
+	}
+	parts := strings.Split(query, "?")
+	var b strings.Builder
+	b.WriteString(parts[0])
+	for i, part := range parts[1:] {
+		b.WriteString("$" + strconv.Itoa(i+1) + part)
+	}
+	return b.String()
+}
+
+// insert runs an INSERT and returns the ID of the new row.
+func (db *database) insert(ctx context.Context, query string, args ...any) (id int64, err error) {
+	if db.dialect == sqlstore.Postgres {
+		err = db.QueryRowContext(ctx, db.bind(query)+" RETURNING id", args...).Scan(&id)
+		return id, err
+	}
+	result, err := db.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.LastInsertId()
 }

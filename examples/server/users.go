@@ -1,139 +1,136 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/ostiary/auth"
 	"github.com/ostiary/auth/store"
 )
 
-// A userEntry is a user in the file that -users names.
-type userEntry struct {
-	Username        string  `json:"username"`
-	Password        string  `json:"password"`
-	Email           string  `json:"email"`
-	FirstName       string  `json:"first_name"`
-	LastName        string  `json:"last_name"`
-	IsSuperuser     bool    `json:"is_superuser"`
-	IsSystemAuditor bool    `json:"is_system_auditor"`
-	IsActive        *bool   `json:"is_active"`
-	Organizations   []int64 `json:"organizations"`
-	AdminOf         []int64 `json:"admin_of"`
-}
+const (
+	adminName     = "admin"
+	adminPassword = "OSTIARY_ADMIN_PASSWORD"
+	// shortPassword is the length below which the log warns, in characters. It
+	// is what the module refuses by default.
+	shortPassword = 15
+)
 
-func readUsers(file string) ([]userEntry, error) {
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("-users: %w", err)
-	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	var list []userEntry
-	if err := d.Decode(&list); err != nil {
-		return nil, fmt.Errorf("-users %s: %w; it must be a JSON list of objects with username and password", file, err)
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, fmt.Errorf("-users %s: there is something behind the list", file)
-	}
-	for i, e := range list {
-		switch {
-		case e.Username == "":
-			return nil, fmt.Errorf("-users %s: entry %d has no username", file, i+1)
-		case e.Password == "":
-			return nil, fmt.Errorf("-users %s: entry %d, %q, has no password", file, i+1, e.Username)
-		}
-	}
-	return list, nil
-}
-
-// createUsers creates the users of the file that are missing, and admin if there
-// is still nobody.
-func createUsers(ctx context.Context, st store.Accounts, file string) error {
+// createUsers creates the users of the file that are missing, and on the first
+// start admin.
+func createUsers(ctx context.Context, db *database, file string) error {
 	var list []userEntry
 	if file != "" {
 		var err error
 		if list, err = readUsers(file); err != nil {
-			return err
+			return fmt.Errorf("-users %s: %w", file, err)
 		}
 	}
-	admin, err := firstAdmin(ctx, st, list)
+	admin, generated, err := firstAdmin(ctx, db.store, &list)
 	if err != nil {
 		return err
 	}
-	// First, so that it gets the ID 1, which the documentation uses.
-	for _, e := range append(admin, list...) {
-		if err := createUser(ctx, st, e); err != nil {
-			return fmt.Errorf("create user %q: %w", e.Username, err)
+	if admin != nil {
+		// First, so that its ID is 1, which the documentation uses.
+		list = append([]userEntry{*admin}, list...)
+	}
+	for _, e := range list {
+		created, err := createUser(ctx, db, e)
+		if err != nil {
+			return fmt.Errorf("create user %q: %w", e.username, err)
+		}
+		if created && generated && e.username == adminName {
+			fmt.Printf("\nCreated the user admin. Its password, which is shown only now:\n\n    %s\n\n", e.password)
 		}
 	}
 	return nil
 }
 
-// firstAdmin returns the user admin if it must be made, or was made by a start
-// that did not get as far as the password.
-func firstAdmin(ctx context.Context, st store.Accounts, list []userEntry) ([]userEntry, error) {
-	for _, e := range list {
-		if e.Username == "admin" {
-			return nil, nil
+// firstAdmin returns the user admin if this is the first start, or if one before
+// did not get as far as the password. It takes admin out of the list.
+func firstAdmin(ctx context.Context, st store.Accounts, list *[]userEntry) (admin *userEntry, generated bool, err error) {
+	first, err := unfinished(ctx, st)
+	if err != nil || !first {
+		return nil, false, err
+	}
+	entry := userEntry{username: adminName, superuser: true, active: true}
+	if i := slices.IndexFunc(*list, func(e userEntry) bool { return e.username == adminName }); i >= 0 {
+		entry = (*list)[i]
+		*list = slices.Delete(*list, i, i+1)
+	}
+	if password := os.Getenv(adminPassword); password != "" {
+		if err := checkPassword(password); err != nil {
+			return nil, false, fmt.Errorf("%s: %w", adminPassword, err)
 		}
+		entry.password = password
 	}
-	u, err := st.UserByName(ctx, "admin")
-	if err == nil {
-		hash, err := st.PasswordHash(ctx, u.ID)
-		if err != nil || hash != "" {
-			return nil, err
-		}
-	} else if !errors.Is(err, store.ErrNotFound) {
-		return nil, err
+	if entry.password == "" {
+		entry.password, generated = rand.Text(), true
 	}
-	password := os.Getenv("OSTIARY_ADMIN_PASSWORD")
-	if password == "" {
-		password = rand.Text()
-		fmt.Printf("Created user admin with password %s (shown only now; set OSTIARY_ADMIN_PASSWORD to choose it)\n", password)
-	}
-	return []userEntry{{Username: "admin", Password: password, IsSuperuser: true}}, nil
+	return &entry, generated, nil
 }
 
-// createUser makes a user, or gives one without a password the one it was to
-// have. A user with a password stays as it is.
-func createUser(ctx context.Context, st store.Accounts, e userEntry) error {
-	u, err := st.InsertUser(ctx, store.User{
-		Name:      e.Username,
-		Email:     e.Email,
-		FirstName: e.FirstName,
-		LastName:  e.LastName,
-		Admin:     e.IsSuperuser,
-		Auditor:   e.IsSystemAuditor,
-		Active:    e.IsActive == nil || *e.IsActive,
+// unfinished reports whether there is no user yet, or only one without a password
+// who is called admin.
+func unfinished(ctx context.Context, st store.Accounts) (bool, error) {
+	u, err := st.UserByName(ctx, adminName)
+	if errors.Is(err, store.ErrNotFound) {
+		_, total, err := st.ListUsers(ctx, "", store.Page{})
+		return total == 0, err
+	}
+	if err != nil {
+		return false, err
+	}
+	hash, err := st.PasswordHash(ctx, u.ID)
+	return hash == "", err
+}
+
+// createUser makes a user, or completes one who has no password because a start
+// was interrupted. A user with a password stays as it is.
+func createUser(ctx context.Context, db *database, e userEntry) (created bool, err error) {
+	u, err := db.store.InsertUser(ctx, store.User{
+		Name:      e.username,
+		Email:     e.email,
+		FirstName: e.firstName,
+		LastName:  e.lastName,
+		Admin:     e.superuser,
+		Auditor:   e.auditor,
+		Active:    e.active,
 		Created:   time.Now(),
 	})
 	if errors.Is(err, store.ErrExists) {
-		if u, err = st.UserByName(ctx, e.Username); err != nil {
-			return err
+		if u, err = db.store.UserByName(ctx, e.username); err != nil {
+			return false, err
 		}
-		hash, err := st.PasswordHash(ctx, u.ID)
-		if err != nil || hash != "" {
-			return err
+		if hash, err := db.store.PasswordHash(ctx, u.ID); err != nil || hash != "" {
+			return false, err
 		}
 	} else if err != nil {
-		return err
+		return false, err
+	}
+	if err := db.join(ctx, u.ID, e.organizations, e.adminOf); err != nil {
+		return false, err
 	}
 	// Passwords.Set would refuse what is too short. Here the operator decides.
-	if n := len(e.Password); n < 15 {
-		slog.Warn("a short password is easy to guess", "user", e.Username, "characters", n)
+	if n := utf8.RuneCountInString(e.password); n < shortPassword {
+		slog.Warn("a short password is easy to guess", "user", e.username, "characters", n)
 	}
-	hash, err := auth.Argon2id{}.Hash(e.Password)
+	hash, err := auth.Argon2id{}.Hash(e.password)
 	if err != nil {
-		return err
+		return false, err
 	}
-	return st.SetPasswordHash(ctx, u.ID, hash)
+	// The password comes last: with it the user is complete. Of two servers that
+	// start at the same time one sets it.
+	err = db.store.SwapPasswordHash(ctx, u.ID, "", hash)
+	if errors.Is(err, store.ErrConflict) {
+		return false, nil
+	}
+	return err == nil, err
 }

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestDocumentedFlowOnServers is TestDocumentedFlow with a throwaway PostgreSQL
+// and MariaDB behind the server.
+func TestDocumentedFlowOnServers(t *testing.T) {
+	t.Run("PostgreSQL", func(t *testing.T) {
+		initdb := programOf(t, "PostgreSQL (Debian: postgresql)", "/usr/lib/postgresql/*/bin/initdb", "initdb")
+		dir := serverDir(t)
+		data := filepath.Join(dir, "data")
+		as := account(t, "postgres")
+		finish(t, as, initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C")
+		database := "postgres:///postgres?user=postgres&sslmode=disable&host=" + dir
+		launch(t, as, database, filepath.Join(filepath.Dir(initdb), "postgres"), "-D", data, "-k", dir, "-h", "")
+		testDocumentedFlow(t, t.TempDir(), "-db", database)
+	})
+	t.Run("MariaDB", func(t *testing.T) {
+		const what = "MariaDB (Debian: mariadb-server)"
+		install := programOf(t, what, "/usr/bin/mariadb-install-db", "mariadb-install-db")
+		mariadbd := programOf(t, what, "/usr/sbin/mariadbd", "mariadbd")
+		dir := serverDir(t)
+		data, socket := filepath.Join(dir, "data"), filepath.Join(dir, "s")
+		as := account(t, "mysql")
+		finish(t, as, install, "--no-defaults", "--datadir="+data, "--auth-root-authentication-method=normal", "--skip-test-db")
+		database := "mysql://root@/ostiary?socket=" + socket
+		launch(t, as, database, mariadbd, "--no-defaults", "--datadir="+data, "--socket="+socket, "--skip-networking",
+			"--pid-file="+filepath.Join(dir, "pid"), "--init-file="+initFile(t, dir))
+		testDocumentedFlow(t, t.TempDir(), "-db", database)
+	})
+}
+
+// programOf returns where a program is. Where it is not installed it skips the
+// test, but not in CI.
+func programOf(t *testing.T, what, pattern, name string) string {
+	if found, _ := filepath.Glob(pattern); len(found) > 0 {
+		return found[len(found)-1]
+	}
+	path, err := exec.LookPath(name)
+	if err != nil && os.Getenv("CI") == "" {
+		t.Skipf("%s is not installed", what)
+	}
+	if err != nil {
+		t.Fatalf("%s is not installed", what)
+	}
+	return path
+}
+
+// account returns the account to run a database as, which root may not: nil if
+// this one will do.
+func account(t *testing.T, name string) *syscall.Credential {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	u, err := user.Lookup(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	uid, err1 := strconv.ParseUint(u.Uid, 10, 32)
+	gid, err2 := strconv.ParseUint(u.Gid, 10, 32)
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+}
+
+// serverDir makes a folder that every account can use, with a path short enough
+// for a socket in it.
+func serverDir(t *testing.T) string {
+	dir, err := os.MkdirTemp("/tmp", "ostiary")
+	if err == nil {
+		err = os.Chmod(dir, 0o777)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+func initFile(t *testing.T, dir string) string {
+	file := filepath.Join(dir, "init.sql")
+	if err := os.WriteFile(file, []byte("CREATE DATABASE IF NOT EXISTS ostiary;\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func command(as *syscall.Credential, name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(name, args...)
+	cmd.Dir = "/"
+	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as, Setpgid: true}
+	return cmd
+}
+
+func finish(t *testing.T, as *syscall.Credential, name string, args ...string) {
+	t.Helper()
+	if out, err := command(as, name, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", name, err, out)
+	}
+}
+
+// launch runs a database until the test ends, and returns when it answers.
+func launch(t *testing.T, as *syscall.Credential, database, name string, args ...string) {
+	t.Helper()
+	var log strings.Builder
+	cmd := command(as, name, args...)
+	cmd.Stdout, cmd.Stderr = &log, &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	exited := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(exited) }()
+	t.Cleanup(func() {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		<-exited
+		if t.Failed() {
+			t.Logf("%s:\n%s", name, &log)
+		}
+	})
+	pool, _, err := connect(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for pool.PingContext(t.Context()) != nil {
+		select {
+		case <-tick.C:
+		case <-exited:
+			t.Fatalf("%s ended by itself", name)
+		}
+	}
+}
