@@ -201,7 +201,9 @@ func (s *hostileSystem) raw(in hostileInput, lines []string) (int, string) {
 	if !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, "Host:") }) {
 		head += "Host: app.example\r\n"
 	}
-	go func() { _, _ = io.WriteString(conn, head+strings.Join(append(lines, "Connection: close"), "\r\n")+"\r\n\r\n") }()
+	go func() {
+		_, _ = io.WriteString(conn, head+strings.Join(append(lines, "Connection: close"), "\r\n")+"\r\n\r\n")
+	}()
 	res, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: in.Method})
 	if err != nil {
 		s.t.Fatalf("%s: %v", in.Name, err)
@@ -389,4 +391,3 @@ func TestHostileConfig(t *testing.T) {
 		}
 	}
 }
-

@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"runtime"
 	"strings"
-	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -30,9 +29,7 @@ type Passwords struct {
 	hashes   slots
 	flights  flights
 	verified verifiedCache
-	// dummy is what the passwords of unknown users are compared with: it must
-	// take as long as a wrong password.
-	dummy func() (string, error)
+	dummy    dummyHash
 }
 
 // PasswordsOptions are the options of [NewPasswords].
@@ -110,7 +107,6 @@ func NewPasswords(u store.Users, a store.Attempts, opts *PasswordsOptions) (*Pas
 		log:      logger(o.Logger),
 		hashes:   newSlots(o.MaxHashes),
 		verified: newVerifiedCache(),
-		dummy:    sync.OnceValues(func() (string, error) { return o.Hasher.Hash("no user has this password") }),
 	}, nil
 }
 
@@ -123,11 +119,31 @@ var errBadPassword = &Error{Status: http.StatusUnauthorized, Detail: "Incorrect 
 //
 // The throttle counts by the client address in ctx, see [WithClientAddr].
 func (p *Passwords) Verify(ctx context.Context, name, password string) (store.User, error) {
+	if why := p.unfit(name, password); why != "" {
+		return store.User{}, p.refuse(ctx, name, why)
+	}
 	a, err := p.prepare(ctx, name, password)
 	if err != nil {
 		return store.User{}, err
 	}
 	return p.decide(ctx, a)
+}
+
+// unfit tells why a name and a password are refused before any look-up, "" if
+// they are not. The answer depends on nothing that is stored.
+func (p *Passwords) unfit(name, password string) string {
+	switch {
+	case p.opts.Enabled != nil && !p.opts.Enabled():
+		return "local passwords are off"
+	case !validUserName(name) || !validPassword(password):
+		return "malformed"
+	}
+	return ""
+}
+
+func (p *Passwords) refuse(ctx context.Context, name, why string) error {
+	p.event(ctx, slog.LevelWarn, eventPasswordRefused, name, why)
+	return errBadPassword
 }
 
 // An attempt is a name and a password, with what they are compared with.
@@ -140,15 +156,6 @@ type attempt struct {
 
 // prepare looks up what an attempt is compared with.
 func (p *Passwords) prepare(ctx context.Context, name, password string) (attempt, error) {
-	if p.opts.Enabled != nil && !p.opts.Enabled() {
-		p.event(ctx, slog.LevelWarn, eventPasswordRefused, name, "local passwords are off")
-		return attempt{}, errBadPassword
-	}
-	// Checked before any look-up; the answer depends on nothing that is stored.
-	if !validUserName(name) || !validPassword(password) {
-		p.event(ctx, slog.LevelWarn, eventPasswordRefused, name, "malformed")
-		return attempt{}, errBadPassword
-	}
 	u, hash, err := p.lookUp(ctx, name)
 	if err != nil {
 		return attempt{}, err
@@ -172,6 +179,9 @@ func (p *Passwords) decide(ctx context.Context, a attempt) (store.User, error) {
 // request: it believes what was verified before, for as long as neither the
 // stored hash nor the user's state has changed.
 func (p *Passwords) verifyRequest(r *http.Request, name, password string) (store.User, error) {
+	if why := p.unfit(name, password); why != "" {
+		return store.User{}, p.refuse(withClient(r), name, why)
+	}
 	a, err := p.prepare(r.Context(), name, password)
 	if err != nil {
 		return store.User{}, err
@@ -189,28 +199,31 @@ func (p *Passwords) verifyRequest(r *http.Request, name, password string) (store
 
 // lookUp returns the user of that name and the hash to compare with. For an
 // unknown user, and one without a password, it is the dummy, and the user is one
-// who may not log in.
+// who may not log in. Whoever it is, the steps are the same: how long they take
+// must not tell which names exist.
 func (p *Passwords) lookUp(ctx context.Context, name string) (store.User, string, error) {
+	dummy, err := p.dummy.get(p.opts.Hasher)
+	if err != nil {
+		return store.User{}, "", fmt.Errorf("auth: hash a password: %w", err)
+	}
 	u, err := p.users.UserByName(ctx, name)
-	var hash string
-	switch {
-	case err == nil:
-		hash, err = p.users.PasswordHash(ctx, u.ID)
-		if errors.Is(err, store.ErrNotFound) { // deleted in between
-			u, hash, err = store.User{}, "", nil
-		}
-	case errors.Is(err, store.ErrNotFound):
-		err = nil
+	if errors.Is(err, store.ErrNotFound) {
+		u, err = store.User{}, nil
 	}
 	if err != nil {
 		return store.User{}, "", fmt.Errorf("auth: look up a user: %w", err)
 	}
-	if hash != "" {
-		return u, hash, nil
+	hash, err := p.users.PasswordHash(ctx, u.ID)
+	if errors.Is(err, store.ErrNotFound) { // nobody has the ID ""
+		u, hash, err = store.User{}, "", nil
 	}
-	u.Active = false
-	hash, err = p.dummy()
-	return u, hash, err
+	if err != nil {
+		return store.User{}, "", fmt.Errorf("auth: look up a password: %w", err)
+	}
+	if hash == "" {
+		u.Active, hash = false, dummy
+	}
+	return u, hash, nil
 }
 
 // check charges the throttle, then compares.
@@ -234,8 +247,7 @@ func (p *Passwords) check(ctx context.Context, a attempt) verdict {
 	if err := p.hashes.acquire(ctx); err != nil {
 		return verdict{err: err}
 	}
-	ok, outdated, err := p.opts.Hasher.Verify(a.hash, a.password)
-	p.hashes.release()
+	ok, outdated, err := p.compare(a.hash, a.password)
 	switch {
 	case err != nil:
 		p.event(ctx, slog.LevelError, eventPasswordRefused, a.name, err.Error())
@@ -254,6 +266,21 @@ func (p *Passwords) check(ctx context.Context, a attempt) verdict {
 		p.log.WarnContext(ctx, eventStoreFailed, "operation", "forgive attempts", "error", err)
 	}
 	return verdict{ok: true}
+}
+
+// compare compares a password with a hash in the slot that the caller acquired.
+func (p *Passwords) compare(hash, password string) (ok, outdated bool, err error) {
+	defer p.hashes.release()
+	ok, outdated, err = p.opts.Hasher.Verify(hash, password)
+	if err != nil {
+		// It was refused at a glance. Django stores such a "hash" for users who
+		// log in elsewhere: take as long as for a wrong password.
+		if dummy, dummyErr := p.dummy.get(p.opts.Hasher); dummyErr == nil {
+			_, _, _ = p.opts.Hasher.Verify(dummy, password)
+		}
+		return false, false, err
+	}
+	return ok, outdated, nil
 }
 
 // rehash stores a better hash of a password that was just verified. The loser of

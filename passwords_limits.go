@@ -57,6 +57,31 @@ var errBusy = &Error{
 	RetryAfter: time.Second,
 }
 
+// dummyHash is what the passwords of unknown users are compared with: it must
+// take as long as a wrong password. It is made when it is first needed, for
+// whomever that is.
+type dummyHash struct {
+	mu   sync.Mutex
+	made atomic.Pointer[string]
+}
+
+func (d *dummyHash) get(h PasswordHasher) (string, error) {
+	if hash := d.made.Load(); hash != nil {
+		return *hash, nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if hash := d.made.Load(); hash != nil {
+		return *hash, nil
+	}
+	hash, err := h.Hash("no user has this password")
+	if err != nil {
+		return "", err
+	}
+	d.made.Store(&hash)
+	return hash, nil
+}
+
 // A verdict is the answer to one password check.
 type verdict struct {
 	ok  bool

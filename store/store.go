@@ -88,7 +88,8 @@ type Users interface {
 	UserByName(ctx context.Context, name string) (User, error)
 
 	// PasswordHash returns the stored password hash, "" where the user has no
-	// password.
+	// password. For a name that nobody has it is asked for the ID "", so that
+	// this takes as long as for any other: that is ErrNotFound.
 	PasswordHash(ctx context.Context, userID string) (string, error)
 
 	// SwapPasswordHash replaces the hash prev by next, in one step. It returns

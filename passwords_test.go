@@ -1,0 +1,582 @@
+package auth_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/store"
+)
+
+// at returns a context of a request from addr.
+func at(t testing.TB, addr string) context.Context {
+	return auth.WithClientAddr(t.Context(), netip.MustParseAddr(addr))
+}
+
+// verdictOf is what a caller of Verify finds out.
+func verdictOf(u store.User, err error) string {
+	if e, ok := errors.AsType[*auth.Error](err); ok {
+		return fmt.Sprint(e.Status, " ", e.Detail)
+	}
+	if err != nil {
+		return "outage: " + err.Error()
+	}
+	return u.Name
+}
+
+const badLogin = "401 Incorrect user name or password."
+
+// R-152, R-154, cases 14 and 75: whatever is wrong with a login, the answer is the
+// same, and so are the hashes and the look-ups, from the first request on.
+func TestFailedLoginsAreAlike(t *testing.T) {
+	type trace struct {
+		Basic            refused
+		Header           http.Header
+		Direct           string
+		Calls            []string
+		Hashes, Verifies int64
+	}
+	classes := map[string]func(s *system) (name, password string){
+		"wrong password":           func(s *system) (string, string) { return "alice", "wrong" },
+		"unknown user":             func(s *system) (string, string) { return "nobody", goodPassword },
+		"the dummy's password":     func(s *system) (string, string) { return "nobody", "no user has this password" },
+		"disabled, right password": func(s *system) (string, string) { return "dora", goodPassword },
+		"disabled, wrong password": func(s *system) (string, string) { return "dora", "wrong" },
+		"no password": func(s *system) (string, string) {
+			if err := s.db.Store.SetPasswordHash(t.Context(), s.bob.ID, ""); err != nil {
+				t.Fatal(err)
+			}
+			return "bob", "no user has this password"
+		},
+		"outdated hash, wrong password": func(s *system) (string, string) {
+			if err := s.db.Store.SetPasswordHash(t.Context(), s.bob.ID, "old:"+cheapHash(0, goodPassword)); err != nil {
+				t.Fatal(err)
+			}
+			return "bob", "wrong"
+		},
+		"deleted user": func(s *system) (string, string) {
+			if err := s.db.DeleteUser(t.Context(), s.bob.ID, time.Now()); err != nil {
+				t.Fatal(err)
+			}
+			return "bob", goodPassword
+		},
+	}
+	traces := make(map[string]trace)
+	for class, prepare := range classes {
+		s := newSystem(t, nil) // each class meets a fresh process
+		name, password := prepare(s)
+		var tr trace
+		tr.Calls = s.db.during(func() {
+			w := s.send("GET", "/probe/", basicLine(name, password))
+			tr.Basic, tr.Header = refusalOf(w), w.Header()
+			tr.Direct = verdictOf(s.passwords.Verify(at(t, "192.0.2.9"), name, password))
+		})
+		tr.Hashes, tr.Verifies = s.hasher.hashes.Load(), s.hasher.verifies.Load()
+		traces[class] = tr
+	}
+	want := traces["wrong password"]
+	if want.Basic.Status != 401 || want.Direct != badLogin || want.Hashes != 1 || want.Verifies != 2 {
+		t.Errorf("wrong password: %+v", want)
+	}
+	for class, got := range traces {
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s differs from a wrong password:\n%s", class, diff)
+		}
+	}
+}
+
+// A hash that cannot be read is compared with as long as any other: Django stores
+// one for every user who logs in elsewhere.
+func TestUnreadableHashTakesAsLong(t *testing.T) {
+	s := newSystem(t, nil)
+	if err := s.db.Store.SetPasswordHash(t.Context(), s.bob.ID, "!unusable"); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.me(basicLine("bob", goodPassword)); got != "401" {
+		t.Errorf("reply %s", got)
+	}
+	if n := s.hasher.verifies.Load(); n != 2 {
+		t.Errorf("%d comparisons, want that with the hash and that with the dummy", n)
+	}
+}
+
+// R-147, R-149: one spelling of a name, for all that is done with it; and nothing
+// is looked up for what nobody can be called.
+func TestMalformedLogins(t *testing.T) {
+	s := newSystem(t, nil)
+	name150, pass1024 := strings.Repeat("é", 150), strings.Repeat("p", 1024)
+	u := s.addUser(store.User{Name: name150, Active: true})
+	if err := s.db.Store.SetPasswordHash(t.Context(), u.ID, cheapHash(0, pass1024)); err != nil {
+		t.Fatal(err)
+	}
+	if got := verdictOf(s.passwords.Verify(t.Context(), name150, pass1024)); got != name150 {
+		t.Errorf("the longest name and password: %s", got)
+	}
+	for name, login := range map[string][2]string{
+		"no name":                {"", goodPassword},
+		"blank before":           {" alice", goodPassword},
+		"blank after":            {"alice ", goodPassword},
+		"no-break space after":   {"alice\u00a0", goodPassword},
+		"zero width space":       {"ali\u200bce", goodPassword},
+		"right-to-left override": {"\u202ealice", goodPassword},
+		"byte order mark":        {"\ufeffalice", goodPassword},
+		"NUL":                    {"alice\x00", goodPassword},
+		"newline":                {"alice\nadmin", goodPassword},
+		"C1 control":             {"alice\u0085x", goodPassword},
+		"invalid UTF-8":          {"alice\xff", goodPassword},
+		"151 characters":         {strings.Repeat("é", 151), goodPassword},
+		"a megabyte":             {strings.Repeat("a", 1<<20), goodPassword},
+		"no password":            {"alice", ""},
+		"1025 bytes":             {"alice", strings.Repeat("p", 1025)},
+		"a megabyte of password": {"alice", strings.Repeat("p", 1<<20)},
+		"NUL in the password":    {"alice", goodPassword + "\x00"},
+		"control in it":          {"alice", goodPassword + "\x1b"},
+		"invalid UTF-8 in it":    {"alice", goodPassword + "\xff"},
+	} {
+		calls := s.db.during(func() {
+			if got := verdictOf(s.passwords.Verify(t.Context(), login[0], login[1])); got != badLogin {
+				t.Errorf("%s: %s", name, got)
+			}
+		})
+		if len(calls) > 0 {
+			t.Errorf("%s: store calls %q", name, calls)
+		}
+	}
+	// Case counts, and so does the normal form: these are other users.
+	for _, name := range []string{"Alice", "ＡＬＩＣＥ", "аlice"} {
+		if got := verdictOf(s.passwords.Verify(t.Context(), name, goodPassword)); got != badLogin {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
+
+// Cases 28 and 82, R-158 to R-161.
+func TestThrottle(t *testing.T) {
+	const slow = "429 Too many attempts. Try again later."
+	for _, tt := range []struct {
+		name string
+		run  func(t *testing.T, s *system)
+	}{
+		{"the eleventh attempt in a minute is refused, even a right one, and not hashed", func(t *testing.T, s *system) {
+			for i := range 10 {
+				if got := verdictOf(s.passwords.Verify(at(t, "192.0.2.1"), "alice", fmt.Sprint("wrong", i))); got != badLogin {
+					t.Fatalf("attempt %d: %s", i, got)
+				}
+			}
+			before := s.hasher.verifies.Load()
+			w := s.send("GET", "/probe/", basicLine("alice", goodPassword))
+			want := refused{Status: 429, RetryAfter: "60", Body: `{"detail":"Too many attempts. Try again later."}`}
+			if diff := cmp.Diff(want, refusalOf(w)); diff != "" || s.hasher.verifies.Load() != before {
+				t.Errorf("reply (-want +got):\n%s", diff)
+			}
+			if got := verdictOf(s.passwords.Verify(at(t, "192.0.2.2"), "alice", goodPassword)); got != "alice" {
+				t.Errorf("from another address: %s", got)
+			}
+			if got := verdictOf(s.passwords.Verify(at(t, "192.0.2.1"), "bob", goodPassword)); got != "bob" {
+				t.Errorf("another user from that address: %s", got)
+			}
+			if got := verdictOf(s.passwords.Verify(at(t, "192.0.2.1"), "alice", goodPassword)); got != slow {
+				t.Errorf("a success elsewhere reset the counter here: %s", got)
+			}
+			time.Sleep(time.Minute)
+			if got := verdictOf(s.passwords.Verify(at(t, "192.0.2.1"), "alice", goodPassword)); got != "alice" {
+				t.Errorf("after a minute: %s", got)
+			}
+		}},
+		{"names that do not exist are counted, too", func(t *testing.T, s *system) {
+			for i := range 11 {
+				want := badLogin
+				if i == 10 {
+					want = slow
+				}
+				if got := verdictOf(s.passwords.Verify(at(t, "192.0.2.1"), "nobody", "wrong")); got != want {
+					t.Errorf("attempt %d: %s", i, got)
+				}
+			}
+		}},
+		{"login and Basic share the counter", func(t *testing.T, s *system) {
+			for i := range 5 {
+				s.send("GET", "/probe/", basicLine("alice", fmt.Sprint("wrong", i)))
+				_, _ = s.passwords.Verify(at(t, "192.0.2.1"), "alice", "wrong")
+			}
+			if got := verdictOf(s.passwords.Verify(at(t, "192.0.2.1"), "alice", "wrong")); got != slow {
+				t.Errorf("the eleventh: %s", got)
+			}
+		}},
+		{"a right password forgets the wrong ones", func(t *testing.T, s *system) {
+			for i := range 40 {
+				password, want := "wrong", badLogin
+				if i%9 == 8 {
+					password, want = goodPassword, "alice"
+				}
+				if got := verdictOf(s.passwords.Verify(at(t, "192.0.2.1"), "alice", password)); got != want {
+					t.Fatalf("attempt %d: %s", i, got)
+				}
+			}
+		}},
+		{"a customer of IPv6 is one network, of IPv4 one address", func(t *testing.T, s *system) {
+			for i := range 10 {
+				_, _ = s.passwords.Verify(at(t, fmt.Sprintf("2001:db8::%x", i)), "alice", "wrong")
+				_, _ = s.passwords.Verify(at(t, fmt.Sprintf("198.51.100.%d", i)), "bob", "wrong")
+			}
+			for addr, want := range map[string]string{"2001:db8::ffff:0:1": slow, "2001:db8:0:1::1": badLogin} {
+				if got := verdictOf(s.passwords.Verify(at(t, addr), "alice", "wrong")); got != want {
+					t.Errorf("alice from %s: %s", addr, got)
+				}
+			}
+			if got := verdictOf(s.passwords.Verify(at(t, "198.51.100.10"), "bob", goodPassword)); got != "bob" {
+				t.Errorf("bob: %s", got)
+			}
+		}},
+		{"a hundred attempts an hour from wherever", func(t *testing.T, s *system) {
+			for i := range 100 {
+				if got := verdictOf(s.passwords.Verify(at(t, fmt.Sprintf("10.0.%d.1", i)), "alice", "wrong")); got != badLogin {
+					t.Fatalf("attempt %d: %s", i, got)
+				}
+			}
+			if got := verdictOf(s.passwords.Verify(at(t, "10.1.0.1"), "alice", goodPassword)); got != slow {
+				t.Errorf("the next: %s", got)
+			}
+			if got := s.me(s.login(s.alice)); got != "alice by session" {
+				t.Errorf("a session of the attacked user: %s", got)
+			}
+			time.Sleep(time.Hour)
+			if got := verdictOf(s.passwords.Verify(at(t, "10.1.0.1"), "alice", goodPassword)); got != "alice" {
+				t.Errorf("after an hour: %s", got)
+			}
+		}},
+		{"two hundred parallel guesses are ten", func(t *testing.T, s *system) {
+			var wg sync.WaitGroup
+			var refusedAtOnce atomic.Int64
+			for i := range 200 {
+				wg.Go(func() {
+					if verdictOf(s.passwords.Verify(at(t, "192.0.2.1"), "alice", fmt.Sprint("guess", i))) == slow {
+						refusedAtOnce.Add(1)
+					}
+				})
+			}
+			wg.Wait()
+			if n, m := s.hasher.verifies.Load(), refusedAtOnce.Load(); n != 10 || m != 190 {
+				t.Errorf("%d were compared, %d refused", n, m)
+			}
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { tt.run(t, newSystem(t, func(o *settings) { o.passwords.MaxHashes = 300 })) })
+		})
+	}
+}
+
+// R-162: what cannot be hashed soon is refused at once, and the rest of the
+// service does not notice.
+func TestHashesAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSystem(t, func(o *settings) {
+			o.passwords.MaxHashes = 2
+			o.passwords.PerClient = store.Limit{Max: 1000, Window: time.Minute}
+			o.passwords.PerAccount = store.Limit{Max: 1000, Window: time.Minute}
+		})
+		release := make(chan struct{})
+		var running, most atomic.Int64
+		s.hasher.hold = func() {
+			n := running.Add(1)
+			for {
+				m := most.Load()
+				if n <= m || most.CompareAndSwap(m, n) {
+					break
+				}
+			}
+			<-release
+			running.Add(-1)
+		}
+		var mu sync.Mutex
+		replies := make(map[string]int)
+		attempt := func(ctx context.Context, i int) {
+			got := verdictOf(s.passwords.Verify(ctx, "alice", fmt.Sprint("wrong", i)))
+			mu.Lock()
+			defer mu.Unlock()
+			replies[got]++
+		}
+		counts := func() map[string]int {
+			mu.Lock()
+			defer mu.Unlock()
+			return maps.Clone(replies)
+		}
+		start := time.Now()
+		const busy = "503 Too many logins at the same time. Try again later."
+		for i := range 100 {
+			go attempt(t.Context(), i)
+		}
+		synctest.Wait()
+		if diff := cmp.Diff(map[string]int{busy: 100 - 2 - 32}, counts()); diff != "" || !time.Now().Equal(start) {
+			t.Errorf("refused at once (-want +got):\n%s", diff)
+		}
+		if got := s.me(bearer(s.issue(s.alice, "read"))); got != "alice by bearer" {
+			t.Errorf("meanwhile a token: %s", got)
+		}
+		time.Sleep(5 * time.Second) // those that wait give up
+		synctest.Wait()
+		if diff := cmp.Diff(map[string]int{busy: 98}, counts()); diff != "" {
+			t.Errorf("after five seconds (-want +got):\n%s", diff)
+		}
+		// R-163: a client that hangs up frees its place in the queue.
+		ctx, cancel := context.WithCancel(t.Context())
+		for i := range 32 {
+			go attempt(ctx, 200+i)
+		}
+		synctest.Wait()
+		cancel()
+		synctest.Wait()
+		go attempt(t.Context(), 300)
+		synctest.Wait()
+		close(release)
+		synctest.Wait()
+		if n := counts(); n[badLogin] != 3 || n[busy] != 98 || most.Load() != 2 {
+			t.Errorf("in the end %v; %d hashes at a time", n, most.Load())
+		}
+	})
+}
+
+// Parallel requests with one password make one hash and one attempt; those with
+// different ones do not wait for each other's answer.
+func TestOneHashForEqualRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSystem(t, func(o *settings) { o.passwords.MaxHashes = 10 })
+		release := make(chan struct{})
+		s.hasher.hold = func() { <-release }
+		var mu sync.Mutex
+		replies := make(map[string]int)
+		calls := s.db.during(func() {
+			for _, line := range []string{basicLine("alice", goodPassword), basicLine("alice", "wrong"), basicLine("bob", goodPassword)} {
+				for range 64 {
+					go func() {
+						got := s.me(line)
+						mu.Lock()
+						defer mu.Unlock()
+						replies[got]++
+					}()
+				}
+			}
+			synctest.Wait()
+			close(release)
+			synctest.Wait()
+		})
+		charges := 0
+		for _, c := range calls {
+			if c == "Charge" {
+				charges++
+			}
+		}
+		if n := s.hasher.verifies.Load(); n != 3 || charges != 3 {
+			t.Errorf("%d hashes and %d attempts for three distinct pairs", n, charges)
+		}
+		if diff := cmp.Diff(map[string]int{"alice by basic": 64, "401": 64, "bob by basic": 64}, replies); diff != "" {
+			t.Errorf("replies (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// A leader that hangs up leaves the others an answer of their own.
+func TestLeaderHangsUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSystem(t, func(o *settings) { o.passwords.MaxHashes = 1 })
+		release := make(chan struct{})
+		s.hasher.hold = func() { <-release }
+		go s.passwords.Verify(t.Context(), "bob", "takes the only slot")
+		synctest.Wait()
+		ctx, cancel := context.WithCancel(t.Context())
+		results := make(chan string, 2)
+		go func() { results <- "first " + verdictOf(s.passwords.Verify(ctx, "alice", goodPassword)) }()
+		synctest.Wait()
+		go func() { results <- "second " + verdictOf(s.passwords.Verify(t.Context(), "alice", goodPassword)) }()
+		synctest.Wait()
+		cancel()
+		synctest.Wait()
+		close(release)
+		got := []string{<-results, <-results}
+		slices.Sort(got)
+		if diff := cmp.Diff([]string{"first outage: context canceled", "second alice"}, got); diff != "" {
+			t.Errorf("answers (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// Case 81, R-034: a repeated password costs no hash, for five minutes, and only
+// while nothing has changed.
+func TestVerifiedPasswords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSystem(t, nil)
+		line := basicLine("alice", goodPassword)
+		hashesOf := func(want string, n int64, line string) {
+			t.Helper()
+			before := s.hasher.verifies.Load()
+			if got := s.me(line); got != want {
+				t.Errorf("reply %s, want %s", got, want)
+			}
+			if got := s.hasher.verifies.Load() - before; got != n {
+				t.Errorf("%d hashes, want %d", got, n)
+			}
+		}
+		hashesOf("alice by basic", 1, line)
+		for range 100 {
+			hashesOf("alice by basic", 0, line)
+		}
+		hashesOf("401", 1, basicLine("bob", goodPassword+"x"))
+		hashesOf("401", 1, basicLine("bob", goodPassword+"x")) // wrong ones are not remembered
+		time.Sleep(5*time.Minute - time.Nanosecond)
+		hashesOf("alice by basic", 0, line)
+		time.Sleep(time.Nanosecond)
+		hashesOf("alice by basic", 1, line)
+
+		s.disable(s.alice)
+		hashesOf("401", 1, line)
+		if err := s.db.UpdateUser(t.Context(), s.alice); err != nil {
+			t.Fatal(err)
+		}
+		hashesOf("alice by basic", 0, line)
+		if err := s.passwords.Set(t.Context(), s.alice.ID, "another horse battery"); err != nil {
+			t.Fatal(err)
+		}
+		hashesOf("401", 1, line)
+		hashesOf("alice by basic", 1, basicLine("alice", "another horse battery"))
+		if err := s.passwords.Set(t.Context(), s.alice.ID, goodPassword); err != nil {
+			t.Fatal(err)
+		}
+		hashesOf("alice by basic", 1, line) // the old password, but a new hash
+		if err := s.db.DeleteUser(t.Context(), s.alice.ID, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		hashesOf("401", 1, line)
+		again := s.addUser(store.User{ID: "33", Name: "alice", Active: true})
+		if err := s.db.Store.SetPasswordHash(t.Context(), again.ID, cheapHash(7, "the new alice's own")); err != nil {
+			t.Fatal(err)
+		}
+		hashesOf("401", 1, line) // R-048: who comes back by that name inherits nothing
+	})
+}
+
+// R-139: an outdated hash is replaced after a good login, once, and never after a
+// bad one.
+func TestRehash(t *testing.T) {
+	s := newSystem(t, nil)
+	old := "old:" + cheapHash(0, goodPassword)
+	if err := s.db.Store.SetPasswordHash(t.Context(), s.alice.ID, old); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = s.passwords.Verify(at(t, "192.0.2.1"), "alice", "wrong")
+	if got, _ := s.db.Store.PasswordHash(t.Context(), s.alice.ID); got != old {
+		t.Errorf("after a wrong password the hash is %q", got)
+	}
+	alice, err := s.db.Store.UserByID(t.Context(), s.alice.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cookie := s.login(alice)
+	rehashed := 0
+	for _, e := range s.events(func() {
+		var wg sync.WaitGroup
+		for i := range 16 {
+			wg.Go(func() {
+				if got := verdictOf(s.passwords.Verify(at(t, fmt.Sprintf("192.0.2.%d", i)), "alice", goodPassword)); got != "alice" {
+					t.Errorf("login: %s", got)
+				}
+			})
+		}
+		wg.Wait()
+	}) {
+		if e["msg"] == "auth: password rehashed" {
+			rehashed++
+		}
+	}
+	if got, _ := s.db.Store.PasswordHash(t.Context(), s.alice.ID); strings.HasPrefix(got, "old:") || rehashed != 1 {
+		t.Errorf("the hash is %q, replaced %d times", got, rehashed)
+	}
+	if got := s.me(cookie); got != "alice by session" { // the password is the same
+		t.Errorf("a session from before: %s", got)
+	}
+}
+
+// R-141, R-143: what Set takes, and that it ends what was there before.
+func TestSetPassword(t *testing.T) {
+	s := newSystem(t, nil)
+	const minimum, shape = "Must have at least 15 characters.", "Must be UTF-8 without control characters, of at most 1024 bytes."
+	for _, tt := range []struct{ name, password, want string }{
+		{"empty", "", minimum},
+		{"14 characters", strings.Repeat("p", 14), minimum},
+		{"14 characters of two bytes", strings.Repeat("é", 14), minimum},
+		{"15 characters", strings.Repeat("p", 15), ""},
+		{"15 characters of three bytes", strings.Repeat("€", 15), ""},
+		{"blanks are characters", strings.Repeat(" ", 15), ""},
+		{"1024 bytes", strings.Repeat("p", 1024), ""},
+		{"1025 bytes", strings.Repeat("p", 1025), shape},
+		{"NUL", strings.Repeat("p", 15) + "\x00", shape},
+		{"newline", strings.Repeat("p", 15) + "\n", shape},
+		{"invalid UTF-8", strings.Repeat("p", 15) + "\xff", shape},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			before, _ := s.db.Store.PasswordHash(t.Context(), s.bob.ID)
+			err := s.passwords.Set(t.Context(), s.bob.ID, tt.password)
+			after, _ := s.db.Store.PasswordHash(t.Context(), s.bob.ID)
+			if tt.want == "" {
+				if err != nil || after == before || verdictOf(s.passwords.Verify(t.Context(), "bob", tt.password)) != "bob" {
+					t.Errorf("%v, changed: %v", err, after != before)
+				}
+				return
+			}
+			refusesStatus(t, err, http.StatusBadRequest, "password")
+			if err == nil || !strings.HasSuffix(err.Error(), tt.want) || after != before {
+				t.Errorf("%v, changed: %v", err, after != before)
+			}
+		})
+	}
+	cookie, token := s.login(s.alice), s.issue(s.alice, "read")
+	if err := s.passwords.Set(t.Context(), s.alice.ID, "a longer password"); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.me(cookie); got != "401" { // R-109
+		t.Errorf("a session after a new password: %s", got)
+	}
+	if got := s.me(bearer(token)); got != "alice by bearer" { // case 102
+		t.Errorf("a token after a new password: %s", got)
+	}
+	if err := s.passwords.Set(t.Context(), "nobody", "a longer password"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("an unknown user: %v", err)
+	}
+}
+
+// Case 29: while local passwords are off no password is right, and none is looked
+// at.
+func TestLocalPasswordsOff(t *testing.T) {
+	var off atomic.Bool
+	s := newSystem(t, func(o *settings) { o.passwords.Enabled = func() bool { return !off.Load() } })
+	if got := s.me(basicLine("alice", goodPassword)); got != "alice by basic" {
+		t.Errorf("on: %s", got)
+	}
+	off.Store(true)
+	before := s.hasher.verifies.Load()
+	calls := s.db.during(func() {
+		right, wrong := s.send("GET", "/probe/", basicLine("alice", goodPassword)), s.send("GET", "/probe/", basicLine("alice", "wrong"))
+		if diff := cmp.Diff(refusalOf(right), refusalOf(wrong)); diff != "" || right.Code != 401 {
+			t.Errorf("off, right and wrong: %d\n%s", right.Code, diff)
+		}
+		if got := verdictOf(s.passwords.Verify(t.Context(), "alice", goodPassword)); got != badLogin {
+			t.Errorf("off, login: %s", got)
+		}
+	})
+	if len(calls) > 0 || s.hasher.verifies.Load() != before {
+		t.Errorf("off, but store calls %q", calls)
+	}
+}
