@@ -63,7 +63,7 @@ const mutantEnv = "OSTIARY_STORETEST_MUTANT"
 func TestMutant(t *testing.T) {
 	name := os.Getenv(mutantEnv)
 	if name == "" {
-		t.Skip("TestMutants runs this")
+		return // TestMutants runs this
 	}
 	for _, m := range mutants() {
 		if m.name == name {
