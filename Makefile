@@ -1,34 +1,40 @@
 # Every module of the repository; nested ones are never released. internal/tools
-# only pins the tools.
-MODULES := $(filter-out internal/tools, $(patsubst %/,%,$(dir $(shell git ls-files --cached --others --exclude-standard go.mod '*/go.mod'))))
+# has no packages: it pins the tools.
+MODULES := $(sort $(patsubst %/go.mod,%,$(shell find . -name go.mod -not -path '*/node_modules/*')))
+MODULES := $(filter-out ./internal/tools,$(MODULES))
 export GOWORK := off
-export GOFLAGS := -mod=readonly
+export GOFLAGS := -mod=readonly -buildvcs=false
+
+# The race detector links with a C compiler. CI always has one.
+RACE := $(if $(CI)$(shell command -v "$$(go env CC)"),-race)
 
 .PHONY: help run test bench fuzz
 
 help: ## show the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST)
 
+# Built and not just run, so that signals reach the server.
 run: ## start the example server on 127.0.0.1:8080 (ARGS="-basic=false" …)
-	cd examples && go run ./server $(ARGS)
+	@cd examples && go build -o server/server ./server && exec server/server $(ARGS)
 
-test: ## everything that CI checks: format, vet, staticcheck, all tests with -race
-	@test -z "$$(gofmt -l .)" || { echo "not gofmt-ed:"; gofmt -l .; exit 1; }
+test: ## everything that CI checks: format, vet, staticcheck, all tests, what importers gain (TESTFLAGS=-v)
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not gofmt-ed:"; echo "$$unformatted"; exit 1; }
+	@test -n "$(RACE)" || echo "no C compiler: testing without the race detector"
 	@for m in $(MODULES); do \
-		echo "== $$m" && (cd $$m && go vet ./... && go test -race -timeout 10m ./...) || exit 1; done
+		echo "== test $$m" && (cd $$m && go vet ./... && go test $(RACE) -timeout 10m $(TESTFLAGS) ./...) || exit 1; done
 	@for m in $(MODULES); do \
 		echo "== staticcheck $$m" && (cd $$m && go tool -modfile=$(CURDIR)/internal/tools/go.mod staticcheck ./...) || exit 1; done
 	@.ci/consumer
 
 bench: ## run the benchmarks
 	@for m in $(MODULES); do \
-		echo "== $$m" && (cd $$m && go test -run '^$$' -bench . -benchmem ./...) || exit 1; done
+		echo "== bench $$m" && (cd $$m && go test -run '^$$' -bench . -benchmem ./...) || exit 1; done
 
 FUZZTIME ?= 10s
 fuzz: ## run every fuzz target for FUZZTIME each (default 10s)
 	@for m in $(MODULES); do (cd $$m && \
-		go list -f '{{.Dir}} {{join .TestGoFiles " "}} {{join .XTestGoFiles " "}}' ./... | while read -r dir files; do \
-			for f in $$files; do \
-				for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$dir/$$f"); do \
-					echo "== $$target" && (cd "$$dir" && go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) .) || exit 1; \
-				done; done; done) || exit 1; done
+		go list -f '{{$$dir := .Dir}}{{range .TestGoFiles}}{{$$dir}}/{{.}}{{"\n"}}{{end}}{{range .XTestGoFiles}}{{$$dir}}/{{.}}{{"\n"}}{{end}}' ./... | \
+		while read -r file; do \
+			for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$file"); do \
+				echo "== $$target" && (cd "$$(dirname "$$file")" && go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) .) || exit 1; \
+			done; done) || exit 1; done
