@@ -136,9 +136,9 @@ func TestApplicationRights(t *testing.T) {
 			}
 			_, read := s.apps.Application(t.Context(), p, app.ID)
 			_, create := s.apps.Create(t.Context(), p, request1(nil))
-			_, change := s.apps.Change(t.Context(), p, app.ID, auth.ApplicationChange{Description: ptr("x")})
+			_, change := s.apps.Change(t.Context(), p, app.ID, auth.ApplicationChange{Description: new("x")})
 			_, rotate := s.apps.RotateSecret(t.Context(), p, app.ID, 0)
-			_, move := s.apps.Change(t.Context(), p, app.ID, auth.ApplicationChange{OrganizationID: ptr[int64](2)})
+			_, move := s.apps.Change(t.Context(), p, app.ID, auth.ApplicationChange{OrganizationID: new(int64(2))})
 			remove := s.apps.Delete(t.Context(), p, app.ID)
 			for what, c := range map[string]struct {
 				got  error
@@ -163,9 +163,9 @@ func TestSkippedConsentIsTheSuperusers(t *testing.T) {
 	_, err := s.apps.Create(t.Context(), by(s.orgadmin), request1(func(r *auth.ApplicationRequest) { r.SkipConsent = true }))
 	refusesStatus(t, err, http.StatusBadRequest, "skip_authorization")
 	app := s.app(auth.GrantAuthorizationCode, auth.ClientConfidential)
-	_, err = s.apps.Change(t.Context(), by(s.orgadmin), app.ID, auth.ApplicationChange{SkipConsent: ptr(true)})
+	_, err = s.apps.Change(t.Context(), by(s.orgadmin), app.ID, auth.ApplicationChange{SkipConsent: new(true)})
 	refusesStatus(t, err, http.StatusBadRequest, "skip_authorization")
-	if _, err := s.apps.Change(t.Context(), by(s.admin), app.ID, auth.ApplicationChange{SkipConsent: ptr(true)}); err != nil {
+	if _, err := s.apps.Change(t.Context(), by(s.admin), app.ID, auth.ApplicationChange{SkipConsent: new(true)}); err != nil {
 		t.Fatal(err)
 	}
 	_, err = s.apps.Change(t.Context(), by(s.orgadmin), app.ID, auth.ApplicationChange{RedirectURIs: &[]string{"https://evil.example/"}})
@@ -321,7 +321,7 @@ func TestApplicationTokens(t *testing.T) {
 				t.Errorf("lists %d tokens, want %d (%v)", n, tt.listed, err)
 			}
 			_, read := s.tokens.Token(t.Context(), p, token.ID)
-			_, change := s.tokens.Change(t.Context(), p, token.ID, auth.TokenChange{Description: ptr("x")})
+			_, change := s.tokens.Change(t.Context(), p, token.ID, auth.TokenChange{Description: new("x")})
 			end := s.tokens.End(t.Context(), p, token.ID)
 			_, readPersonal := s.tokens.Token(t.Context(), p, personal.ID)
 			endPersonal := s.tokens.End(t.Context(), p, personal.ID)

@@ -13,7 +13,7 @@ import (
 
 func (s *oauthSystem) start(app auth.IssuedApplication) auth.DeviceAuthorization {
 	s.t.Helper()
-	d, err := s.devices.Start(s.t.Context(), app.Application, ptr("read"), nil)
+	d, err := s.devices.Start(s.t.Context(), app.Application, new("read"), nil)
 	if err != nil {
 		s.t.Fatalf("start a device: %v", err)
 	}
@@ -85,7 +85,7 @@ func TestDeviceRefused(t *testing.T) {
 
 		_, err := s.devices.Start(t.Context(), code.Application, nil, nil)
 		refuses(t, err, "unauthorized_client")
-		_, err = s.devices.Start(t.Context(), app.Application, ptr(""), nil)
+		_, err = s.devices.Start(t.Context(), app.Application, new(""), nil)
 		refuses(t, err, "invalid_scope")
 
 		denied := s.start(app)

@@ -444,7 +444,7 @@ func TestPasswordGrant(t *testing.T) {
 	grant := func(app auth.IssuedApplication, x auth.PasswordExchange) (auth.IssuedToken, error) {
 		return s.tokens.ExchangePassword(t.Context(), app.Application, passwords, x)
 	}
-	issued, err := grant(app, auth.PasswordExchange{Username: "alice", Password: good, Scope: ptr("read")})
+	issued, err := grant(app, auth.PasswordExchange{Username: "alice", Password: good, Scope: new("read")})
 	if err != nil || issued.Scopes != "read" || issued.UserID != "3" {
 		t.Fatalf("issued %+v, %v", issued.Token, err)
 	}
@@ -461,8 +461,8 @@ func TestPasswordGrant(t *testing.T) {
 		{"disabled user", app, auth.PasswordExchange{Username: "bob", Password: good}, "invalid_grant"},
 		{"missing user name", app, auth.PasswordExchange{Password: good}, "invalid_request"},
 		{"missing password", app, auth.PasswordExchange{Username: "alice"}, "invalid_request"},
-		{"unknown scope", app, auth.PasswordExchange{Username: "alice", Password: good, Scope: ptr("admin")}, "invalid_scope"},
-		{"empty scope", app, auth.PasswordExchange{Username: "alice", Password: good, Scope: ptr("")}, "invalid_scope"},
+		{"unknown scope", app, auth.PasswordExchange{Username: "alice", Password: good, Scope: new("admin")}, "invalid_scope"},
+		{"empty scope", app, auth.PasswordExchange{Username: "alice", Password: good, Scope: new("")}, "invalid_scope"},
 		{"another grant type, right password", cc, auth.PasswordExchange{Username: "alice", Password: good}, "unauthorized_client"},
 		{"another grant type, wrong password", cc, auth.PasswordExchange{Username: "alice", Password: "wrong"}, "unauthorized_client"},
 	} {
@@ -499,7 +499,7 @@ func (plain) Verify(hash, password string) (ok, outdated bool, err error) {
 func TestClientCredentials(t *testing.T) {
 	s := newOAuth(t, nil)
 	app := s.appAt(auth.GrantClientCredentials, auth.ClientConfidential)
-	issued, err := s.tokens.ExchangeClient(t.Context(), app.Application, auth.ClientExchange{Scope: ptr("read")})
+	issued, err := s.tokens.ExchangeClient(t.Context(), app.Application, auth.ClientExchange{Scope: new("read")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,7 +28,7 @@ func TestRightsNeverGrow(t *testing.T) {
 					continue
 				}
 				x := refresh(tokens[i])
-				x.Scope = ptr(string(asked))
+				x.Scope = new(string(asked))
 				next, err := s.tokens.Refresh(t.Context(), app.Application, x)
 				if err != nil {
 					continue
@@ -91,7 +91,7 @@ func FuzzRequestedScope(f *testing.F) {
 			t.Fatalf("asked for %q, granted %q", scope, issued.Scopes)
 		}
 		seen := make(map[string]bool)
-		for _, word := range strings.Split(scope, " ") {
+		for word := range strings.SplitSeq(scope, " ") {
 			if word != "read" && word != "write" || seen[word] {
 				t.Fatalf("%q is granted", scope)
 			}

@@ -278,8 +278,6 @@ func (s *oauthSystem) wantEvent(words ...string) {
 	s.t.Errorf("no event with %q in\n%s", words, s.log)
 }
 
-func ptr[T any](v T) *T { return &v }
-
 // whatever happens, no secret is logged.
 func (s *oauthSystem) wantUnlogged(secrets ...string) {
 	s.t.Helper()

@@ -41,8 +41,8 @@ func TestRefreshReplay(t *testing.T) {
 		change func(*auth.RefreshExchange)
 	}{
 		{"the same request", func(*auth.RefreshExchange) {}},
-		{"with a wider scope", func(x *auth.RefreshExchange) { x.Scope = ptr("write") }},
-		{"with an unknown scope", func(x *auth.RefreshExchange) { x.Scope = ptr("admin") }},
+		{"with a wider scope", func(x *auth.RefreshExchange) { x.Scope = new("write") }},
+		{"with an unknown scope", func(x *auth.RefreshExchange) { x.Scope = new("admin") }},
 		{"with an unknown resource", func(x *auth.RefreshExchange) { x.Resources = []string{"https://b.example"} }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -102,8 +102,8 @@ func TestRefreshRefused(t *testing.T) {
 		{"cut short", "invalid_grant", func(x *auth.RefreshExchange, _ auth.IssuedToken, _ *store.Application) {
 			x.RefreshToken = x.RefreshToken[:50]
 		}},
-		{"wider scope, R-089", "invalid_scope", func(x *auth.RefreshExchange, _ auth.IssuedToken, _ *store.Application) { x.Scope = ptr("write") }},
-		{"empty scope", "invalid_scope", func(x *auth.RefreshExchange, _ auth.IssuedToken, _ *store.Application) { x.Scope = ptr("") }},
+		{"wider scope, R-089", "invalid_scope", func(x *auth.RefreshExchange, _ auth.IssuedToken, _ *store.Application) { x.Scope = new("write") }},
+		{"empty scope", "invalid_scope", func(x *auth.RefreshExchange, _ auth.IssuedToken, _ *store.Application) { x.Scope = new("") }},
 		{"resource that was not granted", "invalid_target", func(x *auth.RefreshExchange, _ auth.IssuedToken, _ *store.Application) {
 			x.Resources = []string{"https://b.example"}
 		}},
@@ -127,7 +127,7 @@ func TestRefreshNarrows(t *testing.T) {
 	app := s.app(auth.GrantAuthorizationCode, auth.ClientConfidential)
 	issued := s.issue(app, s.alice, "scope", "read write")
 	narrow := refresh(issued)
-	narrow.Scope = ptr("read")
+	narrow.Scope = new("read")
 	issued, err := s.tokens.Refresh(t.Context(), app.Application, narrow)
 	if err != nil || issued.Scopes != "read" {
 		t.Fatalf("narrowed to %q, %v", issued.Scopes, err)
