@@ -43,12 +43,12 @@ func TestBasic(t *testing.T) { // 70, 74 to 78, 66
 	if s.whoami(raw("bAsIc "+base64.StdEncoding.EncodeToString([]byte("alice:alice-pw")))) != "alice" {
 		t.Error("the scheme is case-sensitive")
 	}
-	for name, password := range map[string]string{"colons": "a:b:c", "umlaut": "pässword"} {
+	for _, password := range []string{"a:b:c", "pässword"} {
 		if err := s.db.SetPasswordHash(t.Context(), s.bob.ID, "cheap$"+password); err != nil {
 			t.Fatal(err)
 		}
 		if s.whoami(basic("bob", password)) != "bob" {
-			t.Errorf("%s in a password are not taken", name)
+			t.Errorf("the password %q is not taken", password)
 		}
 	}
 	latin1 := "bob:p\xe4ssword"
