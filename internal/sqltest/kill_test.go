@@ -2,6 +2,8 @@ package sqltest
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -10,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ostiary/auth/store"
 	"github.com/ostiary/auth/store/sqlstore"
 )
 
@@ -20,9 +23,6 @@ func rounds(usual int) int {
 	}
 	return usual
 }
-
-// after waits at least d. Crashes come at random times of the wall clock.
-func after(d time.Duration) { <-time.After(d) }
 
 // A program that is killed loses nothing that it acknowledged.
 func TestKilledProgramLosesNothing(t *testing.T) {
@@ -96,4 +96,88 @@ func TestKilledServerLosesNothing(t *testing.T) {
 			t.Logf("%d rounds: %d steps acknowledged, %d under way at the kill", n, acknowledged, pending)
 		})
 	}
+}
+
+// Connections that the server ends at any time cost single calls, and no more: a
+// call that reported an error happened wholly or not at all, and once it is over
+// everything works again at once.
+func TestTerminatedConnections(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		fresh     func(testing.TB) place
+		list, end string
+	}{
+		{"PostgreSQL", freshPostgres, "SELECT pid FROM pg_stat_activity WHERE application_name = 'victim'", "SELECT pg_terminate_backend($1)"},
+		{"MariaDB", freshMariaDB, "SELECT id FROM information_schema.processlist WHERE id <> CONNECTION_ID() AND user = 'root'", "KILL ?"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := tt.fresh(t)
+			calm, db := p.openDB(t)
+			victim := p
+			if p.Dialect == sqlstore.Postgres {
+				victim.DSN += " application_name=victim"
+			}
+			st := victim.open(t)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			defer cancel()
+			l := newLedger()
+			var mu sync.Mutex
+			failed := 0
+			tell := func(line string) {
+				mu.Lock()
+				defer mu.Unlock()
+				l.note(line)
+				if line[:3] == "err" {
+					failed++
+				}
+			}
+			var wg sync.WaitGroup
+			for w := range 4 {
+				wg.Go(func() {
+					for n := 0; ctx.Err() == nil; n++ {
+						loadAll(ctx, st, fmt.Sprintf("w%d-%d", w, n), 1, tell)
+					}
+				})
+			}
+			ended := 0
+			for tick := time.NewTicker(50 * time.Millisecond); ctx.Err() == nil; <-tick.C {
+				ended += endConnections(t, db, tt.list, tt.end)
+			}
+			wg.Wait()
+			l.check(t, calm)
+			// The load ended by its context, too: at most one error a worker.
+			t.Logf("%d connections ended: %d steps acknowledged, %d failed", ended, l.acknowledged, failed)
+			if ended == 0 || l.acknowledged == 0 {
+				t.Error("nothing happened")
+			}
+			for range 20 {
+				if _, err := st.AccessByDigest(t.Context(), accessOf("nobody"), st); !errors.Is(err, store.ErrNotFound) {
+					t.Errorf("after it was over: %v", err)
+				}
+			}
+		})
+	}
+}
+
+func endConnections(t *testing.T, db *sql.DB, list, end string) (ended int) {
+	t.Helper()
+	rows, err := db.Query(list)
+	if err != nil {
+		return 0 // ended itself, where connections cannot be told apart
+	}
+	var ids []int64
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			t.Error(err)
+		}
+		ids = append(ids, id)
+	}
+	rows.Close()
+	for _, id := range ids {
+		if _, err := db.Exec(end, id); err == nil {
+			ended++
+		}
+	}
+	return ended
 }

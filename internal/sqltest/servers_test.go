@@ -174,6 +174,9 @@ func postgresPrograms() (string, error) {
 func newMariaDB() (*server, error) {
 	install, err1 := exec.LookPath("mariadb-install-db")
 	mariadbd, err2 := exec.LookPath("mariadbd")
+	if err2 != nil { // Debian keeps it out of the path of users
+		mariadbd, err2 = exec.LookPath("/usr/sbin/mariadbd")
+	}
 	if errors.Join(err1, err2) != nil {
 		return nil, errNoServer{"MariaDB (Debian: mariadb-server)"}
 	}

@@ -1,0 +1,268 @@
+package sqltest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"github.com/ostiary/auth/store"
+	"github.com/ostiary/auth/store/storetest"
+)
+
+// linearNow is the instant at which everything happens.
+var linearNow = time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// A grantCall is a call about one code and everything issued for it. All tokens
+// of a key belong to the user of that name.
+type grantCall struct {
+	Do    string // redeem, rotate, mint, revoke, revoke all or access
+	Name  int32  // the token to rotate, mint from, revoke or check
+	New   int32  // the token to issue
+	Grace bool
+}
+
+// A grantAnswer is what a store said.
+type grantAnswer struct {
+	Err      string // a sentinel, "" for none
+	Name     int32  // of the token returned
+	Replayed bool
+	Dead     bool // access: the token is revoked
+	N        int  // how many were revoked
+}
+
+func numbered(kind string, name int32) store.Digest {
+	return store.DigestOf(fmt.Sprintf("%s %d", kind, name))
+}
+
+// grantToken is the token of that name. The epoch tells the name again.
+func grantToken(key string, name int32) store.Token {
+	return store.Token{
+		Digest: numbered("access", name), UserID: key, ApplicationID: 1, Scopes: "read", Epoch: int64(name),
+		Created: linearNow, Modified: linearNow, Expires: linearNow.Add(hour),
+		Refresh: store.Refresh{Digest: numbered("refresh", name), Scopes: "read", Expires: linearNow.Add(2 * hour)},
+	}
+}
+
+// sentinel names the sentinel in err. What is left is an outage.
+func sentinel(err error) (string, error) {
+	for _, s := range []error{store.ErrNotFound, store.ErrExists, store.ErrConflict, store.ErrUsed} {
+		if errors.Is(err, s) {
+			return s.Error(), nil
+		}
+	}
+	return "", err
+}
+
+var grantWorkload = workload{
+	name: "grants",
+	prepare: func(t *testing.T, st storetest.Store, key string) {
+		err := st.InsertCode(t.Context(), store.Code{
+			Digest: store.DigestOf(key), ApplicationID: 1, UserID: key, Created: linearNow, Expires: linearNow.Add(hour),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	},
+	call:  callGrants,
+	model: porcupine.Model{Init: func() any { return grantState{} }, Step: stepGrants},
+}
+
+func callGrants(h *history, key string) (any, any, error) {
+	ctx, in, out := h.t.Context(), grantCall{Name: h.someName(key)}, grantAnswer{}
+	var err error
+	switch n := rand.IntN(100); {
+	case n < 3, n < 50 && in.Name == 0:
+		in = grantCall{Do: "redeem", New: h.newName(key)}
+		var tok store.Token
+		tok, err = h.st.Redeem(ctx, store.Redemption{
+			Code: store.DigestOf(key), ApplicationID: 1, At: linearNow, Token: grantToken(key, in.New),
+		})
+		out.Name = int32(tok.Epoch)
+	case n < 55:
+		in.Do, in.Grace, in.New = "rotate", rand.IntN(4) > 0, h.newName(key)
+		r := store.Rotation{Refresh: numbered("refresh", in.Name), ApplicationID: 1, At: linearNow, Token: grantToken(key, in.New)}
+		if in.Grace {
+			r.Grace = time.Minute
+		}
+		var o store.RotateOutcome
+		o, err = h.st.Rotate(ctx, r)
+		out.Name, out.Replayed = int32(o.Token.Epoch), o.Replayed
+	case n < 65:
+		in.Do, in.New = "mint", h.newName(key)
+		tok := grantToken(key, in.New)
+		tok.Refresh = store.Refresh{}
+		// The ID of a token never changes, so this read is not part of the call.
+		parent, perr := h.st.TokenByDigest(ctx, numbered("access", in.Name))
+		if tok.ParentID = parent.ID; perr != nil {
+			tok.ParentID = 1 << 40
+		}
+		tok, err = h.st.InsertToken(ctx, tok)
+		out.Name = int32(tok.Epoch)
+	case n < 68:
+		in.Do = "revoke"
+		sel := store.Selection{UserID: key, TokenID: 1 << 40}
+		if tok, terr := h.st.TokenByDigest(ctx, numbered("access", in.Name)); terr == nil {
+			sel.TokenID = tok.ID
+		}
+		out.N, err = h.st.RevokeTokens(ctx, sel, linearNow)
+	case n < 69:
+		in = grantCall{Do: "revoke all"}
+		out.N, err = h.st.RevokeTokens(ctx, store.Selection{UserID: key}, linearNow)
+	default:
+		in.Do = "access"
+		var a store.Access
+		a, err = h.st.AccessByDigest(ctx, numbered("access", in.Name), h.st)
+		out.Name, out.Dead = int32(a.Epoch), !a.Revoked.IsZero()
+	}
+	if err == nil && in.New != 0 {
+		h.exists(key, out.Name)
+	}
+	out.Err, err = sentinel(err)
+	return in, out, err
+}
+
+// A modelToken is a token in the model. Positions count from 1; 0 is none.
+type modelToken struct {
+	name         int32
+	state        tokenState
+	parent, next int8 // who minted it, what it was rotated to
+	refresh      bool
+}
+
+type tokenState uint8
+
+const (
+	live tokenState = iota
+	spent
+	dead
+)
+
+type grantState struct {
+	redeemed bool
+	n        int8
+	tokens   [64]modelToken
+}
+
+// find returns the position of a token, 0 if there is none.
+func (s *grantState) find(name int32) int8 {
+	for i := range s.n {
+		if s.tokens[i].name == name {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+func (s *grantState) add(t modelToken) int8 {
+	s.tokens[s.n] = t
+	s.n++
+	return s.n
+}
+
+// endAll ends every token: all go back to the one code.
+func (s *grantState) endAll() (n int) {
+	for i := range s.n {
+		if s.tokens[i].state == live {
+			s.tokens[i].state = dead
+			n++
+		}
+	}
+	return n
+}
+
+// end ends a token and what it minted.
+func (s *grantState) end(at int8) (n int) {
+	if s.tokens[at-1].state == live {
+		s.tokens[at-1].state = dead
+		n++
+	}
+	for i := range s.n {
+		if s.tokens[i].parent == at {
+			n += s.end(i + 1)
+		}
+	}
+	return n
+}
+
+func stepGrants(state, input, output any) (bool, any) {
+	s, in, got := state.(grantState), input.(grantCall), output.(grantAnswer)
+	var want grantAnswer
+	notFound, conflict, used := store.ErrNotFound.Error(), store.ErrConflict.Error(), store.ErrUsed.Error()
+	at := s.find(in.Name)
+	switch in.Do {
+	case "redeem":
+		if s.redeemed {
+			want.Err = used
+			s.endAll()
+			break
+		}
+		s.redeemed, want.Name = true, in.New
+		s.add(modelToken{name: in.New, refresh: true})
+	case "rotate":
+		if at == 0 || !s.tokens[at-1].refresh || s.tokens[at-1].state == dead {
+			want.Err = notFound
+			break
+		}
+		if old := s.tokens[at-1]; old.state == spent {
+			if next := s.tokens[old.next-1]; in.Grace && next.state == live {
+				want.Name, want.Replayed = next.name, true
+				break
+			}
+			want.Err = used
+			s.endAll()
+			break
+		}
+		next := s.add(modelToken{name: in.New, refresh: true})
+		s.tokens[at-1].state, s.tokens[at-1].next = spent, next
+		for i := range s.n {
+			if s.tokens[i].parent == at {
+				s.tokens[i].parent = next
+			}
+		}
+		want.Name = in.New
+	case "mint":
+		if at == 0 || s.tokens[at-1].state != live {
+			want.Err = conflict
+			break
+		}
+		s.add(modelToken{name: in.New, parent: at})
+		want.Name = in.New
+	case "revoke":
+		if at != 0 {
+			want.N = s.end(at)
+		}
+	case "revoke all":
+		want.N = s.endAll()
+	case "access":
+		if at == 0 {
+			want.Err = notFound
+			break
+		}
+		want.Name, want.Dead = in.Name, s.tokens[at-1].state != live
+	}
+	return got == want, s
+}
+
+// racyGrants decides by what it read a while ago.
+func racyGrants(st storetest.Store) storetest.Store { return grantsInSteps{st} }
+
+type grantsInSteps struct{ storetest.Store }
+
+func (s grantsInSteps) Rotate(ctx context.Context, r store.Rotation) (store.RotateOutcome, error) {
+	old, err := s.TokenByRefresh(ctx, r.Refresh)
+	if err != nil || !old.Revoked.IsZero() {
+		return s.Store.Rotate(ctx, r)
+	}
+	gap()
+	out, err := s.Store.Rotate(ctx, r)
+	if errors.Is(err, store.ErrUsed) || out.Replayed {
+		tok, err := s.InsertToken(ctx, r.Token)
+		return store.RotateOutcome{Token: tok}, err
+	}
+	return out, err
+}
