@@ -2,10 +2,18 @@ package auth_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"fmt"
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"testing"
 
 	"github.com/ostiary/auth"
 	"github.com/ostiary/auth/httpapi"
@@ -21,7 +29,7 @@ func Example() {
 		fmt.Fprintf(w, "jobs of %s\n", p.Name)
 	})
 
-	db := memory.New() // or sqlstore.Open(ctx, sqlDB, sqlstore.SQLite, nil)
+	db := memory.New() // or sqlstore.Open(ctx, sqlDB, sqlstore.Postgres, nil)
 	passwords := auth.Must(auth.NewPasswords(db, db, nil))
 	tokens := auth.Must(auth.NewTokens(db, db, nil))
 	session := auth.Must(auth.NewSession(db, db, nil))
@@ -34,9 +42,33 @@ func Example() {
 	mux.Handle("/api/", auth.Must(httpapi.New(httpapi.Config{
 		Gate: gate, Users: db, Passwords: passwords, Session: session, Tokens: tokens,
 	})))
-	serve := func() error { return http.ListenAndServe("localhost:8080", session.Handler(mux)) }
+	log.Fatal(http.ListenAndServe("localhost:8080", session.Handler(mux)))
+}
 
-	_ = serve // log.Fatal(serve())
+// The README shows the example above as it is compiled.
+func TestReadme(t *testing.T) {
+	readme, example := read(t, "README.md"), read(t, "example_test.go")
+	_, shown, _ := strings.Cut(readme, "```go\n")
+	shown, _, found := strings.Cut(shown, "```")
+	if !found {
+		t.Fatal("the README has no example")
+	}
+	indented := regexp.MustCompile(`(?m)^(.+)`).ReplaceAllString(shown, "\t$1")
+	if !strings.Contains(example, indented) {
+		t.Errorf("this is not in example_test.go:\n%s", indented)
+	}
+	if lines := strings.Count(strings.ReplaceAll(shown, "\n\n", "\n"), "\n"); lines > 15 {
+		t.Errorf("the example has %d lines; it should stay within 15", lines)
+	}
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
 
 // Issue a personal access token, use it, and end it.
@@ -111,23 +143,133 @@ func ExampleSession() {
 	// hello, alice
 }
 
+// Set a password, and check one. Every wrong login gets the same answer.
+func ExampleNewPasswords() {
+	db := memory.New()
+	ctx := context.Background()
+	alice := auth.Must(db.InsertUser(ctx, store.User{Name: "alice", Active: true}))
+	passwords := auth.Must(auth.NewPasswords(db, db, &auth.PasswordsOptions{Logger: quiet}))
+
+	fmt.Println(passwords.Set(ctx, alice.ID, "short"))
+	if err := passwords.Set(ctx, alice.ID, "correct horse battery"); err != nil {
+		log.Fatal(err)
+	}
+	u, err := passwords.Verify(ctx, "alice", "correct horse battery")
+	fmt.Println(u.Name, err)
+	_, err = passwords.Verify(ctx, "alice", "wrong")
+	fmt.Println(err)
+	_, err = passwords.Verify(ctx, "nobody", "wrong")
+	fmt.Println(err)
+	// Output:
+	// auth: Must have at least 15 characters.
+	// alice <nil>
+	// auth: Incorrect user name or password.
+	// auth: Incorrect user name or password.
+}
+
+// HTTP Basic that an administrator can switch off while the service runs.
+func ExampleNewBasic() {
+	db := memory.New()
+	ctx := context.Background()
+	alice := auth.Must(db.InsertUser(ctx, store.User{Name: "alice", Active: true}))
+	passwords := auth.Must(auth.NewPasswords(db, db, &auth.PasswordsOptions{Logger: quiet}))
+	if err := passwords.Set(ctx, alice.ID, "correct horse battery"); err != nil {
+		log.Fatal(err)
+	}
+	var enabled atomic.Bool
+	enabled.Store(true)
+	basic := auth.NewBasic(passwords, &auth.BasicOptions{Enabled: enabled.Load})
+	h := auth.NewGate(basic, &auth.GateOptions{Logger: quiet}).Require(http.HandlerFunc(hello))
+
+	r := httptest.NewRequest("GET", "/", nil)
+	r.SetBasicAuth("alice", "correct horse battery")
+	fmt.Println(answer(h, r))
+	enabled.Store(false)
+	fmt.Println(answer(h, r))
+	// Output:
+	// 200 hello, alice
+	// 401 {"detail":"Authentication credentials were not provided."}
+}
+
+// A public page that knows its visitors. A token that is dead is not taken for
+// none: its client must find out.
+func ExampleGate_Identify() {
+	db := memory.New()
+	bearer := auth.NewBearer(auth.Must(auth.NewTokens(db, db, nil)))
+	gate := auth.NewGate(bearer, &auth.GateOptions{Logger: quiet})
+	h := gate.Identify(http.HandlerFunc(hello))
+
+	r := httptest.NewRequest("GET", "/", nil)
+	fmt.Println(answer(h, r))
+	r.Header.Set("Authorization", "Bearer gone")
+	fmt.Println(answer(h, r))
+	// Output:
+	// 200 hello, stranger
+	// 401 {"detail":"Authentication credentials were not provided."}
+}
+
+// An authenticator of your own beside those of this package: here the machines
+// that have a client certificate.
+func ExampleAuthenticatorFunc() {
+	db := memory.New()
+	machines := auth.AuthenticatorFunc(func(r *http.Request) (*auth.Principal, error) {
+		if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
+			return nil, auth.ErrNoCredentials // another authenticator may know better
+		}
+		name := r.TLS.VerifiedChains[0][0].Subject.CommonName
+		return &auth.Principal{ID: name, Name: name, Scopes: auth.ScopeRead}, nil
+	})
+	bearer := auth.NewBearer(auth.Must(auth.NewTokens(db, db, nil)))
+	gate := auth.NewGate(auth.FirstOf(bearer, machines), &auth.GateOptions{Logger: quiet})
+	h := gate.Require(http.HandlerFunc(hello))
+
+	r := httptest.NewRequest("GET", "/", nil)
+	r.TLS = &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{{Subject: pkix.Name{CommonName: "robot"}}}}}
+	fmt.Println(answer(h, r))
+	r.Method = "DELETE"
+	fmt.Println(answer(h, r))
+	// Output:
+	// 200 hello, robot
+	// 403 {"detail":"You do not have permission to perform this action."}
+}
+
+// hello greets whoever asks.
+func hello(w http.ResponseWriter, r *http.Request) {
+	name := "stranger"
+	if p, ok := auth.FromContext(r.Context()); ok {
+		name = p.Name
+	}
+	fmt.Fprint(w, "hello, ", name)
+}
+
+// answer returns the status and the body of the answer to r.
+func answer(h http.Handler, r *http.Request) string {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return fmt.Sprint(w.Code, " ", w.Body)
+}
+
 // A handler that needs more than read or write.
 func ExampleGate_RequireScope() {
 	db := memory.New()
-	tokens := auth.Must(auth.NewTokens(db, db, &auth.TokensOptions{Scopes: []string{"deploy"}}))
-	gate := auth.NewGate(auth.NewBearer(tokens), nil)
-	deploy := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "deployed") })
+	ctx := context.Background()
+	alice := auth.Must(db.InsertUser(ctx, store.User{Name: "alice", Active: true}))
+	tokens := auth.Must(auth.NewTokens(db, db, &auth.TokensOptions{Scopes: []string{"deploy"}, Logger: quiet}))
+	gate := auth.NewGate(auth.NewBearer(tokens), &auth.GateOptions{Logger: quiet})
 
 	mux := http.NewServeMux()
-	mux.Handle("/deploy", gate.RequireScope("deploy")(deploy))
+	mux.Handle("/deploy", gate.RequireScope("deploy")(http.HandlerFunc(hello)))
 
-	w := httptest.NewRecorder()
-	mux.ServeHTTP(w, httptest.NewRequest("POST", "/deploy", nil))
-	fmt.Println(w.Code, w.Header().Get("WWW-Authenticate"))
-	fmt.Println(w.Body)
+	by := &auth.Principal{ID: alice.ID, Name: alice.Name, Scopes: auth.Unrestricted}
+	for _, scopes := range []auth.Scopes{"write", "write deploy"} {
+		issued := auth.Must(tokens.Issue(ctx, by, auth.TokenRequest{Scopes: scopes}))
+		r := httptest.NewRequest("POST", "/deploy", nil)
+		r.Header.Set("Authorization", "Bearer "+issued.AccessToken.Reveal())
+		fmt.Println(answer(mux, r))
+	}
 	// Output:
-	// 401 Bearer realm="api"
-	// {"detail":"Authentication credentials were not provided."}
+	// 403 {"detail":"You do not have permission to perform this action."}
+	// 200 hello, alice
 }
 
 // Read scopes that came from outside.

@@ -186,7 +186,7 @@ func TestReadme(t *testing.T) {
 	commands := regexp.MustCompile(`(?m)^URL=\S+`).ReplaceAllString(string(block[1]), "URL="+s.url)
 	commands = regexp.MustCompile(`(?m)^PASSWORD=\S+`).ReplaceAllString(commands, "PASSWORD="+testPassword)
 	body, statuses := s.shell("set -e\n" + commands)
-	if got, want := strings.Join(statuses, " "), "201 201 200 200 200 204 302 200 302"; got != want {
+	if got, want := strings.Join(statuses, " "), "201 201 200 200 201 200 204 302 200 302"; got != want {
 		t.Errorf("statuses %s, want %s\n%s", got, want, body)
 	}
 }
