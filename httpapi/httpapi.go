@@ -277,7 +277,7 @@ func (a *api) serve(w http.ResponseWriter, r *http.Request, m methods, who acces
 		return f(w, r)
 	}
 	h.Set("Allow", m.allow())
-	if method == http.MethodOptions && who != session {
+	if method == http.MethodOptions {
 		return a.options(w, r, m)
 	}
 	return methodNotAllowed(r.Method)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 
 	"github.com/ostiary/auth"
@@ -179,10 +180,13 @@ func (a *api) logout(w http.ResponseWriter, r *http.Request) error {
 	if err := a.Session.CheckOrigin(r); err != nil {
 		return err
 	}
-	if err := a.Session.Logout(r); err != nil {
-		return err
+	// AWX documents GET; programs that look at links ask with HEAD.
+	if r.Method != http.MethodHead {
+		if err := a.Session.Logout(r); err != nil {
+			return err
+		}
+		a.setLoggedIn(w, "false")
 	}
-	a.setLoggedIn(w, "false")
 	if a.atPlatform(r) {
 		http.Redirect(w, r, platformLogout, http.StatusFound)
 		return nil
@@ -208,6 +212,10 @@ func queryNext(r *http.Request) string {
 // requests carry the state of their client along.
 const maxNext = 8192
 
+// logsOut reports whether a path, once browsers and redirects have tidied it, is
+// the logout: a login must not lead there.
+func logsOut(p string) bool { return strings.HasPrefix(path.Clean(p)+"/", "/api/logout/") }
+
 // localPath returns next if it is a path on this host, and home otherwise.
 // Browsers take a backslash for a slash, drop tabs and line breaks, and read two
 // leading slashes as a host; nothing of that gets through.
@@ -221,7 +229,7 @@ func localPath(next string) string {
 		}
 	}
 	u, err := url.Parse(next)
-	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || strings.HasPrefix(u.Path, "/api/logout") {
+	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || logsOut(u.Path) {
 		return home
 	}
 	return next
