@@ -48,8 +48,9 @@ func (s *Store) InsertSession(ctx context.Context, v store.Session, replaces sto
 	limited := keep > 0 && v.UserID != ""
 	err = s.write(ctx, "insert a session", func(tx *tx) error {
 		evicted = 0
-		if limited {
-			// Two logins at the same time would not see each other's session.
+		if v.UserID != "" {
+			// Two logins at the same time would not see each other's session,
+			// nor would EndSessions.
 			if err := tx.lockSlot(slotOf("user", v.UserID)); err != nil {
 				return err
 			}
@@ -159,8 +160,24 @@ func (s *Store) EndSessions(ctx context.Context, sel store.SessionSelection, rea
 	if where == "" {
 		return 0, ctx.Err()
 	}
-	n, err := s.change(ctx, "end sessions", true, endSessions+where, endArgs(reason, at, args)...)
-	return int(n), err
+	if sel.UserID == "" || sel.ID != 0 || sel.Digest != (store.Digest{}) {
+		n, err := s.change(ctx, "end sessions", true, endSessions+where, endArgs(reason, at, args)...)
+		return int(n), err
+	}
+	var n int64
+	err := s.write(ctx, "end sessions", func(tx *tx) error {
+		// A statement that waits for one session does not see another that
+		// was stored meanwhile, though it may end later.
+		err := tx.lockSlot(slotOf("user", sel.UserID))
+		if err == nil {
+			n, err = tx.endSessions(sel, reason, at)
+		}
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return int(n), nil
 }
 
 func (t *tx) endSessions(sel store.SessionSelection, reason store.EndReason, at time.Time) (int64, error) {
