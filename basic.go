@@ -76,7 +76,7 @@ func (b *Basic) authenticate(r *http.Request) (Principal, error) {
 		return Principal{}, errBasicInClear
 	}
 	// Browsers replay Basic credentials as they do cookies.
-	if !safeMethod(r.Method) {
+	if !harmless(r) {
 		if err := checkOrigin(r, nil); err != nil {
 			return Principal{}, err
 		}

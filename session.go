@@ -164,7 +164,7 @@ func (s *Session) authenticate(r *http.Request) (Principal, error) {
 	if st.row.UserID == "" {
 		return Principal{}, ErrNoCredentials
 	}
-	if !safeMethod(r.Method) {
+	if !harmless(r) {
 		if err := s.CheckOrigin(r); err != nil {
 			return Principal{}, err
 		}
@@ -213,7 +213,9 @@ func (s *Session) Handler(next http.Handler) http.Handler {
 		vary(w.Header())
 		sw := &sessionWriter{ResponseWriter: w, st: st, r: r}
 		next.ServeHTTP(sw, r.WithContext(st.ctx))
-		sw.before()
+		if early := st.sent; sw.before() && early {
+			st.saveLate()
+		}
 	})
 }
 
@@ -222,7 +224,7 @@ func (s *Session) attach(st *sessionState) error {
 	ctx, err := s.manager.Load(st, st.token)
 	if err != nil {
 		// A blob that cannot be read is no session, and no reason to fail.
-		s.event(st, slog.LevelError, eventSessionLost, st.user, slog.String("reason", err.Error()))
+		st.event(slog.LevelError, eventSessionLost, st.user, slog.String("reason", err.Error()))
 		st.die(errDeadSession)
 		if ctx, err = s.manager.Load(st, ""); err != nil {
 			return err

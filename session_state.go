@@ -21,6 +21,7 @@ import (
 type sessionState struct {
 	context.Context
 	session *Session
+	request *http.Request
 	ctx     context.Context // this one, with the values of scs
 
 	token   string // identifier of the session; "" without one
@@ -69,7 +70,7 @@ func (s *Session) state(ctx context.Context) *sessionState {
 // load finds the session of a request. The error is an outage; a session that is
 // no good is a state with a refusal.
 func (s *Session) load(r *http.Request) (*sessionState, error) {
-	st := &sessionState{Context: r.Context(), session: s}
+	st := &sessionState{Context: r.Context(), session: s, request: r}
 	token, n := cookieValue(r.Header["Cookie"], s.opts.CookieName)
 	switch {
 	case n == 0:
@@ -107,6 +108,10 @@ func (s *Session) load(r *http.Request) (*sessionState, error) {
 		st.die(errDeadSession)
 	}
 	return st, nil
+}
+
+func (st *sessionState) event(level slog.Level, name string, u store.User, attrs ...slog.Attr) {
+	st.session.event(withClient(st.request), level, name, u, attrs...)
 }
 
 // die turns st into a request without a session, whose cookie is cleared.
@@ -180,7 +185,7 @@ func (st *sessionState) saveLate() {
 		return
 	}
 	if st.token == "" {
-		st.session.event(st, slog.LevelError, eventSessionLost, st.user, slog.String("reason", "the response had begun"))
+		st.event(slog.LevelError, eventSessionLost, st.user, slog.String("reason", "the response had begun"))
 		return
 	}
 	if _, _, err := st.session.manager.Commit(st.ctx); err != nil {
@@ -312,7 +317,7 @@ func (st *sessionState) insert(token string, data []byte) error {
 		return err
 	}
 	for range evicted {
-		st.session.event(st, slog.LevelInfo, eventSessionLimit, user)
+		st.event(slog.LevelInfo, eventSessionLimit, user)
 	}
 	st.token, st.row, st.user, st.cookie = token, row, user, cookieSet
 	st.refusal = nil
@@ -339,7 +344,7 @@ func (st *sessionState) saveData(data []byte) error {
 			return nil
 		case errors.Is(err, store.ErrNotFound):
 			// It ended while this request was under way, and stays so.
-			st.session.event(st, slog.LevelInfo, eventSessionLost, st.user, slog.String("reason", "the session has ended"))
+			st.event(slog.LevelInfo, eventSessionLost, st.user, slog.String("reason", "the session has ended"))
 			return nil
 		case !errors.Is(err, store.ErrConflict):
 			return err

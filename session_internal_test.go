@@ -1,0 +1,200 @@
+package auth
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ostiary/auth/store"
+)
+
+func TestCodecRoundTrip(t *testing.T) {
+	deadline := time.Date(2026, 2, 3, 4, 5, 6, 789_000, time.UTC)
+	for name, values := range map[string]map[string]any{
+		"no values": {},
+		"values":    {"s": "x", "i": 7, "b": []byte{0, 1}, "t": true, "f": 1.5, "time": deadline.Unix()},
+	} {
+		b, err := codec{}.Encode(deadline, values)
+		if err != nil {
+			t.Fatal(err)
+		}
+		gotDeadline, got, err := codec{}.Decode(b)
+		if err != nil || !gotDeadline.Equal(deadline) || !reflect.DeepEqual(got, values) {
+			t.Errorf("%s: %v, %v, %v", name, gotDeadline, got, err)
+		}
+		if len(values) == 0 && len(b) != codecHeader {
+			t.Errorf("%s take %d bytes", name, len(b))
+		}
+		for n := range len(b) {
+			if _, _, err := (codec{}).Decode(b[:n]); err == nil && n != codecHeader {
+				t.Errorf("%s: the first %d bytes of %d decode", name, n, len(b))
+			}
+		}
+		if _, _, err := (codec{}).Decode(append(b, 0)); err == nil {
+			t.Errorf("%s: a byte too many decodes", name)
+		}
+	}
+	if _, err := (codec{}).Encode(deadline, map[string]any{"f": func() {}}); err == nil {
+		t.Error("a function was encoded")
+	}
+	if _, err := (codec{}).Encode(deadline, map[string]any{"big": strings.Repeat("x", maxSessionData)}); err == nil {
+		t.Error("more was encoded than may be decoded")
+	}
+}
+
+// The merge keeps what each request changed, and drops what either dropped.
+func TestMergeValues(t *testing.T) {
+	encode := func(values map[string]any) []byte {
+		b, err := codec{}.Encode(time.Time{}, values)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	type m = map[string]any
+	for _, tt := range []struct {
+		name                     string
+		base, mine, theirs, want m
+	}{
+		{"nothing", m{}, m{}, m{}, m{}},
+		{"mine", m{}, m{"a": 1}, m{}, m{"a": 1}},
+		{"theirs", m{}, m{}, m{"a": 1}, m{"a": 1}},
+		{"both", m{}, m{"a": 1}, m{"b": 2}, m{"a": 1, "b": 2}},
+		{"the same key: the last one", m{}, m{"a": 1}, m{"a": 2}, m{"a": 1}},
+		{"I dropped it", m{"a": 1}, m{}, m{"a": 1}, m{}},
+		{"they dropped it", m{"a": 1}, m{"a": 1}, m{}, m{}},
+		{"they changed it", m{"a": 1}, m{"a": 1}, m{"a": 2}, m{"a": 2}},
+		{"I dropped what they changed", m{"a": 1}, m{}, m{"a": 2}, m{}},
+	} {
+		b, err := mergeValues(encode(tt.base), encode(tt.mine), encode(tt.theirs))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, got, err := (codec{}).Decode(b); err != nil || !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("%s: %v, %v; want %v", tt.name, got, err, tt.want)
+		}
+	}
+}
+
+// FuzzSessionCodec: any bytes decode to values or an error; what decodes encodes
+// to something that decodes to the same.
+func FuzzSessionCodec(f *testing.F) {
+	for _, values := range []map[string]any{nil, {"a": "b"}, {"n": 1, "m": map[string]string{"x": "y"}, "l": []string{"z"}}} {
+		b, _ := codec{}.Encode(time.Unix(1e9, 0), values)
+		f.Add(b)
+	}
+	f.Add([]byte{})
+	f.Add([]byte("garbage"))
+	f.Add(append([]byte{1, 0, 0, 0, 0, 0, 0, 0, 0}, 0xff, 0xff, 0xff))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		deadline, values, err := codec{}.Decode(b)
+		if err != nil {
+			if values != nil {
+				t.Fatalf("%v beside %v", values, err)
+			}
+			return
+		}
+		again, err := codec{}.Encode(deadline, values)
+		if err != nil {
+			return // gob decodes some values that it does not encode, such as nil
+		}
+		d, v, err := codec{}.Decode(again)
+		if err != nil || !d.Equal(deadline) || len(v) != len(values) {
+			t.Fatalf("%x decodes to %v, and that to %v, %v", b, values, v, err)
+		}
+		if !sameValues(again, again) || !bytes.Equal(again[:codecHeader], b[:codecHeader]) {
+			t.Fatalf("%x encodes to %x", b, again)
+		}
+	})
+}
+
+// FuzzCookie holds cookieValue against net/http: where that has exactly one
+// cookie of the name, with the value of an identifier, so has this, or there is
+// a second one that net/http does not take for a cookie; and no identifier is
+// found that net/http does not see.
+func FuzzCookie(f *testing.F) {
+	const name = "__Host-session"
+	id := strings.Repeat("a", 43)
+	for _, s := range []string{"", name + "=" + id, "a=1;" + name + "=" + id + ";b=2", name + "=x; " + name + "=" + id, " " + name + " =" + id, name + "=\"" + id + "\"", name, "=;=;=", name + "=" + id + "=", "\t" + name + "=" + id + "\t"} {
+		f.Add(s, "")
+		f.Add("x=y", s)
+	}
+	f.Fuzz(func(t *testing.T, a, b string) {
+		lines := []string{a, b}
+		value, n := cookieValue(lines, name)
+		var theirs []string
+		for _, c := range (&http.Request{Header: http.Header{"Cookie": lines}}).CookiesNamed(name) {
+			theirs = append(theirs, c.Value)
+		}
+		if n == 1 && isSessionID(value) && (len(theirs) != 1 || theirs[0] != value) {
+			t.Fatalf("%q: found %q, net/http has %q", lines, value, theirs)
+		}
+		if len(theirs) == 1 && isSessionID(theirs[0]) && n == 0 && !strings.ContainsAny(a+b, "\" \t\v\f\r\n\u0085\u00a0") {
+			t.Fatalf("%q: found nothing, net/http has %q", lines, theirs)
+		}
+		if len(theirs) > 1 && n == 1 && isSessionID(value) {
+			t.Fatalf("%q: one of %q was taken", lines, theirs)
+		}
+	})
+}
+
+// FuzzOrigin holds checkOrigin against http.CrossOriginProtection: it allows
+// nothing that that refuses, and refuses no page of the very origin.
+func FuzzOrigin(f *testing.F) {
+	for _, origin := range []string{"https://app.example", "", "null", "http://app.example", "https://app.example:8443", "HTTPS://APP.EXAMPLE", "https://app.example\\.evil.example", "https://app.example/", "https://evil.app.example"} {
+		for _, site := range []string{"", "same-origin", "same-site", "cross-site", "none", "banana"} {
+			f.Add(origin, site, origin != "", site != "", "app.example")
+		}
+	}
+	f.Fuzz(func(t *testing.T, origin, site string, hasOrigin, hasSite bool, host string) {
+		r := httptest.NewRequest("POST", "https://app.example/", nil)
+		r.Host = host
+		if hasOrigin {
+			r.Header["Origin"] = []string{origin}
+		}
+		if hasSite {
+			r.Header["Sec-Fetch-Site"] = []string{site}
+		}
+		err := checkOrigin(r, nil)
+		if std := http.NewCrossOriginProtection().Check(r); err == nil && std != nil && host != "" {
+			t.Fatalf("origin %q, site %q, host %q is allowed; net/http: %v", origin, site, host, std)
+		}
+		if hasOrigin && !hasSite && (err == nil) != (origin == "https://"+host) {
+			t.Fatalf("origin %q, host %q: %v", origin, host, err)
+		}
+	})
+}
+
+// FuzzTrustedOrigin: what is accepted as an origin is one, as browsers write it.
+func FuzzTrustedOrigin(f *testing.F) {
+	for _, s := range []string{"https://a.example", "http://127.0.0.1:8080", "https://*.example", "https://a.example/", "a.example", "https://[::1]:8443", "HTTPS://A.example", "https://u@a.example", "null", "https://a.example?x", "https://a.example#", "https://", "https://a.example:"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		trusted, err := parseOrigins([]string{s})
+		if err != nil {
+			return
+		}
+		scheme, host, ok := strings.Cut(s, "://")
+		if !trusted[s] || !ok || scheme != "https" && scheme != "http" || host == "" || strings.ContainsAny(host, "/?#@*\\ \t\r\n\x00") || s != strings.ToLower(s) {
+			t.Fatalf("%q is accepted", s)
+		}
+	})
+}
+
+// Printing what a request carries prints no identifier.
+func TestStateDoesNotPrint(t *testing.T) {
+	st := &sessionState{token: "secret", row: store.Session{Data: []byte("secret")}}
+	var log bytes.Buffer
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
+		fmt.Fprintf(&log, verb, st)
+	}
+	if strings.Contains(log.String(), "secret") || strings.Contains(log.String(), "115, 101") {
+		t.Error(log.String())
+	}
+}
