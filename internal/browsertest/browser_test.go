@@ -81,7 +81,7 @@ func browser(t *testing.T) context.Context {
 		t.Skip("chromium is missing: install Debian's package to try the pages")
 	}
 	opts := []chromedp.ExecAllocatorOption{
-		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.NoFirstRun, chromedp.NoSandbox, chromedp.Headless, chromedp.DisableGPU,
+		chromedp.ExecPath(path), chromedp.NoFirstRun, chromedp.NoSandbox, chromedp.Headless, chromedp.DisableGPU,
 		chromedp.WindowSize(720, 640),
 	}
 	for _, flag := range []string{"disable-quic", "disable-background-networking", "disable-component-update", "disable-sync"} {
@@ -89,9 +89,9 @@ func browser(t *testing.T) context.Context {
 	}
 	ctx, cancel := chromedp.NewExecAllocator(t.Context(), opts...)
 	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
+	tab, cancel := chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
-	ctx, cancel = context.WithTimeout(ctx, time.Minute)
+	ctx, cancel = context.WithTimeout(tab, time.Minute)
 	t.Cleanup(cancel)
 	chromedp.ListenTarget(ctx, func(ev any) {
 		if e, ok := ev.(*runtime.EventConsoleAPICalled); ok {
@@ -108,31 +108,44 @@ func run(t *testing.T, ctx context.Context, actions ...chromedp.Action) {
 	}
 }
 
-// at returns the address and the text of the page.
-func at(t *testing.T, ctx context.Context) (location, text string) {
+// until waits for an expression to be true. The page may be on its way to another
+// one meanwhile: errors are tried again.
+func until(t *testing.T, ctx context.Context, expression string) {
 	t.Helper()
-	run(t, ctx, chromedp.WaitReady("body"), chromedp.Location(&location), chromedp.Text("body", &text))
-	return location, text
-}
-
-// wantAt waits until the browser is where it should be.
-func wantAt(t *testing.T, ctx context.Context, prefix string) (location, text string) {
-	t.Helper()
-	for range 100 {
-		if location, text = at(t, ctx); strings.HasPrefix(location, prefix) {
-			return location, text
+	var last error
+	for range 500 {
+		var ok bool
+		if last = chromedp.Run(ctx, chromedp.Evaluate(`document.readyState === "complete" && `+expression, &ok)); last == nil && ok {
+			return
 		}
 		time.Sleep(20 * time.Millisecond) // the browser is another process
 	}
-	t.Fatalf("the browser is at %s, want %s:\n%s", location, prefix, text)
-	return "", ""
+	var location, text string
+	_ = chromedp.Run(ctx, chromedp.Location(&location), chromedp.Evaluate(`document.body.innerText`, &text))
+	t.Fatalf("%s is not true (%v); the browser is at %s:\n%s", expression, last, location, text)
+}
+
+// shown waits for an element.
+func shown(t *testing.T, ctx context.Context, selector string) {
+	t.Helper()
+	until(t, ctx, fmt.Sprintf(`document.querySelector(%q) !== null`, selector))
+}
+
+// wantAt waits until the browser is where it should be, and returns the address
+// and the text of the page.
+func wantAt(t *testing.T, ctx context.Context, prefix string) (location, text string) {
+	t.Helper()
+	until(t, ctx, fmt.Sprintf(`location.href.startsWith(%q)`, prefix))
+	run(t, ctx, chromedp.Location(&location), chromedp.Evaluate(`document.body.innerText`, &text))
+	return location, text
 }
 
 // login fills the form in with the keyboard alone: the cursor is in the first
 // field.
 func login(t *testing.T, ctx context.Context, name, password string) {
 	t.Helper()
-	run(t, ctx, chromedp.WaitVisible("#password"), chromedp.KeyEvent(name), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(password), chromedp.KeyEvent(kb.Enter))
+	shown(t, ctx, "#password")
+	run(t, ctx, chromedp.KeyEvent(name), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(password), chromedp.KeyEvent(kb.Enter))
 }
 
 // shoot keeps pictures of the page in both colour schemes, if asked to.
@@ -158,7 +171,7 @@ func TestLoginAndLogout(t *testing.T) {
 	ctx := browser(t)
 	run(t, ctx, chromedp.Navigate(s.url+"/api/login/?next=/home/"))
 	login(t, ctx, user, "wrong")
-	run(t, ctx, chromedp.WaitVisible("#error"))
+	shown(t, ctx, "#error")
 	_, text := wantAt(t, ctx, s.url+"/api/login/")
 	if !strings.Contains(text, "Incorrect user name or password.") {
 		t.Errorf("the page says %q", text)
@@ -187,7 +200,7 @@ func TestLoginAndLogout(t *testing.T) {
 func visit(t *testing.T, ctx context.Context, link string) (location, text string) {
 	t.Helper()
 	run(t, ctx, chromedp.Navigate(link))
-	return at(t, ctx)
+	return wantAt(t, ctx, "http")
 }
 
 // TestOtherSites lets a page of another site try what the visitor would not want.
@@ -251,8 +264,7 @@ func TestConsent(t *testing.T) {
 	}.Encode()
 	ctx := browser(t)
 	for _, tt := range []struct{ button, want string }{{".secondary", "error=access_denied"}, {"button[name=allow]", "code="}} {
-		visit(t, ctx, request)
-		if location, _ := at(t, ctx); strings.Contains(location, "/api/login/") {
+		if location, _ := visit(t, ctx, request); strings.Contains(location, "/api/login/") {
 			login(t, ctx, user, password)
 		}
 		_, text := wantAt(t, ctx, s.url+"/api/o/authorize/")
@@ -288,15 +300,19 @@ func TestDevice(t *testing.T) {
 	visit(t, ctx, s.url+"/api/o/device/")
 	login(t, ctx, user, password)
 	wantAt(t, ctx, s.url+"/api/o/device/")
-	run(t, ctx, chromedp.WaitVisible("#user_code"), chromedp.KeyEvent("wrong"), chromedp.KeyEvent(kb.Enter), chromedp.WaitVisible("#error"))
+	shown(t, ctx, "#user_code")
+	run(t, ctx, chromedp.KeyEvent("wrong"), chromedp.KeyEvent(kb.Enter))
+	shown(t, ctx, "#error")
 	shoot(t, ctx, "device-error")
-	run(t, ctx, chromedp.Evaluate(`document.getElementById("user_code").select()`, nil), chromedp.KeyEvent(strings.ToLower(device.UserCode)), chromedp.KeyEvent(kb.Enter), chromedp.WaitVisible("button[name=allow]", chromedp.ByQuery))
-	if _, text := at(t, ctx); !strings.Contains(text, "Television") || !strings.Contains(text, device.UserCode) {
+	run(t, ctx, chromedp.Evaluate(`document.getElementById("user_code").select()`, nil), chromedp.KeyEvent(strings.ToLower(device.UserCode)), chromedp.KeyEvent(kb.Enter))
+	shown(t, ctx, "button[name=allow]")
+	if _, text := wantAt(t, ctx, s.url); !strings.Contains(text, "Television") || !strings.Contains(text, device.UserCode) {
 		t.Errorf("the page says %q", text)
 	}
 	shoot(t, ctx, "device")
-	run(t, ctx, chromedp.Click("button[name=allow]", chromedp.ByQuery), chromedp.WaitNotPresent("button[name=allow]", chromedp.ByQuery))
-	if _, text := at(t, ctx); !strings.Contains(text, "Device connected") {
+	run(t, ctx, chromedp.Click("button[name=allow]", chromedp.ByQuery))
+	until(t, ctx, `document.querySelector("button") === null`)
+	if _, text := wantAt(t, ctx, s.url); !strings.Contains(text, "Device connected") {
 		t.Errorf("the page says %q", text)
 	}
 	shoot(t, ctx, "device-done")
