@@ -33,7 +33,7 @@ func TestMigratedHashes(t *testing.T) {
 		{"Django PBKDF2, wrong", pbkdf2Hash, "correct hors", false},
 		{"Django PBKDF2, UTF-8", pbkdf2Umlaut, "lètmein", true},
 		{"Django PBKDF2, another normal form", pbkdf2Umlaut, "le\u0300tmein", false},
-		{"Django PBKDF2 as configured today", "pbkdf2_sha256$870000$QkV5c2FsdDEyMzQ1Njc4OTAx$OnJyeEE4/94mgTJ60aDa4pQjmunwxOImPvmVWzzDAS0=", "correct horse", true},
+		{"Django PBKDF2, 100 bytes", "pbkdf2_sha256$36000$O2jwbFvUrPXa$Fxp6X8YoCdMsmOPBg9vGoh9+lb+a8xIvhzi1/9yIPng=", strings.Repeat("a", 100), true},
 		{"argon2id", argonHash, "password", true},
 		{"argon2id, wrong", argonHash, "Password", false},
 		{"Django argon2", "argon2" + argonHash, "password", true},
@@ -80,9 +80,7 @@ func TestArgon2id(t *testing.T) {
 		ok, outdated bool
 	}{
 		{"right", auth.Argon2id{}, "correct horse", true, false},
-		{"the defaults, written out", auth.Argon2id{Memory: 19456, Time: 2, Threads: 1}, "correct horse", true, false},
 		{"wrong", auth.Argon2id{}, "wrong", false, false},
-		{"wrong, other parameters", auth.Argon2id{Time: 3}, "wrong", false, false},
 		{"stronger parameters call it outdated", auth.Argon2id{Time: 3}, "correct horse", true, true},
 	} {
 		if ok, outdated, err := tt.hasher.Verify(hash, tt.password); ok != tt.ok || outdated != tt.outdated || err != nil {

@@ -317,11 +317,18 @@ func TestHostileHashes(t *testing.T) {
 	s := newSystem(t, func(o *settings) { o.passwords.Hasher = &legacy{} })
 	for _, in := range hostileInputs(t, "stored_hash") {
 		t.Run(in.Name, func(t *testing.T) {
-			for _, password := range []string{"", "password", goodPassword, in.text()} {
+			passwords := []string{"", "password", goodPassword, in.text()}
+			if strings.HasPrefix(in.text(), "pbkdf2_sha256$870000$") {
+				passwords = passwords[1:2] // it is computed, for half a second
+			}
+			for _, password := range passwords {
 				ok, outdated, err := auth.Argon2id{}.Verify(in.text(), password)
 				if ok || outdated || err == nil && !strings.Contains(in.Expect, "nomatch") {
 					t.Errorf("Verify(%q) = %v, %v, %v, want %s: %s", password, ok, outdated, err, in.Expect, in.Why)
 				}
+			}
+			if len(passwords) == 1 {
+				return
 			}
 			u := s.addUser(store.User{Name: "user of " + in.Name, Active: true})
 			if err := s.db.Store.SetPasswordHash(t.Context(), u.ID, in.text()); err != nil {

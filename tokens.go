@@ -213,6 +213,9 @@ func (t *Tokens) Issue(ctx context.Context, by *Principal, req TokenRequest) (Is
 		return IssuedToken{}, errForbidden // an application alone owns nothing
 	}
 	u, err := t.users.UserByID(ctx, by.ID)
+	if errors.Is(err, store.ErrNotFound) {
+		return IssuedToken{}, errForbidden // gone since the request was let in
+	}
 	if err != nil {
 		return IssuedToken{}, fmt.Errorf("auth: look up the owner of a new token: %w", err)
 	}
