@@ -392,7 +392,9 @@ type Grants interface {
 	// within the grace period, and otherwise ErrUsed, and when they do, the
 	// whole family is revoked, durably; so does a token that has expired since
 	// it was spent. An unknown token, one of another application and one that
-	// expired or was revoked unspent are ErrNotFound and unchanged.
+	// expired or was revoked unspent are ErrNotFound and unchanged. One that
+	// none of this applies to is ErrConflict and unchanged if r.Token.ParentID
+	// names a token that InsertToken would not have as a parent.
 	Rotate(ctx context.Context, r Rotation) (RotateOutcome, error)
 }
 

@@ -114,12 +114,14 @@ func (s *Store) Rotate(ctx context.Context, r store.Rotation) (out store.RotateO
 }
 
 func (t *tx) rotate(r store.Rotation) (out store.RotateOutcome, used bool, err error) {
+	parentEnded := false
 	if r.Token.ParentID != 0 {
 		// The successor is a child like its predecessor: who revokes the parent
-		// must find it. The predecessor would have been revoked with the parent.
-		if err := t.lockParent(r.Token.ParentID, r.At); errors.Is(err, store.ErrConflict) {
-			return out, false, store.ErrNotFound
-		} else if err != nil {
+		// must find it. The lock comes first, as it does for who revokes; that
+		// the parent has ended counts only once the token turns out good, since
+		// a second use must end the family in any case.
+		err := t.lockParent(r.Token.ParentID, r.Token.Created)
+		if parentEnded = errors.Is(err, store.ErrConflict); err != nil && !parentEnded {
 			return out, false, err
 		}
 	}
@@ -147,6 +149,8 @@ func (t *tx) rotate(r store.Rotation) (out store.RotateOutcome, used bool, err e
 		return out, true, t.revokeFamily(old.Family, r.At)
 	case expired, !old.Revoked.IsZero():
 		return out, false, store.ErrNotFound
+	case parentEnded:
+		return out, false, store.ErrConflict
 	}
 	next := r.Token
 	next.Family = old.Family

@@ -59,6 +59,11 @@ var rotateChecks = []check{
 		promise: "children of the access token become children of the successor, in one atomic step",
 		run:     rotateChildRace,
 	},
+	{
+		name:    "a parent that has ended is ErrConflict, but a second use is ErrUsed first",
+		promise: "Rotate returns ErrConflict if r.Token.ParentID names a token that does not exist or has ended, unless the refresh token is refused for another reason",
+		run:     rotateParent,
+	},
 }
 
 func rotateStores(t *tester) {
