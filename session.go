@@ -24,6 +24,7 @@ type Session struct {
 	opts    SessionOptions
 	trusted map[string]bool
 	manager *scs.SessionManager
+	scsKey  any // of its values in a context
 	log     *slog.Logger
 	// touch is how far an expiry must move before it is written.
 	touch time.Duration
@@ -121,6 +122,11 @@ func NewSession(st store.Sessions, u store.Users, opts *SessionOptions) (*Sessio
 	s.manager.IdleTimeout = 0 // it would write with every request
 	s.manager.Lifetime = o.Lifetime
 	s.manager.HashTokenInStore = false // we hash
+	probe := &keyProbe{Context: context.Background()}
+	if _, err := s.manager.Load(probe, ""); err != nil {
+		return nil, fmt.Errorf("auth: start an scs manager: %w", err)
+	}
+	s.scsKey = probe.key
 	return s, nil
 }
 
@@ -190,14 +196,20 @@ func (s *Session) CheckOrigin(r *http.Request) error { return checkOrigin(r, s.t
 // in the field Session-Timeout; a request with the field X-WS-Session-Quiet
 // neither gets that nor keeps the session alive.
 //
-// Wrap the whole mux in it. Nested use is harmless, and a request with an
-// Authorization field passes untouched.
+// Wrap the whole mux in it. Nested use is harmless. The session of a request with
+// an Authorization field is not even read: its handlers find no values, and what
+// they put is not kept.
 func (s *Session) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if len(r.Header["Authorization"]) > 0 || s.state(r.Context()) != nil {
+		switch {
+		case s.state(r.Context()) != nil:
 			next.ServeHTTP(w, r)
 			return
+		case len(r.Header["Authorization"]) > 0:
+			next.ServeHTTP(w, s.withoutSession(r))
+			return
 		}
+		s.readAfterAll(r.Context())
 		st, err := s.load(r)
 		if err == nil {
 			err = s.attach(st)

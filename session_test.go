@@ -569,3 +569,49 @@ func TestTwoSessions(t *testing.T) {
 		t.Errorf("two that share the default manager: status %d", w.Code)
 	}
 }
+
+// A handler that keeps values in the session does not fall over a client that
+// sends an Authorization field, and does not see or change the session either.
+func TestValuesBesideAnAuthorizationField(t *testing.T) {
+	s := newSystem(t, nil)
+	cookie := s.login(s.alice)
+	manager := s.session.Manager()
+	s.put(cookie, "cart", "apples")
+	for name, h := range map[string]func(http.Handler) http.Handler{
+		"once":   s.session.Handler,
+		"nested": func(h http.Handler) http.Handler { return s.session.Handler(s.session.Handler(h)) },
+	} {
+		var before, after string
+		var w *httptest.ResponseRecorder
+		calls := s.db.during(func() {
+			w = send(h(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				before = manager.GetString(r.Context(), "cart")
+				manager.Put(r.Context(), "cart", "pears")
+				after = manager.GetString(r.Context(), "cart")
+			})), "GET", "/", cookie, "Authorization: x")
+		})
+		if before != "" || after != "pears" || w.Code != 200 || len(w.Header()) > 0 || len(calls) > 0 {
+			t.Errorf("%s: %q, then %q; header %v, store calls %q", name, before, after, w.Header(), calls)
+		}
+	}
+	if got := s.value(cookie, "cart"); got != "apples" {
+		t.Errorf("the session has %q", got)
+	}
+
+	// Case 30: one that takes the field away can log in.
+	login := s.session.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		manager.Put(r.Context(), "cart", "lost")
+		r = r.Clone(r.Context())
+		r.Header.Del("Authorization")
+		s.session.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if err := s.session.Login(r, s.bob); err != nil {
+				t.Error(err)
+			}
+			manager.Put(r.Context(), "cart", "plums")
+		})).ServeHTTP(w, r)
+	}))
+	bob := s.cookie(send(login, "POST", "/", cookie, "Authorization: Bearer dead"))
+	if got := s.me(bob); got != "bob by session" || s.value(bob, "cart") != "plums" || s.me(cookie) != "401" {
+		t.Errorf("%s with %q; the old session: %s", got, s.value(bob, "cart"), s.me(cookie))
+	}
+}
