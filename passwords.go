@@ -169,8 +169,11 @@ func (p *Passwords) decide(ctx context.Context, a attempt) (store.User, error) {
 	if v.err != nil {
 		return store.User{}, v.err
 	}
-	if !v.ok {
+	switch {
+	case !v.ok:
 		return store.User{}, errBadPassword
+	case !a.user.Active: // unlike for the one that asked first, perhaps
+		return store.User{}, p.refuse(ctx, a.name, "user is disabled")
 	}
 	return a.user, nil
 }

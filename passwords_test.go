@@ -414,6 +414,36 @@ func TestLeaderHangsUp(t *testing.T) {
 	})
 }
 
+// whoever waits for the answer of another request is still asked whether
+// the user may log in. The one that asked first may have looked before the user
+// was disabled.
+func TestFollowerIsDisabled(t *testing.T) {
+	for name, verify := range map[string]func(s *system) string{
+		"login": func(s *system) string {
+			return verdictOf(s.passwords.Verify(at(s.t, "192.0.2.1"), "alice", goodPassword))
+		},
+		"basic": func(s *system) string { return s.me(basicLine("alice", goodPassword)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSystem(t, nil)
+				release := make(chan struct{})
+				s.hasher.hold = func() { <-release }
+				go verify(s)
+				synctest.Wait()
+				s.disable(s.alice)
+				answer := make(chan string)
+				go func() { answer <- verify(s) }()
+				synctest.Wait()
+				close(release)
+				if got := <-answer; got != "401" && got != badLogin {
+					t.Errorf("a login that began after the user was disabled: %s", got)
+				}
+			})
+		})
+	}
+}
+
 // Case 81, R-034: a repeated password costs no hash, for five minutes, and only
 // while nothing has changed.
 func TestVerifiedPasswords(t *testing.T) {
