@@ -114,40 +114,55 @@ func TestProxies(t *testing.T) {
 	}
 }
 
-// login logs in as a browser does, over TLS that ends at the proxy.
-func login(t *testing.T, at configData) {
+// browser returns a client that reaches the proxy by its public name, and the
+// origin of its pages. TLS ends at the proxy.
+func browser(t *testing.T, at configData) (client *http.Client, origin string) {
+	t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, port, _ := net.SplitHostPort(at.TLS)
-	origin := "https://" + publicHost + ":" + port
-	client := &http.Client{Jar: jar, Transport: &http.Transport{
+	client = &http.Client{Jar: jar, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { // there is no DNS
-			return new(net.Dialer).DialContext(ctx, "tcp", at.TLS)
+			d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(clientAddr)}}
+			return d.DialContext(ctx, "tcp", at.TLS)
 		},
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // self-signed, made by this test
 	}}
-	defer client.CloseIdleConnections()
-	post := func(from string) int {
-		r, err := http.NewRequest("POST", origin+"/api/login/", strings.NewReader(url.Values{"username": {"alice"}, "password": {"correct horse battery"}}.Encode()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		r.Header.Set("Accept", "application/json")
-		r.Header.Set("Origin", from)
-		res, err := client.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		res.Body.Close()
-		return res.StatusCode
+	t.Cleanup(client.CloseIdleConnections)
+	return client, "https://" + publicHost + ":" + port
+}
+
+// postLogin sends the form of the login page as if from a page of the origin
+// from.
+func postLogin(t *testing.T, client *http.Client, origin, from string) (status int, cookies []*http.Cookie) {
+	t.Helper()
+	r, err := http.NewRequest("POST", origin+"/api/login/", strings.NewReader(url.Values{"username": {"alice"}, "password": {"correct horse battery"}}.Encode()))
+	if err != nil {
+		t.Fatal(err)
 	}
-	if got := post("http://" + publicHost + ":" + port); got != 403 {
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Accept", "application/json")
+	r.Header.Set("Origin", from)
+	res, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	return res.StatusCode, res.Cookies()
+}
+
+// login logs in as a browser does, over TLS that ends at the proxy, and returns
+// the cookies.
+func login(t *testing.T, at configData) []*http.Cookie {
+	t.Helper()
+	client, origin := browser(t, at)
+	if got, _ := postLogin(t, client, origin, "http"+strings.TrimPrefix(origin, "https")); got != 403 {
 		t.Errorf("login from a page in clear: status %d", got)
 	}
-	if got := post(origin); got != 200 {
+	got, cookies := postLogin(t, client, origin, origin)
+	if got != 200 {
 		t.Fatalf("login: status %d", got)
 	}
 	res, err := client.Get(origin + "/api/v2/me/")
@@ -159,6 +174,7 @@ func login(t *testing.T, at configData) {
 	if res.StatusCode != 200 || !strings.Contains(string(body), `"alice"`) {
 		t.Errorf("me: status %d, %s", res.StatusCode, body)
 	}
+	return cookies
 }
 
 // TestForwardAuth asks for each request whose it is, and lets the answer sign it.

@@ -332,9 +332,8 @@ func newService(t *testing.T, opts *auth.ProxyOptions) string {
 	return srv.Listener.Addr().String()
 }
 
-// send sends lines as they are, from the client's address, and returns the status
-// and what the service saw if it was asked.
-func send(t *testing.T, to string, useTLS bool, path string, lines ...string) (status int, got seen) {
+// dial connects from the client's address.
+func dial(t *testing.T, to string, useTLS bool) net.Conn {
 	t.Helper()
 	d := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(clientAddr)}, Timeout: 5 * time.Second}
 	var c net.Conn
@@ -348,10 +347,18 @@ func send(t *testing.T, to string, useTLS bool, path string, lines ...string) (s
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
 	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
+	return c
+}
+
+// ask sends lines as they are, from the client's address. An error is that the
+// proxy hung up, which is as good as a refusal.
+func ask(t *testing.T, to string, useTLS bool, path string, lines ...string) (*http.Response, []byte, error) {
+	t.Helper()
+	c := dial(t, to, useTLS)
+	defer c.Close()
 	port := to[strings.LastIndex(to, ":"):]
 	text := "GET " + path + " HTTP/1.1\r\nHost: " + publicHost + port + "\r\n" + strings.Join(append(lines, "", ""), "\r\n")
 	if _, err := io.WriteString(c, text); err != nil {
@@ -359,12 +366,23 @@ func send(t *testing.T, to string, useTLS bool, path string, lines ...string) (s
 	}
 	res, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {
-		return 0, got // the proxy hung up: as good as a refusal
+		return nil, nil, err
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return res, body, nil
+}
+
+// send asks, and returns the status, 0 if there was none, and what the service
+// saw if it was asked.
+func send(t *testing.T, to string, useTLS bool, path string, lines ...string) (status int, got seen) {
+	t.Helper()
+	res, body, err := ask(t, to, useTLS, path, lines...)
+	if err != nil {
+		return 0, got
 	}
 	if res.StatusCode == http.StatusOK {
 		if err := json.Unmarshal(body, &got); err != nil {

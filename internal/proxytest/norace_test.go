@@ -1,0 +1,5 @@
+//go:build !race
+
+package proxytest_test
+
+var raceFlags []string
