@@ -8,10 +8,11 @@ import (
 	"time"
 
 	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/internal/header"
 	"github.com/ostiary/auth/store"
 )
 
-// realm is what failed clients are asked to authenticate for.
+// clientChallenge asks clients that failed to authenticate themselves.
 const clientChallenge = `Basic realm="api"`
 
 func (a *api) addOAuth() {
@@ -155,7 +156,7 @@ func (a *api) postRevoke(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if token, ok := bearerToken(r); ok {
+	if scheme, token, _ := header.Authorization(r.Header); header.IsScheme(scheme, "bearer") {
 		if form.Has("token") && form.Get("token") != token {
 			return badRequest("An owner revokes the token that is in the Authorization field.")
 		}
@@ -170,33 +171,6 @@ func (a *api) postRevoke(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return writeJSON(w, r, http.StatusOK, struct{}{})
-}
-
-// bearerToken returns the bearer token of the one Authorization field.
-func bearerToken(r *http.Request) (string, bool) {
-	values := r.Header["Authorization"]
-	if len(values) != 1 {
-		return "", false
-	}
-	const scheme = "bearer "
-	if len(values[0]) <= len(scheme) || !equalFoldASCII(values[0][:len(scheme)], scheme) {
-		return "", false
-	}
-	return values[0][len(scheme):], true
-}
-
-// equalFoldASCII reports whether s is lower, which is in lower case, in any case.
-func equalFoldASCII(s, lower string) bool {
-	for i := range len(lower) {
-		c := s[i]
-		if c >= 'A' && c <= 'Z' {
-			c |= 0x20
-		}
-		if c != lower[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // postIntrospect: RFC 7662 section 2.2.

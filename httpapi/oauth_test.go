@@ -412,6 +412,13 @@ func TestRevoke(t *testing.T) {
 		t.Error("a client revoked a personal token")
 	}
 	o.do("POST", "/api/o/revoke_token/", form("token", o.token(o.alice, "read")), bearer(personal)).fails(400, "invalid_request")
+	for _, scheme := range []string{"bearer ", "BEARER   "} { // as everywhere, case 87
+		spelt := o.token(o.alice, "read")
+		o.do("POST", "/api/o/revoke_token/", form("token", spelt), header("Authorization", scheme+spelt)).wants(200)
+		if o.alive(spelt) {
+			t.Errorf("%q: the personal token works", scheme)
+		}
+	}
 	o.do("POST", "/api/o/revoke_token/", form("token", personal), bearer(personal)).wants(200)
 	if o.alive(personal) {
 		t.Error("the owner could not revoke a personal token")
