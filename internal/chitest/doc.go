@@ -1,0 +1,2 @@
+// Package chitest mounts the API on github.com/go-chi/chi.
+package chitest
