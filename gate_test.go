@@ -389,3 +389,87 @@ func TestNilCollaborators(t *testing.T) {
 		})
 	}
 }
+
+// Every part is an Authenticator of its own, for those who put them together
+// differently.
+func TestPartsAlone(t *testing.T) {
+	s := newSystem(t, nil)
+	token, cookie := s.issue(s.alice, "read"), s.login(s.alice)
+	parts := map[auth.Credential]auth.Authenticator{
+		auth.CredentialBearer:  auth.NewBearer(s.tokens),
+		auth.CredentialSession: s.session,
+		auth.CredentialBasic:   auth.NewBasic(s.passwords, nil),
+	}
+	lines := map[auth.Credential]string{
+		auth.CredentialBearer: bearer(token), auth.CredentialSession: cookie, auth.CredentialBasic: basicLine("alice", goodPassword),
+	}
+	parts[auth.CredentialNone] = auth.FirstOf(parts[auth.CredentialBearer], s.session, parts[auth.CredentialBasic])
+	for kind, part := range parts {
+		for sent, line := range lines {
+			r := httptest.NewRequest("GET", "/", nil)
+			name, value, _ := strings.Cut(line, ": ")
+			r.Header.Set(name, value)
+			p, err := part.Authenticate(r)
+			if kind == sent || kind == auth.CredentialNone {
+				if err != nil || p.Name != "alice" || p.Credential != sent {
+					t.Errorf("%v asked about %v: %+v, %v", kind, sent, p, err)
+				}
+			} else if p != nil || !errors.Is(err, auth.ErrNoCredentials) {
+				t.Errorf("%v asked about %v: %+v, %v", kind, sent, p, err)
+			}
+		}
+	}
+}
+
+// What other middleware says about caching stays, and so does ours.
+func TestVaryIsAdded(t *testing.T) {
+	s := newSystem(t, nil)
+	inner := s.gate.Identify(s.gate.Identify(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Add("Vary", "Accept") })))
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Vary", "Origin")
+		inner.ServeHTTP(w, r)
+	})
+	for range 2 { // what is shared between replies is not changed
+		got := strings.Join(send(h, "GET", "/").Header()["Vary"], ", ")
+		for _, field := range []string{"Origin", "Authorization, Cookie", "Accept"} {
+			if !strings.Contains(got, field) {
+				t.Errorf("Vary is %s, without %s", got, field)
+			}
+		}
+		if got := strings.Join(send(inner, "GET", "/").Header()["Vary"], "|"); got != "Authorization, Cookie|Accept" {
+			t.Errorf("Vary is %s", got)
+		}
+	}
+}
+
+// DenyWith is for pages: the header stays, the body is the caller's.
+func TestDenyWith(t *testing.T) {
+	g := auth.NewGate(auth.FirstOf(), &auth.GateOptions{Logger: quiet})
+	w := httptest.NewRecorder()
+	g.DenyWith(w, httptest.NewRequest("GET", "/", nil), auth.ErrNoCredentials, func(w http.ResponseWriter, _ *http.Request, e *auth.Error) {
+		w.WriteHeader(e.Status)
+		fmt.Fprint(w, "page")
+	})
+	if diff := cmp.Diff(refused{Status: 401, Challenge: []string{`Bearer realm="api"`}, Body: "page"}, refusalOf(w)); diff != "" {
+		t.Errorf("reply (-want +got):\n%s", diff)
+	}
+}
+
+// ClientAddr believes the connection and the context, and no header.
+func TestClientAddr(t *testing.T) {
+	for peer, want := range map[string]string{
+		"192.0.2.1:80": "192.0.2.1", "[::ffff:192.0.2.1]:80": "192.0.2.1", "[fe80::1%eth0]:80": "fe80::1",
+		"": "invalid IP", "@": "invalid IP", "192.0.2.1": "invalid IP", "example.com:80": "invalid IP",
+	} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.RemoteAddr = peer
+		r.Header.Set("X-Forwarded-For", "10.0.0.1")
+		if got := auth.ClientAddr(r).String(); got != want {
+			t.Errorf("%q: %s, want %s", peer, got, want)
+		}
+		r = r.WithContext(at(t, "198.51.100.1"))
+		if got := auth.ClientAddr(r).String(); got != "198.51.100.1" {
+			t.Errorf("%q with a proved address: %s", peer, got)
+		}
+	}
+}
