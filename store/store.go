@@ -280,7 +280,9 @@ type Tokens interface {
 	// returns ErrExists if a digest is taken, and ErrConflict if t.ParentID
 	// names a token that does not exist, is revoked, or has expired at
 	// t.Created: of a concurrent revocation of the parent and an insert of a
-	// child, no order leaves a live child.
+	// child, no order leaves a live child. It does not ask whether the
+	// application exists, but who still finds that afterwards knows that its
+	// deletion ends t.
 	InsertToken(ctx context.Context, t Token) (Token, error)
 
 	// UpdateToken replaces Digest, Scopes, Description, Expires and Modified

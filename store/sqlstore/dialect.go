@@ -41,8 +41,13 @@ func (d Dialect) rewrite(query, prefix string) string {
 	if prefix != defaultPrefix {
 		query = strings.ReplaceAll(query, defaultPrefix, prefix)
 	}
-	if d == SQLite {
-		query = strings.TrimSuffix(query, " FOR UPDATE")
+	switch d {
+	case SQLite:
+		query = strings.TrimSuffix(strings.TrimSuffix(query, " FOR UPDATE"), " FOR SHARE")
+	case MySQL:
+		if before, ok := strings.CutSuffix(query, " FOR SHARE"); ok {
+			query = before + " LOCK IN SHARE MODE" // which MariaDB has, too
+		}
 	}
 	if d != Postgres {
 		return strings.TrimSuffix(query, "\n\tRETURNING id")

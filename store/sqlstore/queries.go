@@ -1,8 +1,9 @@
 package sqlstore
 
 // Every statement of this package, as SQLite takes it; see dialect.rewrite for
-// what the others change. "FOR UPDATE" goes in SQLite, where a transaction that
-// writes is alone anyway. "RETURNING id" stays in PostgreSQL only.
+// what the others change. "FOR UPDATE" and "FOR SHARE" go in SQLite, where a
+// transaction that writes is alone anyway; the latter is spelled differently in
+// MySQL. "RETURNING id" stays in PostgreSQL only.
 //
 // In an UPDATE a column that is also read is set last: MySQL assigns from left
 // to right.
@@ -305,6 +306,9 @@ const (
 	deleteApplication = `
 	DELETE FROM auth_applications WHERE id = ?`
 
+	shareApplication = `
+	SELECT id FROM auth_applications WHERE id = ? FOR SHARE`
+
 	deleteApplicationCodes = `
 	DELETE FROM auth_codes WHERE application_id = ?`
 
@@ -427,7 +431,7 @@ func preparedQueries() []string {
 		adoptChildren, insertCode, codeByDigest, lockCode, spendCode, redeemCode, codeFamily,
 		insertDevice, deviceByUserCode, lockDevice, decideDevice, pollDevice, redeemDevice, deviceFamily,
 		applicationByID, applicationByClientID, insertApplication, updateApplication, deleteApplication,
-		deleteApplicationCodes, deleteApplicationDevices, sessionByDigest, sessionAndUser, insertSession,
+		shareApplication, deleteApplicationCodes, deleteApplicationDevices, sessionByDigest, sessionAndUser, insertSession,
 		otherSessions, saveSession, touchSession, listSessions, lockAttempts, insertAttempts,
 		updateAttempts, forgiveAttempts, endedTokens, deleteToken, endedCodes, deleteCode, endedDevices,
 		deleteDevice, goneSessions, deleteSession, endedAttempts, deleteAttempts,

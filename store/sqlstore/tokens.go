@@ -90,6 +90,9 @@ func tokenDest(t *store.Token) []any {
 // InsertToken implements [store.Tokens].
 func (s *Store) InsertToken(ctx context.Context, t store.Token) (out store.Token, err error) {
 	err = s.write(ctx, "insert a token", func(tx *tx) error {
+		if err := tx.shareApplication(t.ApplicationID); err != nil {
+			return err
+		}
 		if t.ParentID != 0 {
 			if err := tx.lockParent(t.ParentID, t.Created); err != nil {
 				return err
@@ -102,6 +105,21 @@ func (s *Store) InsertToken(ctx context.Context, t store.Token) (out store.Token
 		return store.Token{}, err
 	}
 	return out, nil
+}
+
+// shareApplication holds the application, if there is one, until the end of the
+// transaction. A deletion that comes later then waits and finds the token; one
+// that is under way is waited for, so that the caller finds no application any
+// more.
+func (t *tx) shareApplication(id int64) error {
+	if id == 0 || t.s.dialect == SQLite { // who writes there is alone
+		return nil
+	}
+	err := t.get(shareApplication, []any{id}, &id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	return err
 }
 
 // lockParent holds the token until the end of the transaction, so that who

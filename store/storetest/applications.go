@@ -71,6 +71,11 @@ var applicationChecks = []check{
 		promise: "DeleteApplication is one step, Redeem and Rotate are one step",
 		run:     applicationDeleteRace,
 	},
+	{
+		name:    "a deletion ends the tokens of those who still see the application",
+		promise: "InsertToken does not ask whether the application exists, but who still finds that afterwards knows that its deletion ends t",
+		run:     applicationInsertTokenRace,
+	},
 }
 
 func (t *tester) sameApplication(what string, want store.Application) {
@@ -375,6 +380,49 @@ func applicationDeleteRace(t *tester) {
 				tok, err := t.st.TokenByDigest(t.Context(), given[i].Digest)
 				t.must(err)
 				t.revoked("a token of an application that is gone", at(2*us), tok)
+			}
+		}
+	})
+}
+
+func applicationInsertTokenRace(t *tester) {
+	u := t.user()
+	t.rounds(func() {
+		app := t.application()
+		parent := t.insert(t.personal(u.ID))
+		for range 8 { // so that the deletion takes its time
+			t.insert(t.pair(u.ID, app.ID))
+		}
+		toks := make([]store.Token, 16)
+		for _, err := range race(len(toks), func(i int) error {
+			if i == 0 {
+				return t.st.DeleteApplication(t.Context(), app.ID, at(us))
+			}
+			for range i { // some before, some during, some after the deletion
+				if _, err := t.st.TokenByID(t.Context(), parent.ID); err != nil {
+					return err
+				}
+			}
+			given := t.pair(u.ID, app.ID)
+			if i%2 == 0 {
+				given.ParentID = parent.ID
+			}
+			tok, err := t.st.InsertToken(t.Context(), given)
+			if err != nil {
+				return err
+			}
+			_, err = t.st.ApplicationByID(t.Context(), app.ID)
+			if errors.Is(err, store.ErrNotFound) {
+				return nil // the caller sees to the token
+			}
+			toks[i] = tok
+			return err
+		}) {
+			t.must(err)
+		}
+		for _, tok := range toks {
+			if tok.ID != 0 {
+				t.revoked("a token whose application was still there", at(us), tok)
 			}
 		}
 	})

@@ -122,6 +122,7 @@ var applicationMutants = []mutant{
 	{"last writer wins, applications", "Applications/a stale revision is ErrConflict and changes nothing", func(r right) storetest.Store { return lastApplicationWins{r} }},
 	{"names are unique everywhere", "Applications/a taken client identifier or name is ErrExists", func(r right) storetest.Store { return uniqueEverywhere{r} }},
 	{"deletes the application alone", "Applications/DeleteApplication ends everything of it and nothing else", func(r right) storetest.Store { return deletesApplicationAlone{r, map[int64]bool{}} }},
+	{"deletes the application after its tokens", "Applications/a deletion ends the tokens of those who still see the application", func(r right) storetest.Store { return &deletesAfterTokens{right: r} }},
 	{"lists every application", "ListApplications/which are listed", func(r right) storetest.Store { return listsAll{r} }},
 	{"orders by organization alone", "ListApplications/orders and pages", func(r right) storetest.Store { return organizationAlone{r} }},
 }
@@ -197,6 +198,27 @@ func (m deletesApplicationAlone) DeleteApplication(ctx context.Context, id int64
 
 func (m deletesApplicationAlone) ApplicationByID(ctx context.Context, id int64) (store.Application, error) {
 	if m.gone[id] {
+		return store.Application{}, store.ErrNotFound
+	}
+	return m.Store.ApplicationByID(ctx, id)
+}
+
+type deletesAfterTokens struct {
+	right
+	gone sync.Map
+}
+
+func (m *deletesAfterTokens) DeleteApplication(ctx context.Context, id int64, at time.Time) error {
+	if _, err := m.RevokeTokens(ctx, store.Selection{ApplicationID: id}, at); err != nil {
+		return err
+	}
+	gap()
+	m.gone.Store(id, true)
+	return nil
+}
+
+func (m *deletesAfterTokens) ApplicationByID(ctx context.Context, id int64) (store.Application, error) {
+	if _, gone := m.gone.Load(id); gone {
 		return store.Application{}, store.ErrNotFound
 	}
 	return m.Store.ApplicationByID(ctx, id)
