@@ -254,8 +254,13 @@ func (a *api) pathOrganization(r *http.Request) (f store.ApplicationFilter, noth
 	if err != nil || !isDecimal(s) || id < 1 {
 		return f, true, errNotFound
 	}
-	if _, err := a.Tokens.Organization(r.Context(), id); err != nil {
-		return f, true, err
+	// Only who sees every application learns which organizations there are. For
+	// others one that does not exist is like one they do not belong to: there is
+	// nothing in it, and nothing can be put there.
+	if p := principal(r); p.Admin || p.Auditor {
+		if _, err := a.Tokens.Organization(r.Context(), id); err != nil {
+			return f, true, err
+		}
 	}
 	f.Organizations = []int64{id}
 	return f, false, nil

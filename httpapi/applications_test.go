@@ -180,6 +180,14 @@ func TestApplicationManagement(t *testing.T) {
 			}
 		}
 		o.do("GET", "/api/v2/organizations/99/applications/", as("admin")).wants(404)
+		// R-157: who sees no organization does not learn which there are.
+		for _, method := range []string{"GET", "POST"} {
+			there := o.do(method, "/api/v2/organizations/2/applications/", as("alice"), jsonBody(`{}`))
+			missing := o.do(method, "/api/v2/organizations/99/applications/", as("alice"), jsonBody(`{}`))
+			if there.status != missing.status || there.body != missing.body {
+				t.Errorf("%s: of organization 2 %d %s, of one that does not exist %d %s", method, there.status, there.body, missing.status, missing.body)
+			}
+		}
 		doc := o.do("POST", "/api/v2/organizations/2/applications/", as("admin"), jsonBody(`{"name":"n","client_type":"public","authorization_grant_type":"password","organization":1}`)).wants(201).json()
 		if doc["organization"] != 2.0 {
 			t.Errorf("created in organization %v", doc["organization"])
