@@ -223,9 +223,10 @@ func (s *Session) Handler(next http.Handler) http.Handler {
 			st.slide()
 		}
 		vary(w.Header())
-		sw := &sessionWriter{ResponseWriter: w, st: st, r: r}
-		next.ServeHTTP(sw, r.WithContext(st.ctx))
-		if early := st.sent; sw.before() && early {
+		st.writer = sessionWriter{ResponseWriter: w, st: st, r: r}
+		st.inner = *r.WithContext(st.ctx)
+		next.ServeHTTP(&st.writer, &st.inner)
+		if early := st.sent; st.writer.before() && early {
 			st.saveLate()
 		}
 	})

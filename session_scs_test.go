@@ -479,8 +479,7 @@ func TestNestedHandlers(t *testing.T) {
 			t.Error(err)
 		}
 	}))))
-	var calls []string
-	calls = s.db.during(func() { w = send(h, "GET", "/") })
+	calls := s.db.during(func() { w = send(h, "GET", "/") })
 	cookie := s.cookie(w) // fails if there are two
 	if got := s.me(cookie); got != "alice by session" || s.value(cookie, "k") != "v" || len(calls) != 1 {
 		t.Errorf("%s, value %q, store calls %q", got, s.value(cookie, "k"), calls)

@@ -17,12 +17,15 @@ import (
 	"github.com/ostiary/auth/store"
 )
 
-// sessionState is the session of one request. It is the context that carries it.
+// sessionState is the session of one request. It is the context that carries it,
+// and holds what the handlers get, in one allocation.
 type sessionState struct {
 	context.Context
 	session *Session
 	request *http.Request
 	ctx     context.Context // this one, with the values of scs
+	inner   http.Request    // request, with ctx
+	writer  sessionWriter
 
 	token   string // identifier of the session; "" without one
 	row     store.Session
@@ -153,6 +156,18 @@ func (st *sessionState) save(h http.Header) error {
 			return fmt.Errorf("auth: save a session: %w", err)
 		}
 	}
+	left := max(0, seconds(time.Until(st.row.Expires)))
+	if st.cookie != cookieKeep {
+		st.setCookie(h, left)
+	}
+	if st.token != "" && !st.quiet && st.row.UserID != "" {
+		h["Session-Timeout"] = []string{strconv.Itoa(left)}
+	}
+	return nil
+}
+
+// setCookie sets or clears the cookie of a session that has left seconds to live.
+func (st *sessionState) setCookie(h http.Header, left int) {
 	c := http.Cookie{
 		Name:     st.session.opts.CookieName,
 		Path:     "/",
@@ -161,21 +176,16 @@ func (st *sessionState) save(h http.Header) error {
 		HttpOnly: true,
 		SameSite: http.SameSiteLaxMode,
 	}
-	left := max(0, seconds(time.Until(st.row.Expires)))
-	switch {
-	case st.cookie == cookieSet && st.token != "" && left > 0:
+	if st.cookie == cookieSet {
+		if st.token == "" || left == 0 {
+			return
+		}
 		c.Value, c.MaxAge = st.token, left
-		h.Add("Set-Cookie", c.String())
-	case st.cookie == cookieClear:
-		h.Add("Set-Cookie", c.String())
 	}
-	if st.cookie != cookieKeep && h["Cache-Control"] == nil {
+	h.Add("Set-Cookie", c.String())
+	if h["Cache-Control"] == nil {
 		h["Cache-Control"] = noCacheCookie
 	}
-	if st.token != "" && !st.quiet && st.row.UserID != "" {
-		h.Set("Session-Timeout", strconv.Itoa(left))
-	}
-	return nil
 }
 
 // saveLate stores what the host changed after the header had gone. Only a
