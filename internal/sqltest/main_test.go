@@ -23,6 +23,7 @@ var children = map[string]func(args []byte) error{
 	"migrate": migrateChild,
 	"race":    raceChild,
 	"load":    loadChild,
+	"replay":  replayChild,
 }
 
 func TestMain(m *testing.M) {
