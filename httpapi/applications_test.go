@@ -259,7 +259,11 @@ func TestApplicationTokens(t *testing.T) {
 		for _, bad := range []string{"-1", `"x"`, "1.5", "[]", "99999999999999999999"} {
 			o.do("POST", "/api/v2/tokens/", as("admin"), body(`{"application":%s}`, bad)).blames("application")
 		}
+		related, _ := o.do("GET", users, as("member")).wants(200).json()["related"].(map[string]any) // case 227
 		for path, want := range map[string]float64{"tokens/": 4, "authorized_tokens/": 3, "personal_tokens/": 1} {
+			if link := related[strings.TrimSuffix(path, "/")]; link != "/api/v2/users/7/"+path {
+				t.Errorf("related to %s: %v", users, link)
+			}
 			if n := o.do("GET", users+path, as("admin")).wants(200).json()["count"]; n != want {
 				t.Errorf("%s has %v tokens, want %v", path, n, want)
 			}

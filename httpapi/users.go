@@ -42,6 +42,8 @@ func (a *api) showUser(u store.User) user {
 	related := map[string]string{}
 	if a.Tokens != nil {
 		related["personal_tokens"] = path + "personal_tokens/"
+	}
+	if a.Applications != nil { // without them there are no others
 		related["tokens"] = path + "tokens/"
 		related["authorized_tokens"] = path + "authorized_tokens/"
 	}
