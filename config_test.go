@@ -28,6 +28,7 @@ func TestSettings(t *testing.T) {
 	}{
 		{"passwords, defaults", passwords(auth.PasswordsOptions{}), ""},
 		{"weak hasher", passwords(auth.PasswordsOptions{Hasher: auth.Argon2id{Memory: 64}}), "Hasher"},
+		{"weak hasher by pointer", passwords(auth.PasswordsOptions{Hasher: &auth.Argon2id{Memory: 64}}), "Hasher"},
 		{"one pass with little memory", passwords(auth.PasswordsOptions{Hasher: auth.Argon2id{Time: 1}}), "Hasher"},
 		{"one pass with enough memory", passwords(auth.PasswordsOptions{Hasher: auth.Argon2id{Time: 1, Memory: 47_104}}), ""},
 		{"hasher that Verify would refuse", passwords(auth.PasswordsOptions{Hasher: auth.Argon2id{Memory: 1 << 20}}), "Hasher"},

@@ -81,8 +81,8 @@ func NewPasswords(u store.Users, a store.Attempts, opts *PasswordsOptions) (*Pas
 	if o.Hasher == nil {
 		o.Hasher = Argon2id{}
 	}
-	if a, ok := o.Hasher.(Argon2id); ok {
-		if err := a.check(); err != nil {
+	if h, ok := o.Hasher.(interface{ check() error }); ok { // Argon2id, or a pointer to one
+		if err := h.check(); err != nil {
 			return nil, fmt.Errorf("auth: PasswordsOptions.Hasher: %w", err)
 		}
 	}
