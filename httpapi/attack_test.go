@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -274,5 +275,76 @@ func TestLoginBehindTLSProxy(t *testing.T) { // 24, 265, 271
 	s.do("POST", "/api/login/", form("username", "alice", "password", "wrong"), header("X-Forwarded-For", "198.51.100.99"), from("203.0.113.9:1")).wants(401)
 	if logs := s.logs.String(); strings.Contains(logs, "198.51.100.99") || !strings.Contains(logs, `"client":"203.0.113.9"`) {
 		t.Errorf("a made-up client is in the log:\n%s", logs)
+	}
+}
+
+// TestHostileOriginsAtLogin replays what counts as this origin where no session
+// exists yet.
+func TestHostileOriginsAtLogin(t *testing.T) { // R-127
+	for _, row := range hostileInputs(t, "origin") {
+		s := newSystem(t)
+		parts := []with{form("username", "alice", "password", "alice-pw"), func(r *http.Request) { r.TLS = new(tls.ConnectionState) }}
+		if row.Input != "" {
+			parts = append(parts, header("Origin", row.text(t)))
+		}
+		for name, value := range row.Headers {
+			parts = append(parts, header(name, value))
+		}
+		r := s.do("POST", "/api/login/", parts...)
+		if r.status == 302 {
+			r.status = 200 // what the rows have for success
+		}
+		row.check(t, r)
+		if opened := r.cookies()["session"] != nil; opened != (r.status == 200) {
+			t.Errorf("%s: status %d, session opened: %t", row.Name, r.status, opened)
+		}
+	}
+}
+
+// TestPasswordsAreRefusedAlike tries every state of an account at every endpoint
+// that takes a password.
+func TestPasswordsAreRefusedAlike(t *testing.T) { // 14, 75, R-033, R-050, R-154
+	for name, try := range map[string]func(s *system, user, password string) reply{
+		"form": func(s *system, user, password string) reply {
+			return s.do("POST", "/api/login/", form("username", user, "password", password))
+		},
+		"page": func(s *system, user, password string) reply {
+			r := s.do("POST", "/api/login/", form("username", user, "password", password), header("Accept", "text/html"))
+			r.body = strings.ReplaceAll(r.body, `value="`+user+`"`, "")
+			r.header.Del("Content-Length") // the page has the name
+			return r
+		},
+		"JSON": func(s *system, user, password string) reply {
+			return s.do("POST", "/api/login/", jsonBody(fmt.Sprintf(`{"username":%q,"password":%q}`, user, password)))
+		},
+		"Basic": func(s *system, user, password string) reply {
+			return s.do("GET", "/api/v2/me/", basic(user, password))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSystem(t)
+			for user, hash := range map[string]string{"empty": "", "unusable": "!", "unreadable": "$argon2id$v=19$m=1$x"} {
+				u, err := s.db.InsertUser(t.Context(), store.User{Name: user, Active: true})
+				if err == nil && hash != "" {
+					err = s.db.SetPasswordHash(t.Context(), u.ID, hash)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			want := try(s, "alice", "wrong").wants(401)
+			for _, tt := range [][2]string{
+				{"nobody", "wrong"}, {"dora", "dora-pw"}, {"dora", "wrong"},
+				{"empty", ""}, {"empty", "wrong"}, {"unusable", "!"}, {"unreadable", "wrong"},
+			} {
+				got := try(s, tt[0], tt[1])
+				if diff := cmp.Diff([]any{want.status, want.header, want.body}, []any{got.status, got.header, got.body}); diff != "" {
+					t.Errorf("%v (-wrong password +got):\n%s", tt, diff)
+				}
+			}
+			if u, err := s.db.UserByID(t.Context(), s.dora.ID); err != nil || u.Active {
+				t.Errorf("the disabled user is %+v (%v)", u, err)
+			}
+		})
 	}
 }
