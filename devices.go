@@ -215,6 +215,9 @@ func (d *Devices) Find(ctx context.Context, by *Principal, userCode string) (Dev
 func (d *Devices) Decide(ctx context.Context, by *Principal, req DeviceRequest, approve bool) error {
 	t := d.tokens
 	u, err := t.consenting(ctx, by, req.Scopes)
+	if err == nil && approve {
+		err = t.checkQuota(ctx, u.ID)
+	}
 	if err != nil {
 		return err
 	}

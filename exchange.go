@@ -196,7 +196,11 @@ func (t *Tokens) requested(scope *string, resources []string) (Scopes, string, e
 func (t *Tokens) grant(ctx context.Context, app store.Application, u store.User, scopes Scopes, audience string) (IssuedToken, error) {
 	issued := t.issueTo(app, u, scopes, audience, time.Now())
 	var err error
-	if issued.Token, err = t.insert(ctx, issued.Token); err != nil {
+	issued.Token, err = t.insert(ctx, issued.Token)
+	if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusConflict {
+		err = oauthError("invalid_grant", e.Detail)
+	}
+	if err != nil {
 		return IssuedToken{}, err
 	}
 	t.grantEvent(ctx, slog.LevelInfo, eventTokenIssued, app, u.ID, issued.Scopes, slog.Int64("token_id", issued.ID))

@@ -193,6 +193,9 @@ func (t *Tokens) NeedsConsent(ctx context.Context, by *Principal, a Authorizatio
 // [Authorization.Refuse].
 func (t *Tokens) Authorize(ctx context.Context, by *Principal, a Authorization) (redirect string, err error) {
 	u, err := t.consenting(ctx, by, a.Scopes)
+	if err == nil {
+		err = t.checkQuota(ctx, u.ID)
+	}
 	if err != nil {
 		return "", err
 	}

@@ -213,6 +213,9 @@ func (t *Tokens) addRefresh(issued *IssuedToken, now, ends time.Time) {
 // application while it inserts, so look afterwards: a deletion that came before
 // is seen here, and one that comes later finds the token.
 func (t *Tokens) insert(ctx context.Context, tok store.Token) (store.Token, error) {
+	if err := t.checkQuota(ctx, tok.UserID); err != nil {
+		return store.Token{}, err
+	}
 	tok, err := t.store.InsertToken(ctx, tok)
 	if err != nil {
 		return store.Token{}, fmt.Errorf("auth: store a new token: %w", err)
@@ -233,4 +236,20 @@ func (t *Tokens) insert(ctx context.Context, tok store.Token) (store.Token, erro
 		return store.Token{}, errInvalidClient
 	}
 	return store.Token{}, fmt.Errorf("auth: look up the application of a new token: %w", err)
+}
+
+// checkQuota refuses one more token for a user who has as many as there may be. It
+// bounds what piles up in the store, and nothing hangs on the exact number.
+func (t *Tokens) checkQuota(ctx context.Context, userID string) error {
+	if userID == "" {
+		return nil // an application for itself
+	}
+	_, n, err := t.store.ListTokens(ctx, store.TokenFilter{UserID: userID, OwnerID: userID}, store.Page{})
+	if err != nil {
+		return fmt.Errorf("auth: count the tokens of a user: %w", err)
+	}
+	if n >= t.opts.MaxPerUser {
+		return &Error{Status: http.StatusConflict, Detail: fmt.Sprintf("The user has %d tokens, and no more are allowed: delete some first.", n)}
+	}
+	return nil
 }

@@ -58,6 +58,13 @@ type TokensOptions struct {
 	// Zero means 30 days and 365 days.
 	PersonalLifetime, MaxPersonalLifetime time.Duration
 
+	// MaxPerUser is how many tokens a user can have; more are refused, and so is
+	// consent to an application. Expired ones count until they are purged, what
+	// a user consented to counts once it is redeemed, and requests at the same
+	// time may each take the last place. Refreshing adds none. Zero means 1,000;
+	// it is never unlimited.
+	MaxPerUser int
+
 	// TouchInterval is how exactly the last use of a token is known. Zero means
 	// a minute. There is at most one write a token in it.
 	TouchInterval time.Duration
@@ -142,6 +149,7 @@ func NewTokens(st store.OAuth, u store.Users, opts *TokensOptions) (*Tokens, err
 	o.Prefix = cmp.Or(o.Prefix, "ost")
 	o.PersonalLifetime = cmp.Or(o.PersonalLifetime, 30*day)
 	o.MaxPersonalLifetime = cmp.Or(o.MaxPersonalLifetime, max(365*day, o.PersonalLifetime))
+	o.MaxPerUser = cmp.Or(o.MaxPerUser, 1000)
 	o.TouchInterval = cmp.Or(o.TouchInterval, time.Minute)
 	o.Scopes = append([]string(nil), o.Scopes...)
 	switch {
@@ -151,6 +159,8 @@ func NewTokens(st store.OAuth, u store.Users, opts *TokensOptions) (*Tokens, err
 		return nil, fmt.Errorf("auth: TokensOptions.MaxPersonalLifetime %v is above %v", o.MaxPersonalLifetime, maxLifetime)
 	case o.PersonalLifetime < time.Second || o.PersonalLifetime > o.MaxPersonalLifetime:
 		return nil, fmt.Errorf("auth: TokensOptions.PersonalLifetime %v is not between a second and MaxPersonalLifetime, %v", o.PersonalLifetime, o.MaxPersonalLifetime)
+	case o.MaxPerUser < 0:
+		return nil, errors.New("auth: TokensOptions.MaxPerUser is negative")
 	case o.TouchInterval < 0:
 		return nil, errors.New("auth: TokensOptions.TouchInterval is negative")
 	case o.Minting > InsecureMintIndependent:
