@@ -33,7 +33,8 @@ func (t *Tokens) Refresh(ctx context.Context, app store.Application, x RefreshEx
 	if !wellFormed(x.RefreshToken, t.opts.Prefix, kindRefresh) {
 		return IssuedToken{}, errInvalidGrant
 	}
-	// Once more, if what the token was minted by is refreshed at the same time.
+	// Once more, if what the token was minted by is refreshed at the same time,
+	// or its owner changes it.
 	for range 3 {
 		issued, err := t.refresh(ctx, app, x)
 		if !errors.Is(err, store.ErrConflict) {
@@ -53,7 +54,7 @@ func (t *Tokens) refresh(ctx context.Context, app store.Application, x RefreshEx
 		return IssuedToken{}, fmt.Errorf("auth: look up a refresh token: %w", err)
 	}
 	now := time.Now()
-	r := store.Rotation{Refresh: digest, ApplicationID: app.ID, At: now, Grace: t.opts.RefreshGrace}
+	r := store.Rotation{Refresh: digest, ApplicationID: app.ID, Revision: old.Revision, At: now, Grace: t.opts.RefreshGrace}
 	issued, err := t.successor(ctx, app, old, x, now)
 	if err != nil {
 		_, refused := errors.AsType[*Error](err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ostiary/auth"
 	"github.com/ostiary/auth/store"
+	"github.com/ostiary/auth/store/memory"
 )
 
 // R-084, case 208.
@@ -136,6 +137,53 @@ func TestRefreshNarrows(t *testing.T) {
 	if err != nil || issued.Scopes != "read write" {
 		t.Errorf("the grant shrank to %q, %v", issued.Scopes, err)
 	}
+}
+
+// what an owner took away no refresh brings back, also not one that was
+// under way.
+func TestRefreshAfterTheOwnerNarrows(t *testing.T) {
+	s := newOAuth(t, nil)
+	app := s.app(auth.GrantAuthorizationCode, auth.ClientConfidential)
+	issued := s.issue(app, s.alice, "scope", "read write")
+	change := auth.TokenChange{Scopes: new(auth.Scopes("read")), Description: new("mine")}
+	if _, err := s.tokens.Change(t.Context(), by(s.alice), issued.ID, change); err != nil {
+		t.Fatal(err)
+	}
+	wide := refresh(issued)
+	wide.Scope = new("write")
+	_, err := s.tokens.Refresh(t.Context(), app.Application, wide)
+	refuses(t, err, "invalid_scope")
+	issued, err = s.tokens.Refresh(t.Context(), app.Application, refresh(issued))
+	if err != nil || issued.Scopes != "read" {
+		t.Errorf("refreshed with %q, %v", issued.Scopes, err)
+	}
+
+	during := &narrowing{Store: s.db}
+	tokens := auth.Must(auth.NewTokens(during, s.db, nil))
+	issued = s.issue(app, s.alice, "scope", "read write")
+	during.before = func() {
+		if _, err := s.tokens.Change(t.Context(), by(s.alice), issued.ID, change); err != nil {
+			t.Error(err)
+		}
+	}
+	issued, err = tokens.Refresh(t.Context(), app.Application, refresh(issued))
+	if err != nil || issued.Scopes != "read" || issued.Description != "mine" {
+		t.Errorf("refreshed, while the owner narrowed it, with %q, %q, %v", issued.Scopes, issued.Description, err)
+	}
+}
+
+// narrowing calls before once, when a refresh token is about to be spent.
+type narrowing struct {
+	*memory.Store
+	before func()
+}
+
+func (n *narrowing) Rotate(ctx context.Context, r store.Rotation) (store.RotateOutcome, error) {
+	if f := n.before; f != nil {
+		n.before = nil
+		f()
+	}
+	return n.Store.Rotate(ctx, r)
 }
 
 // case 215, 217: an idle end that each refresh moves, and an

@@ -83,7 +83,9 @@ func (t *Tokens) List(ctx context.Context, by *Principal, f store.TokenFilter, p
 // TokenChange says what to change about a token; nil leaves a field alone.
 type TokenChange struct {
 	Description *string
-	// Scopes may only narrow: what leaked as harmless never becomes harmful.
+	// Scopes may only narrow: what leaked as harmless never becomes harmful. The
+	// grant behind the token of an application narrows with it, so that no
+	// refresh brings back what was taken away.
 	Scopes *Scopes
 }
 
@@ -109,6 +111,9 @@ func (t *Tokens) Change(ctx context.Context, by *Principal, id int64, c TokenCha
 			return store.Token{}, &Error{Status: http.StatusBadRequest, Code: "invalid_scope", Field: "scope", Detail: "The scope of a token can only be narrowed: create a new one."}
 		}
 		tok.Scopes = string(*c.Scopes)
+		if tok.Refresh.Digest != (store.Digest{}) {
+			tok.Refresh.Scopes = tok.Scopes
+		}
 	}
 	if err := t.update(ctx, tok); err != nil {
 		return store.Token{}, err

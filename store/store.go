@@ -286,7 +286,8 @@ type Tokens interface {
 	InsertToken(ctx context.Context, t Token) (Token, error)
 
 	// UpdateToken replaces Digest, Scopes, Description, Expires and Modified
-	// of the token t.ID; all else stays. It returns ErrConflict, and changes
+	// of the token t.ID and, where it has a refresh token, Refresh.Scopes; all
+	// else stays. It returns ErrConflict, and changes
 	// nothing, unless t.Revision is the current one and the token is not
 	// revoked, and ErrExists if the digest is taken.
 	UpdateToken(ctx context.Context, t Token) error
@@ -343,6 +344,7 @@ type Redemption struct {
 type Rotation struct {
 	Refresh       Digest
 	ApplicationID int64 // must be the token's
+	Revision      int64 // of the token that Token was made from
 	At            time.Time
 	Token         Token // the successor to insert; ID, Family and Revision are assigned
 	Nonce         [32]byte
@@ -395,8 +397,9 @@ type Grants interface {
 	// whole family is revoked, durably; so does a token that has expired since
 	// it was spent. An unknown token, one of another application and one that
 	// expired or was revoked unspent are ErrNotFound and unchanged. One that
-	// none of this applies to is ErrConflict and unchanged if r.Token.ParentID
-	// names a token that InsertToken would not have as a parent.
+	// none of this applies to is ErrConflict and unchanged unless r.Revision is
+	// the current one, and if r.Token.ParentID names a token that InsertToken
+	// would not have as a parent.
 	Rotate(ctx context.Context, r Rotation) (RotateOutcome, error)
 }
 

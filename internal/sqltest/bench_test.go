@@ -196,7 +196,7 @@ func BenchmarkRotate(b *testing.B) {
 			})
 		}, func(i int) error {
 			return turn(1, i, func(refresh store.Digest, next store.Token) error {
-				_, err := st.Rotate(ctx, store.Rotation{Refresh: refresh, ApplicationID: 1, At: now, Token: next})
+				_, err := st.Rotate(ctx, store.Rotation{Refresh: refresh, ApplicationID: 1, Revision: 1, At: now, Token: next})
 				return err
 			})
 		})

@@ -50,7 +50,7 @@ func TestRevocationMeetsRotation(t *testing.T) {
 			together(func() {
 				for i := range 5 {
 					_, err := a.Rotate(t.Context(), store.Rotation{
-						Refresh: named(i).Refresh.Digest, ApplicationID: 1, At: now, Token: named(i + 1),
+						Refresh: named(i).Refresh.Digest, ApplicationID: 1, Revision: 1, At: now, Token: named(i + 1),
 					})
 					if errors.Is(err, store.ErrNotFound) {
 						return // revoked

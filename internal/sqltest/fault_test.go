@@ -89,7 +89,7 @@ func sessionNamed(name, user string, now time.Time) store.Session {
 
 func faultedOperations() []faulted {
 	rotation := func(x *faultCase) store.Rotation {
-		return store.Rotation{Refresh: refreshOf(x.name), ApplicationID: 1, At: x.now, Token: tokenNamed(x.name+".2", x.now)}
+		return store.Rotation{Refresh: refreshOf(x.name), ApplicationID: 1, Revision: 1, At: x.now, Token: tokenNamed(x.name+".2", x.now)}
 	}
 	redemption := func(x *faultCase) store.Redemption {
 		return store.Redemption{Code: store.DigestOf(x.name), ApplicationID: 1, At: x.now, Token: tokenNamed(x.name, x.now)}

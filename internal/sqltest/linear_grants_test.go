@@ -85,7 +85,7 @@ func callGrants(h *history, key string) (any, any, error) {
 		out.Name = int32(tok.Epoch)
 	case n < 55:
 		in.Do, in.Grace, in.New = "rotate", rand.IntN(4) > 0, h.newName(key)
-		r := store.Rotation{Refresh: numbered("refresh", in.Name), ApplicationID: 1, At: linearNow, Token: grantToken(key, in.New)}
+		r := store.Rotation{Refresh: numbered("refresh", in.Name), ApplicationID: 1, Revision: 1, At: linearNow, Token: grantToken(key, in.New)}
 		if in.Grace {
 			r.Grace = time.Minute
 		}

@@ -79,7 +79,7 @@ func roundOf(t *testing.T, st storetest.Store, what string, round int) func(name
 		t.Fatal(err)
 	}
 	return func(name int32) presented {
-		r := store.Rotation{Refresh: old.Refresh.Digest, ApplicationID: 1, At: linearNow, Token: grantToken(key, name)}
+		r := store.Rotation{Refresh: old.Refresh.Digest, ApplicationID: 1, Revision: 1, At: linearNow, Token: grantToken(key, name)}
 		if what == "refresh token with grace" {
 			r.Grace = time.Minute
 		}

@@ -73,7 +73,7 @@ func (l loader) once(ctx context.Context, name string) error {
 		next := fmt.Sprintf("%s.%d", strings.SplitN(name, ".", 2)[0], n)
 		err := l.step(func() error {
 			now := time.Now()
-			_, err := l.st.Rotate(ctx, store.Rotation{Refresh: refreshOf(name), ApplicationID: 1, At: now, Token: tokenNamed(next, now)})
+			_, err := l.st.Rotate(ctx, store.Rotation{Refresh: refreshOf(name), ApplicationID: 1, Revision: 1, At: now, Token: tokenNamed(next, now)})
 			return err
 		}, "rotate %s %s", name, next)
 		if err != nil {

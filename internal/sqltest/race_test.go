@@ -75,7 +75,7 @@ func present(st *sqlstore.Store, a raceArgs, name string) raceResult {
 		r.Token = tok.ID
 	} else {
 		var out store.RotateOutcome
-		rotation := store.Rotation{Refresh: refreshOf(name), ApplicationID: 1, At: now, Token: tokenNamed(a.Salt+name, now), Nonce: [32]byte{1}}
+		rotation := store.Rotation{Refresh: refreshOf(name), ApplicationID: 1, Revision: 1, At: now, Token: tokenNamed(a.Salt+name, now), Nonce: [32]byte{1}}
 		if a.What == "grace" {
 			rotation.Grace = time.Minute
 		}

@@ -140,8 +140,11 @@ func (s *Store) Rotate(ctx context.Context, r store.Rotation) (out store.RotateO
 			s.revokeFamily(old.family, at)
 			return store.ErrUsed
 		}
-		if expired || st.revoked != 0 {
+		switch {
+		case expired || st.revoked != 0:
 			return store.ErrNotFound
+		case st.revision != r.Revision:
+			return store.ErrConflict
 		}
 		successor := r.Token
 		successor.Family = old.family

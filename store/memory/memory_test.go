@@ -84,7 +84,7 @@ func TestRotation(t *testing.T) {
 		{"after the grace period the family ends", grace, grace, nil, store.ErrUsed},
 		{"a spent token that has expired ends the family", 25 * time.Hour, 100 * time.Hour, nil, store.ErrUsed},
 		{"a successor that was spent is not given again", 1, grace, func(t *testing.T, s *memory.Store, next store.Token) {
-			out, err := s.Rotate(t.Context(), store.Rotation{Refresh: next.Refresh.Digest, ApplicationID: 7, At: now, Token: grant("9", 30)})
+			out, err := s.Rotate(t.Context(), store.Rotation{Refresh: next.Refresh.Digest, ApplicationID: 7, Revision: 1, At: now, Token: grant("9", 30)})
 			must(t, out, err)
 		}, store.ErrUsed},
 		{"nothing is given again after a revocation", 1, grace, func(t *testing.T, s *memory.Store, next store.Token) {
@@ -103,7 +103,7 @@ func TestRotation(t *testing.T) {
 			child, err = s.InsertToken(ctx, child)
 			must(t, child, err)
 
-			r := store.Rotation{Refresh: first.Refresh.Digest, ApplicationID: 7, At: now, Token: grant("9", 20), Nonce: [32]byte{1}, Grace: tt.grace}
+			r := store.Rotation{Refresh: first.Refresh.Digest, ApplicationID: 7, Revision: 1, At: now, Token: grant("9", 20), Nonce: [32]byte{1}, Grace: tt.grace}
 			out, err := s.Rotate(ctx, r)
 			must(t, out, err)
 			if out.Token.Family != first.Family || out.Replayed {
@@ -146,7 +146,7 @@ func TestPurgeKeepsSpentTokens(t *testing.T) {
 	must(t, first, err)
 	next := grant("9", 20)
 	next.Expires = now.Add(72 * time.Hour)
-	out, err := s.Rotate(ctx, store.Rotation{Refresh: digest(2), ApplicationID: 7, At: now, Token: next})
+	out, err := s.Rotate(ctx, store.Rotation{Refresh: digest(2), ApplicationID: 7, Revision: 1, At: now, Token: next})
 	must(t, out, err)
 
 	purged := func(at time.Duration, want int) {

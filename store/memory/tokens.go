@@ -343,6 +343,11 @@ func (s *Store) UpdateToken(ctx context.Context, r store.Token) error {
 		}
 		next.digest, next.scopes, next.description = r.Digest, unique.Make(r.Scopes), r.Description
 		next.expires, next.modified = instantOf(r.Expires), instantOf(r.Modified)
+		if next.refresh != nil {
+			kept := *next.refresh
+			kept.Scopes = r.Refresh.Scopes
+			next.refresh = &kept
+		}
 		next.revision++
 		if old == r.Digest {
 			s.change(t, next)

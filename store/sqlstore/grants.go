@@ -149,7 +149,7 @@ func (t *tx) rotate(r store.Rotation) (out store.RotateOutcome, used bool, err e
 		return out, true, t.revokeFamily(old.Family, r.At)
 	case expired, !old.Revoked.IsZero():
 		return out, false, store.ErrNotFound
-	case parentEnded:
+	case parentEnded, old.Revision != r.Revision:
 		return out, false, store.ErrConflict
 	}
 	next := r.Token

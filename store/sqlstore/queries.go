@@ -161,6 +161,7 @@ const (
 	updateToken = `
 	UPDATE auth_tokens SET
 		digest = ?, scopes = ?, description = ?, expires_at = ?, modified_at = ?,
+		refresh_scopes = CASE WHEN refresh_digest IS NULL THEN refresh_scopes ELSE ? END,
 		ends_at = CASE WHEN refresh_expires_at > ? THEN refresh_expires_at ELSE ? END,
 		revision = revision + 1
 	WHERE id = ? AND revision = ? AND revoked_at IS NULL`

@@ -185,7 +185,7 @@ func (s *Store) UpdateToken(ctx context.Context, t store.Token) error {
 	expires := micros(t.Expires)
 	return s.write(ctx, "update a token", func(tx *tx) error {
 		n, err := tx.exec(updateToken, bytesOf(t.Digest), t.Scopes, t.Description, expires, micros(t.Modified),
-			expires, expires, t.ID, t.Revision)
+			t.Refresh.Scopes, expires, expires, t.ID, t.Revision)
 		if err != nil || n == 1 {
 			return err
 		}

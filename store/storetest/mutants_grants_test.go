@@ -29,6 +29,7 @@ var grantMutants = []mutant{
 	{"rotation ends children", "Rotate/children move to the successor", func(r right) storetest.Store { return &endsChildren{right: r} }},
 	{"a revoked token is a used one", "Rotate/unknown, foreign, expired or revoked is ErrNotFound and unchanged", func(r right) storetest.Store { return revokedIsUsed{r} }},
 	{"anybody may rotate", "Rotate/another application cannot end the family", func(r right) storetest.Store { return anybodyRotates{r} }},
+	{"rotates what was narrowed meanwhile", "Rotate/a stale revision is ErrConflict, but a second use is ErrUsed first", func(r right) storetest.Store { return rotatesStale{r} }},
 	{"rotates past the end of the grant", "Rotate/it is valid strictly before it expires", func(r right) storetest.Store { return pastGrant{r} }},
 	{"no grace", "Replay/the same successor within the grace period", func(r right) storetest.Store { return noGrace{r} }},
 	{"the caller's nonce", "Replay/the same successor within the grace period", func(r right) storetest.Store { return callersNonce{r} }},
@@ -234,6 +235,15 @@ type revokedIsUsed struct{ right }
 func (m revokedIsUsed) Rotate(ctx context.Context, r store.Rotation) (store.RotateOutcome, error) {
 	if t, err := m.TokenByRefresh(ctx, r.Refresh); err == nil && !t.Revoked.IsZero() {
 		return store.RotateOutcome{}, store.ErrUsed
+	}
+	return m.Store.Rotate(ctx, r)
+}
+
+type rotatesStale struct{ right }
+
+func (m rotatesStale) Rotate(ctx context.Context, r store.Rotation) (store.RotateOutcome, error) {
+	if t, err := m.TokenByRefresh(ctx, r.Refresh); err == nil {
+		r.Revision = t.Revision
 	}
 	return m.Store.Rotate(ctx, r)
 }

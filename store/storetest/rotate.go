@@ -64,6 +64,11 @@ var rotateChecks = []check{
 		promise: "Rotate returns ErrConflict if r.Token.ParentID names a token that does not exist or has ended, unless the refresh token is refused for another reason",
 		run:     rotateParent,
 	},
+	{
+		name:    "a stale revision is ErrConflict, but a second use is ErrUsed first",
+		promise: "Rotate returns ErrConflict unless r.Revision is the current one, unless the refresh token is refused for another reason",
+		run:     rotateStale,
+	},
 }
 
 func rotateStores(t *tester) {

@@ -381,8 +381,8 @@ func tokenInsertRace(t *tester) {
 
 var updateTokenChecks = []check{
 	{
-		name:    "five fields are replaced and all else stays",
-		promise: "UpdateToken replaces Digest, Scopes, Description, Expires and Modified of the token t.ID; all else stays",
+		name:    "six fields are replaced and all else stays",
+		promise: "UpdateToken replaces Digest, Scopes, Description, Expires and Modified of the token t.ID and, where it has a refresh token, Refresh.Scopes; all else stays",
 		run:     updateToken,
 	},
 	{
@@ -413,6 +413,12 @@ func updateToken(t *tester) {
 	given.Addresses, given.Audience = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, "https://api.example"
 	tok := t.insert(given)
 	bystander := t.insert(t.pair(u.ID, app.ID))
+	alone := t.insert(t.personal(u.ID))
+	alone.Refresh.Scopes = "x" // there is no refresh token that could have it
+	t.must(t.st.UpdateToken(t.Context(), alone))
+	alone.Refresh.Scopes = ""
+	alone.Revision++
+	t.reads(alone)
 	old := tok.Digest
 	times := oddTimes()
 	for i, s := range oddTexts() {
@@ -423,11 +429,12 @@ func updateToken(t *tester) {
 			UserID: other.ID, ApplicationID: app.ID + 1, ParentID: bystander.ID, Family: bystander.ID,
 			Audience: "x", Addresses: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}, Epoch: 99,
 			Created: at(day), LastUsed: at(day), Revoked: at(day),
-			Refresh: store.Refresh{Digest: t.digest(), Scopes: "x", Expires: at(day), GrantExpires: at(day), Spent: at(day), Nonce: t.digest()},
+			Refresh: store.Refresh{Digest: t.digest(), Scopes: s + "?", Expires: at(day), GrantExpires: at(day), Spent: at(day), Nonce: t.digest()},
 		}
 		t.must(t.st.UpdateToken(t.Context(), given))
 		tok.Digest, tok.Scopes, tok.Description = given.Digest, given.Scopes, given.Description
 		tok.Expires, tok.Modified = kept(given.Expires), kept(given.Modified)
+		tok.Refresh.Scopes = given.Refresh.Scopes
 		tok.Revision++
 		t.reads(tok)
 	}

@@ -36,3 +36,27 @@ func rotateParent(t *tester) {
 		t.revoked(tt.name+": the family after a replay", ended.Expires, second)
 	}
 }
+
+func rotateStale(t *tester) {
+	u, app := t.user(), t.application()
+	read := t.insert(t.pair(u.ID, app.ID))
+	narrowed := read
+	narrowed.Scopes, narrowed.Refresh.Scopes = "read", "read"
+	t.must(t.st.UpdateToken(t.Context(), narrowed))
+	narrowed.Revision++
+	for _, revision := range []int64{0, read.Revision, narrowed.Revision + 1} {
+		r := t.rotation(narrowed, at(us))
+		r.Revision = revision
+		_, err := t.st.Rotate(t.Context(), r)
+		t.refused("a stale revision", store.ErrConflict, err)
+		_, err = t.st.TokenByDigest(t.Context(), r.Token.Digest)
+		t.refused("the successor", store.ErrNotFound, err)
+		t.same("the token", narrowed, t.token(read.ID))
+	}
+	next := t.rotate(t.rotation(narrowed, at(us)))
+	r := t.rotation(narrowed, at(2*us))
+	r.Revision = read.Revision
+	_, err := t.st.Rotate(t.Context(), r)
+	t.refused("a replay with a stale revision", store.ErrUsed, err)
+	t.revoked("the family after it", at(2*us), next)
+}
