@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -183,8 +184,8 @@ func (st *sessionState) setCookie(h http.Header, left int) {
 		c.Value, c.MaxAge = st.token, left
 	}
 	h.Add("Set-Cookie", c.String())
-	if h["Cache-Control"] == nil {
-		h["Cache-Control"] = noCacheCookie
+	if cc := h["Cache-Control"]; !slices.Contains(cc, noStore[0]) {
+		h["Cache-Control"] = append(slices.Clip(cc), noCacheCookie)
 	}
 }
 
@@ -204,7 +205,7 @@ func (st *sessionState) saveLate() {
 }
 
 // noCacheCookie keeps shared caches from storing somebody's cookie.
-var noCacheCookie = []string{`no-cache="Set-Cookie"`}
+const noCacheCookie = `no-cache="Set-Cookie"`
 
 // seconds rounds up, so that a client does not give up early.
 func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }

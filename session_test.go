@@ -54,6 +54,30 @@ func TestSessionCookie(t *testing.T) {
 	})
 }
 
+// A response that a handler lets everybody store does not take a cookie along.
+func TestCookieIsNotStored(t *testing.T) {
+	for own, want := range map[string][]string{
+		"":                     {`no-cache="Set-Cookie"`},
+		"public, max-age=3600": {"public, max-age=3600", `no-cache="Set-Cookie"`},
+		"no-store":             {"no-store"},
+	} {
+		s := newSystem(t, nil)
+		s.do = func(w http.ResponseWriter, r *http.Request) {
+			if own != "" {
+				w.Header().Set("Cache-Control", own)
+			}
+			s.session.Manager().Put(r.Context(), "color", "red")
+		}
+		w := s.send("GET", "/do")
+		if diff := cmp.Diff(want, w.Header()["Cache-Control"]); s.cookie(w) == "" || diff != "" {
+			t.Errorf("%q, with the cookie %q:\n%s", own, s.cookie(w), diff)
+		}
+		if got := s.send("GET", "/public/").Header()["Cache-Control"]; got != nil {
+			t.Errorf("without a cookie: %q", got)
+		}
+	}
+}
+
 // Case 33, R-101, R-102, R-120: cookies that are no session. None is looked up
 // that cannot be one, none makes a row, and a dead one is cleared.
 func TestCookiesThatAreNoSession(t *testing.T) {
