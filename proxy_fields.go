@@ -73,8 +73,7 @@ func newFields() *fields {
 	for n := len(forwardedPrefix); n < 64; n++ {
 		f.lengths['x'] |= 1 << n
 		f.lengths['X'] |= 1 << n
-		// Any of the names may follow on "HTTP_".
-		f.lengths['h'] |= 1 << n
+		f.lengths['h'] |= 1 << n // for those with "HTTP_" in front
 		f.lengths['H'] |= 1 << n
 	}
 	return f
@@ -87,6 +86,8 @@ func (f *fields) allow(canonical string, by pass) {
 	f.exact[canonical] = by
 	f.lengths[folded[0]] |= lengthBit(len(folded))
 	f.lengths[canonical[0]] |= lengthBit(len(folded))
+	f.lengths['h'] |= lengthBit(len("HTTP_") + len(folded))
+	f.lengths['H'] |= lengthBit(len("HTTP_") + len(folded))
 }
 
 // lengthBit is the bit of a length; everything longer shares the last one.

@@ -124,12 +124,12 @@ func TestForgedFieldsAreRemoved(t *testing.T) {
 	p := auth.Must(auth.NewProxy(&auth.ProxyOptions{
 		Peers:         peers("10.0.0.0/8"),
 		AddressFields: []string{"HTTP_X_FORWARDED_FOR", "X-Company-Client"},
-		Protected:     []string{"X-Forwarded-Prefix"},
+		Protected:     []string{"X-Forwarded-Prefix", "X-Id"},
 		UserField:     "X-Company-User",
 	}))
 	always := []string{"Forwarded", "X-Real-Ip", "X-Forwarded-Port", "X-Forwarded-Anything", "X-Forwarded-Host", "True-Client-Ip", "X-Trusted-Proxy",
 		"X-Envoy-External-Address", "X-Dab-Jw-Token", "X-Company-User", "X-Webauth-User", "Remote-User"}
-	kept := []string{"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Prefix", "X-Company-Client"}
+	kept := []string{"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Prefix", "X-Company-Client", "X-Id"}
 	other := http.Header{"Accept": {"*/*"}, "X-Requested-With": {"x"}, "X-Company-Other": {"x"}, "Cookie": {"a=b"}, "Cf-Ray": {"1"}}
 
 	send := func(peer string, names ...string) http.Header {
