@@ -56,7 +56,8 @@ type ProofOptions struct {
 
 	// RefuseReplay accepts each proof of the first version once, too, for
 	// gateways that sign every request. Proofs of the second version are always
-	// accepted once.
+	// accepted once. What was accepted is known to this Proxy alone: another
+	// process, or this one after a restart, accepts it once more.
 	RefuseReplay bool
 
 	// ReplayEntries is how many proofs are remembered in order to refuse them.
