@@ -294,8 +294,9 @@ func (s *Session) Login(r *http.Request, u store.User) error {
 }
 
 // Logout ends the session of the request, in the store first, then the cookie.
-// Without a session it does nothing. If it returns an error the session may
-// still be alive.
+// Without a session it does nothing. Where the request has the cookie more than
+// once, which authenticates nobody, it ends them all. If it returns an error the
+// session may still be alive.
 func (s *Session) Logout(r *http.Request) error {
 	st := s.state(r.Context())
 	switch {
@@ -304,7 +305,7 @@ func (s *Session) Logout(r *http.Request) error {
 	case st.sent:
 		return errors.New("auth: Session.Logout: the response has begun")
 	case st.token == "":
-		return nil
+		return st.endTossed()
 	}
 	u := st.user
 	if err := s.manager.Destroy(st.ctx); err != nil {

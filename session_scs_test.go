@@ -431,6 +431,33 @@ func TestTossedCookie(t *testing.T) {
 	if got := s.me(alice + "; " + bob); got != "401" {
 		t.Errorf("two cookies act as %s", got)
 	}
+	// a logout that answers well ends what the browser brought.
+	if w := s.send("POST", "/logout", alice+"; "+bob); w.Code != 200 || s.cookie(w) != "Cookie: __Host-session=" {
+		t.Errorf("logout: %d, %q", w.Code, w.Header()["Set-Cookie"])
+	}
+	if got := s.me(alice); got != "401" {
+		t.Errorf("after the logout the cookie acts as %s", got)
+	}
+	again := s.login(s.alice)
+	s.db.on(func(call string) error {
+		if call == "EndSessions" {
+			return errors.New("down")
+		}
+		return nil
+	})
+	if w := s.send("POST", "/logout", again+"; "+bob); w.Code != 503 {
+		t.Errorf("logout without a store: %d", w.Code)
+	}
+	s.db.on(nil)
+	many := again + strings.Repeat("; "+strings.TrimPrefix(again, "Cookie: "), 1000)
+	calls := s.db.during(func() {
+		if w := s.send("POST", "/logout", many); w.Code != 400 { // rather than a promise that was not kept
+			t.Errorf("logout with 1001 cookies: %d", w.Code)
+		}
+	})
+	if len(calls) > 0 {
+		t.Errorf("a logout with 1001 cookies made %d calls", len(calls))
+	}
 }
 
 // A session whose data cannot be read is no session.

@@ -124,6 +124,37 @@ func (st *sessionState) die(why error) {
 	st.refusal, st.cookie = why, cookieClear
 }
 
+// maxTossed is how many cookies of one name a logout looks up.
+const maxTossed = 16
+
+// endTossed ends the sessions of a request with more than one cookie. One of them
+// may be the user's, who would find it alive when the other is gone.
+func (st *sessionState) endTossed() error {
+	cookies := st.request.CookiesNamed(st.session.opts.CookieName)
+	if len(cookies) < 2 {
+		return nil
+	}
+	st.cookie = cookieClear
+	if len(cookies) > maxTossed {
+		return &Error{Status: http.StatusBadRequest, Detail: "The request has too many cookies of the same name."}
+	}
+	ctx, cancel := background(st)
+	defer cancel()
+	for _, c := range cookies {
+		if !isSessionID(c.Value) {
+			continue
+		}
+		n, err := st.session.store.EndSessions(ctx, store.SessionSelection{Digest: store.DigestOf(c.Value)}, store.EndedLogout, time.Now())
+		if err != nil {
+			return fmt.Errorf("auth: log out: %w", err)
+		}
+		if n > 0 {
+			st.event(slog.LevelInfo, eventLogout, store.User{}, slog.String("reason", "one of several cookies"))
+		}
+	}
+	return nil
+}
+
 // expiry is when a session ends that is used now.
 func (s *Session) expiry(created, now time.Time) time.Time {
 	return earlier(now.Add(s.opts.IdleTimeout), created.Add(s.opts.Lifetime))
