@@ -245,7 +245,7 @@ func withClient(r *http.Request) context.Context {
 
 // Error is a refusal that the client may see. [Gate.Deny] writes it.
 type Error struct {
-	Status     int           // 400, 401, 403, 404, 409, 429 or 503
+	Status     int           // from 400 to 599; anything else is answered 503
 	Code       string        // RFC 6749 section 5.2 or RFC 6750 section 3.1; may be empty
 	Detail     string        // for the client
 	Scope      string        // the scope that would have sufficed

@@ -240,7 +240,11 @@ func (g *Gate) challenge(e *Error) []string {
 	if e.Code == "" {
 		return g.challenges
 	}
-	c := g.challenges[0] + `, error="` + quotable(e.Code) + `"`
+	c := g.challenges[0]
+	if strings.Contains(c, " ") {
+		c += "," // behind the parameters it has
+	}
+	c += ` error="` + quotable(e.Code) + `"`
 	if e.Status == http.StatusUnauthorized && e.Detail != detailUnauthorized {
 		c += `, error_description="` + quotable(e.Detail) + `"`
 	}

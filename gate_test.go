@@ -215,6 +215,8 @@ func TestChallenge(t *testing.T) {
 			[]string{`Bearer realm="api"`, `Basic realm="api", charset="UTF-8"`}},
 		{"parameters go to Bearer", `Bearer realm="api", Basic realm="api"`, &auth.Error{Status: 401, Code: "invalid_token", Detail: "x"},
 			[]string{`Bearer realm="api", error="invalid_token", error_description="x"`, `Basic realm="api"`}},
+		{"a scheme alone gets its first parameter", "Bearer", &auth.Error{Status: 401, Code: "invalid_token", Detail: "x"},
+			[]string{`Bearer error="invalid_token", error_description="x"`}},
 		{"a 403 without a scope has none", "", &auth.Error{Status: 403, Detail: "x"}, nil},
 		{"an outage has none", "", errors.New("x"), nil},
 	} {
