@@ -80,6 +80,8 @@ func TestJobTemplates(t *testing.T) {
 		{"404", jobs + "x/", ""},
 		{"404", jobs + "?page=0", ""},
 		{"400", jobs + "?color=red", ""},
+		{"400", jobs + "?name=%00", ""}, // which PostgreSQL would fail at
+		{"400", jobs + "?name=%ff", ""},
 		{"400", jobs, `-d '{"name": ""}'`},
 		{"400", jobs, `-d '{"name": "x"} {}'`},
 		{"400", jobs, `-d '{"nome": "x"}'`},

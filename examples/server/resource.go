@@ -161,7 +161,7 @@ func (res *resource) page(r *http.Request, p *auth.Principal) (any, error) {
 		switch {
 		case len(v) > 1:
 			return nil, badRequest(strconv.Quote(name) + " is given more than once.")
-		case name == "name" && v[0] != "":
+		case name == "name" && validText(v[0]):
 			q.name = v[0]
 		case name == "id" && number:
 			q.id = int64(n)
@@ -201,6 +201,9 @@ func (res *resource) page(r *http.Request, p *auth.Principal) (any, error) {
 	}{total, link(page + 1), link(page - 1), results}, nil
 }
 
+// validText reports whether s is a text that every database takes.
+func validText(s string) bool { return s != "" && !strings.ContainsRune(s, 0) && utf8.ValidString(s) }
+
 // readName reads {"name": "…"}.
 func readName(w http.ResponseWriter, r *http.Request) (string, error) {
 	var in struct {
@@ -218,7 +221,7 @@ func readName(w http.ResponseWriter, r *http.Request) (string, error) {
 	switch {
 	case err != nil || in.Name == nil:
 		return "", badRequest(`Send a JSON object of the form {"name": "…"}.`)
-	case *in.Name == "" || len(*in.Name) > maxName || strings.ContainsRune(*in.Name, 0) || !utf8.ValidString(*in.Name):
+	case !validText(*in.Name) || len(*in.Name) > maxName:
 		return "", badRequest(fmt.Sprintf("The name must have 1 to %d bytes.", maxName))
 	}
 	return *in.Name, nil
