@@ -21,9 +21,9 @@ test: ## everything that CI checks: format, vet, staticcheck, all tests, what im
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not gofmt-ed:"; echo "$$unformatted"; exit 1; }
 	@test -n "$(RACE)" || echo "no C compiler: testing without the race detector"
 	@for m in $(MODULES); do \
-		echo "== test $$m" && (cd $$m && go vet ./... && go test $(RACE) -timeout 10m $(TESTFLAGS) ./...) || exit 1; done
+		echo "== check $$m" && (cd $$m && go vet ./... && go tool -modfile=$(CURDIR)/internal/tools/go.mod staticcheck ./...) || exit 1; done
 	@for m in $(MODULES); do \
-		echo "== staticcheck $$m" && (cd $$m && go tool -modfile=$(CURDIR)/internal/tools/go.mod staticcheck ./...) || exit 1; done
+		echo "== test $$m" && (cd $$m && go test $(RACE) -timeout 10m $(TESTFLAGS) ./...) || exit 1; done
 	@.ci/consumer
 
 bench: ## run the benchmarks
