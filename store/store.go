@@ -307,7 +307,8 @@ type Tokens interface {
 	// instant, and returns how many it removed. A token has ended when it is
 	// revoked, or when it and its refresh token have expired. Spent refresh
 	// tokens stay until their family has ended, so that a replay is still
-	// recognised.
+	// recognised, and parents until their children have, so that RevokeTokens
+	// finds those through them.
 	Purge(ctx context.Context, endedBefore time.Time, max int) (int, error)
 }
 

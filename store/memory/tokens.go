@@ -171,10 +171,13 @@ func (s *Store) dropToken(t *token) {
 func (ts *tokens) change(t *token, next tokenState) {
 	t.state.Store(&next)
 	ts.endings.move(t, next.ends())
+	// The token may end earlier now than those thought who wait for its end.
+	if parent := ts.byID[t.parent]; parent != nil {
+		ts.endings.move(parent, parent.state.Load().ends())
+	}
 	if next.spent() {
 		return
 	}
-	// The family may end earlier now than those thought who wait for its end.
 	for _, other := range ts.familyOf(t.family) {
 		if st := other.state.Load(); st.spent() {
 			ts.endings.move(other, st.ends())
@@ -460,7 +463,8 @@ func (s *Store) purgeTokens(before instant, most int) (n int) {
 }
 
 // familyEnds returns when a token can be forgotten: one whose refresh token was
-// spent stays until its family has ended, so that a replay is recognised.
+// spent stays until its family has ended, so that a replay is recognised, and a
+// parent until its children have, so that they can be reached from further up.
 func (ts *tokens) familyEnds(t *token) instant {
 	st := t.state.Load()
 	ends := st.ends()
@@ -468,6 +472,9 @@ func (ts *tokens) familyEnds(t *token) instant {
 		for _, other := range ts.familyOf(t.family) {
 			ends = max(ends, other.state.Load().ends())
 		}
+	}
+	for _, child := range ts.byParent.lists[t.id] {
+		ends = max(ends, child.state.Load().ends())
 	}
 	return ends
 }

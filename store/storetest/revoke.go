@@ -55,6 +55,12 @@ var revokeChecks = []check{
 		promise: "RevokeTokens is one step, Rotate is one step",
 		run:     revokeRotateRace,
 	},
+	{
+		name:    "what an ended token minted is still found from further up",
+		promise: "Purge: parents stay until their children have ended, so that RevokeTokens finds those through them",
+		alone:   true,
+		run:     revokePurged,
+	},
 }
 
 func revokeSelections(t *tester) {
@@ -272,4 +278,26 @@ func revokeRotateRace(t *tester) {
 			t.Errorf("Rotate: got error %v, want %v", errs[1], store.ErrNotFound)
 		}
 	})
+}
+
+func revokePurged(t *tester) {
+	u := t.user()
+	top := t.personal(u.ID)
+	top.Expires = at(30 * day)
+	top = t.insert(top)
+	parent := t.child(top) // ends after a day
+	kid := t.personal(u.ID)
+	kid.ParentID, kid.Expires = parent.ID, at(20*day)
+	kid = t.insert(kid)
+	_, err := t.st.Purge(t.Context(), at(2*day), 100)
+	t.must(err)
+	_, err = t.st.RevokeTokens(t.Context(), store.Selection{TokenID: top.ID}, at(3*day))
+	t.must(err)
+	t.revoked("a token whose parent had ended", at(3*day), kid)
+	_, err = t.st.Purge(t.Context(), at(3*day+us), 100)
+	t.must(err)
+	for _, tok := range []store.Token{top, parent, kid} {
+		_, err := t.st.TokenByID(t.Context(), tok.ID)
+		t.refused("after all have ended", store.ErrNotFound, err)
+	}
 }
