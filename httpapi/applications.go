@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -177,7 +178,7 @@ func (a *api) pathApplication(r *http.Request) (store.Application, error) {
 }
 
 var (
-	applicationFilters = []string{"id", "name", "organization", "search"}
+	applicationFilters = []string{"id", "name", "organization", "search", "or__id", "or__name"}
 	applicationOrders  = map[string]store.OrderBy{
 		"id":           store.OrderID,
 		"created":      store.OrderCreated,
@@ -202,13 +203,18 @@ func (a *api) listApplications(w http.ResponseWriter, r *http.Request) error {
 	if !q.values.Has("order_by") && !q.values.Has("order") {
 		q.Order = store.OrderOrganization // and then by name, as in AWX
 	}
+	var either idOrName
 	for name := range q.filters {
 		v := q.filters.Get(name)
 		switch name {
-		case "id", "organization":
+		case "id", "organization", "or__id":
 			n, err := strconv.ParseInt(v, 10, 64)
-			if err != nil {
+			switch {
+			case err != nil:
 				return badRequest(strconv.Quote(name) + " must be a number.")
+			case name == "or__id":
+				either.id = n
+				continue
 			}
 			nothing = nothing || n < 1
 			if name == "id" {
@@ -222,12 +228,17 @@ func (a *api) listApplications(w http.ResponseWriter, r *http.Request) error {
 			f.Name = v
 		case "search":
 			f.Search = v
+		case "or__name":
+			either.name = v
 		}
 	}
 	ctx, p := r.Context(), principal(r)
 	list := func(page store.Page) ([]store.Application, int, error) {
-		if nothing {
+		switch {
+		case nothing:
 			return nil, 0, nil
+		case q.filters.Has("or__id") || q.filters.Has("or__name"):
+			return a.listEither(ctx, p, f, either, page)
 		}
 		return a.Applications.List(ctx, p, f, page)
 	}
@@ -238,6 +249,43 @@ func (a *api) listApplications(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return writeList(w, r, q, e)
+}
+
+// An idOrName is what the Ansible collection asks for where a name could be an
+// ID, with the filters or__id and or__name.
+type idOrName struct {
+	id   int64
+	name string
+}
+
+// listEither lists the applications of f with the ID, and then those with the
+// name, of which every organization has at most one.
+func (a *api) listEither(ctx context.Context, p *auth.Principal, f store.ApplicationFilter, either idOrName, page store.Page) ([]store.Application, int, error) {
+	var filters []store.ApplicationFilter
+	if either.id > 0 && (f.ID == 0 || f.ID == either.id) {
+		byID := f
+		byID.ID = either.id
+		filters = append(filters, byID)
+	}
+	if either.name != "" && (f.Name == "" || f.Name == either.name) {
+		byName := f
+		byName.Name = either.name
+		filters = append(filters, byName)
+	}
+	var found []store.Application
+	for _, f := range filters {
+		list, _, err := a.Applications.List(ctx, p, f, store.Page{Limit: maxPageSize, Order: page.Order, Descending: page.Descending})
+		if err != nil {
+			return nil, 0, err
+		}
+		for _, app := range list {
+			if !slices.ContainsFunc(found, func(have store.Application) bool { return have.ID == app.ID }) {
+				found = append(found, app)
+			}
+		}
+	}
+	from := min(page.Offset, len(found))
+	return found[from:min(from+page.Limit, len(found))], len(found), nil
 }
 
 // pathOrganization narrows a list to the organization of the path, if there is

@@ -158,6 +158,15 @@ func TestApplicationManagement(t *testing.T) {
 			"?order_by=-name&page_size=2":     {"pp", "pc"},
 			"?id=" + fmt.Sprint(o.pp.id):      {"pp"},
 			"?search=c&organization=1&page=1": {"cc", "cp", "pc"},
+			// The Ansible collection asks like this where a name could be an ID.
+			"?or__id=" + fmt.Sprint(o.pp.id) + "&or__name=cc":                           {"pp", "cc"},
+			"?or__id=" + fmt.Sprint(o.cc.id) + "&or__name=cc&organization=1":            {"cc"},
+			"?or__id=" + fmt.Sprint(o.pp.id) + "&or__name=cc&page_size=1&page=2":        {"cc"},
+			"?or__id=" + fmt.Sprint(o.pp.id) + "&or__name=cc&name=cc":                   {"cc"},
+			"?or__id=" + fmt.Sprint(o.pp.id) + "&or__name=cc&id=" + fmt.Sprint(o.pc.id): nil,
+			"?or__id=99&or__name=99": nil,
+			"?or__id=0&or__name=":    nil,
+			"?or__name=cc":           {"cc"},
 		} {
 			if got := names(query); !slices.Equal(got, want) {
 				t.Errorf("%q lists %v, want %v", query, got, want)
@@ -165,6 +174,10 @@ func TestApplicationManagement(t *testing.T) {
 		}
 		o.do("GET", "/api/v2/applications/?client_secret__startswith=a", as("admin")).wants(403) // case 177
 		o.do("GET", "/api/v2/applications/?client_id=a", as("admin")).wants(400)
+		o.do("GET", "/api/v2/applications/?or__id=x&or__name=x", as("admin")).wants(400)
+		if n := o.do("GET", "/api/v2/applications/?or__id="+fmt.Sprint(o.pp.id)+"&or__name=cc", as("alice")).wants(200).json()["count"]; n != 0.0 {
+			t.Errorf("alice finds %v applications", n)
+		}
 		if n := o.do("GET", "/api/v2/organizations/1/applications/", as("member")).wants(200).json()["count"]; n != 5.0 { // case 179
 			t.Errorf("organization 1 has %v applications", n)
 		}
