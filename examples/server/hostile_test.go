@@ -75,6 +75,12 @@ func TestJobTemplates(t *testing.T) {
 	if one := s.get("200", jobs+"2/", admin); one["name"] != "two" {
 		t.Errorf("item: %v", one)
 	}
+	for _, path := range []string{jobs + "?or__id=2\\&or__name=2", jobs + "?or__id=9\\&or__name=two", "/api/v2/organizations/?or__id=1\\&or__name=1"} {
+		// The Ansible collection asks like this where a name could be an ID.
+		if found := s.get("200", path, admin); found["count"] != 1.0 {
+			t.Errorf("%s: %v", path, found)
+		}
+	}
 	for _, tt := range []struct{ status, path, args string }{
 		{"404", jobs + "3/", ""},
 		{"404", jobs + "x/", ""},

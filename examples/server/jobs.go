@@ -29,10 +29,13 @@ var jobFields = map[string]field{
 func (db *database) jobs(ctx context.Context, _ *auth.Principal, q query) (list []item, total int, err error) {
 	from := ` FROM job_templates WHERE id > 0`
 	var args []any
-	if q.name != "" {
+	switch {
+	case q.either:
+		from, args = from+` AND (name = ? OR id = ?)`, append(args, q.name, q.id)
+	case q.name != "":
 		from, args = from+` AND name = ?`, append(args, q.name)
 	}
-	if q.id != 0 {
+	if q.id != 0 && !q.either {
 		from, args = from+` AND id = ?`, append(args, q.id)
 	}
 	if err := db.QueryRowContext(ctx, db.bind(`SELECT COUNT(*)`+from), args...).Scan(&total); err != nil {

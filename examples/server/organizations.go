@@ -129,7 +129,8 @@ func (db *database) organizations(ctx context.Context, p *auth.Principal, q quer
 	for _, id := range ids {
 		o := newOrganization(id)
 		seen := p.Admin || p.Auditor || slices.Contains(m.Member, id) || slices.Contains(m.Admin, id)
-		if !seen || q.name != "" && q.name != o.Name || q.id != 0 && q.id != id {
+		named, numbered := q.name == "" || q.name == o.Name, q.id == 0 || q.id == id
+		if !seen || !named && !numbered || !q.either && !(named && numbered) {
 			continue
 		}
 		total++

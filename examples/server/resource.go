@@ -52,11 +52,12 @@ const (
 	maxPageIndex = 1_000_000_000 // times maxPageSize fits an int64
 )
 
-// A query says which items are asked for: those of a name or an ID, unless these
+// A query says which items are asked for: those of a name and an ID, unless these
 // are zero, and of them one page.
 type query struct {
 	name          string
 	id            int64
+	either        bool // one of the two is enough
 	offset, limit int
 }
 
@@ -165,6 +166,11 @@ func (res *resource) page(r *http.Request, p *auth.Principal) (any, error) {
 			q.name = v[0]
 		case name == "id" && number:
 			q.id = int64(n)
+		// Where a name could be an ID, the Ansible collection asks for either.
+		case name == "or__name" && validText(v[0]) && !values.Has("name"):
+			q.name, q.either = v[0], values.Has("or__id")
+		case name == "or__id" && number && !values.Has("id"):
+			q.id, q.either = int64(n), values.Has("or__name")
 		case name == "page_size" && number:
 			q.limit = min(n, maxPageSize)
 		case name == "page" && number && n <= maxPageIndex:
