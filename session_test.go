@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
 	"net/http"
@@ -638,4 +639,53 @@ func TestValuesBesideAnAuthorizationField(t *testing.T) {
 	if got := s.me(bob); got != "bob by session" || s.value(bob, "cart") != "plums" || s.me(cookie) != "401" {
 		t.Errorf("%s with %q; the old session: %s", got, s.value(bob, "cart"), s.me(cookie))
 	}
+}
+
+// A host whose users do not know epochs, or that shortened the lifetime, is
+// protected as well.
+func TestSessionOfOtherHosts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSystem(t, nil)
+		cookie := s.login(s.alice)
+		states := map[string]struct {
+			users store.Users
+			opts  auth.SessionOptions
+			want  string
+		}{
+			"as it was":            {s.db, auth.SessionOptions{}, "alice by session"},
+			"disabled, same epoch": {changedUsers{s.db, func(u *store.User) { u.Active = false }}, auth.SessionOptions{}, "401"},
+			"another epoch":        {changedUsers{s.db, func(u *store.User) { u.Epoch++ }}, auth.SessionOptions{}, "401"},
+			"another user":         {changedUsers{s.db, func(u *store.User) { u.ID = "4" }}, auth.SessionOptions{}, "401"},
+			"a shorter lifetime":   {s.db, auth.SessionOptions{IdleTimeout: time.Minute, Lifetime: 5 * time.Minute}, "401"},
+		}
+		time.Sleep(5 * time.Minute)
+		for name, state := range states {
+			state.opts.Logger = quiet
+			fresh := s.login(s.alice)
+			cookie := cookie
+			if name != "as it was" && name != "a shorter lifetime" {
+				cookie = fresh // these end it
+			}
+			session := auth.Must(auth.NewSession(s.db, state.users, &state.opts))
+			h := auth.NewGate(session, &auth.GateOptions{Logger: quiet}).Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				p, _ := auth.FromContext(r.Context())
+				fmt.Fprintf(w, `{"user":%q,"credential":"session"}`, p.Name)
+			}))
+			if got := who(t, send(h, "GET", "/", cookie)); got != state.want {
+				t.Errorf("%s: %s, want %s", name, got, state.want)
+			}
+		}
+	})
+}
+
+// changedUsers has the users of a host.
+type changedUsers struct {
+	*spy
+	change func(*store.User)
+}
+
+func (c changedUsers) UserByID(ctx context.Context, id string) (store.User, error) {
+	u, err := c.spy.UserByID(ctx, id)
+	c.change(&u)
+	return u, err
 }
