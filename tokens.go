@@ -61,8 +61,8 @@ type TokensOptions struct {
 	// MaxPerUser is how many tokens a user can have; more are refused, and so is
 	// consent to an application. Expired ones count until they are purged, what
 	// a user consented to counts once it is redeemed, and requests at the same
-	// time may each take the last place. Refreshing adds none. Zero means 1,000;
-	// it is never unlimited.
+	// time may each take the last place. Refreshing adds none. Each new token is
+	// preceded by a count of those that there are. Zero means no limit.
 	MaxPerUser int
 
 	// TouchInterval is how exactly the last use of a token is known. Zero means
@@ -149,7 +149,6 @@ func NewTokens(st store.OAuth, u store.Users, opts *TokensOptions) (*Tokens, err
 	o.Prefix = cmp.Or(o.Prefix, "ost")
 	o.PersonalLifetime = cmp.Or(o.PersonalLifetime, 30*day)
 	o.MaxPersonalLifetime = cmp.Or(o.MaxPersonalLifetime, max(365*day, o.PersonalLifetime))
-	o.MaxPerUser = cmp.Or(o.MaxPerUser, 1000)
 	o.TouchInterval = cmp.Or(o.TouchInterval, time.Minute)
 	o.Scopes = append([]string(nil), o.Scopes...)
 	switch {

@@ -29,7 +29,7 @@ func tokenMethods(a *api, find func(*http.Request) (store.Token, error)) methods
 			if err != nil {
 				return err
 			}
-			return a.writeToken(w, r, http.StatusOK, t, tokenSecrets{})
+			return a.writeToken(w, r, t)
 		},
 		"PUT":   change,
 		"PATCH": change,
@@ -159,15 +159,12 @@ func (a *api) partiesOf(ctx context.Context) func(store.Token) (parties, error) 
 	}
 }
 
-func (a *api) writeToken(w http.ResponseWriter, r *http.Request, status int, t store.Token, secrets tokenSecrets) error {
+func (a *api) writeToken(w http.ResponseWriter, r *http.Request, t store.Token) error {
 	of, err := a.partiesOf(r.Context())(t)
 	if err != nil {
 		return err
 	}
-	if status == http.StatusCreated {
-		w.Header().Set("Location", tokenPath(t.ID))
-	}
-	return writeJSON(w, r, status, showToken(t, of, secrets))
+	return writeJSON(w, r, http.StatusOK, showToken(t, of, tokenSecrets{}))
 }
 
 // owner returns the user of a token, a zero one if the user is gone.
@@ -350,11 +347,18 @@ func (a *api) issue(w http.ResponseWriter, r *http.Request, application func(obj
 	if err = errors.Join(err, fieldErr); err != nil {
 		return err
 	}
+	// Looked up before: no read may fail between the commit and the one reply
+	// that shows the secret.
+	of, err := a.partiesOf(r.Context())(store.Token{UserID: principal(r).ID, ApplicationID: req.ApplicationID})
+	if err != nil {
+		return err
+	}
 	t, err := a.Tokens.Issue(r.Context(), principal(r), req)
 	if err != nil {
 		return err
 	}
-	return a.writeToken(w, r, http.StatusCreated, t.Token, tokenSecrets{t.AccessToken, t.RefreshToken})
+	w.Header().Set("Location", tokenPath(t.ID))
+	return writeJSON(w, r, http.StatusCreated, showToken(t.Token, of, tokenSecrets{t.AccessToken, t.RefreshToken}))
 }
 
 func readDescription(o object, to *string) error {
@@ -418,7 +422,7 @@ func (a *api) changeToken(w http.ResponseWriter, r *http.Request, find func(*htt
 	if err != nil {
 		return err
 	}
-	return a.writeToken(w, r, http.StatusOK, t, tokenSecrets{})
+	return a.writeToken(w, r, t)
 }
 
 // rotateToken gives a token a new secret; the old one is dead.
@@ -430,9 +434,14 @@ func (a *api) rotateToken(w http.ResponseWriter, r *http.Request) error {
 	if _, err := readObject(w, r, nil, nil); err != nil {
 		return err
 	}
+	// A token that may be rotated belongs to who asks; see issue.
+	of, err := a.partiesOf(r.Context())(store.Token{UserID: principal(r).ID})
+	if err != nil {
+		return err
+	}
 	t, err := a.Tokens.Rotate(r.Context(), principal(r), id)
 	if err != nil {
 		return err
 	}
-	return a.writeToken(w, r, http.StatusOK, t.Token, tokenSecrets{access: t.AccessToken})
+	return writeJSON(w, r, http.StatusOK, showToken(t.Token, of, tokenSecrets{access: t.AccessToken}))
 }
