@@ -124,6 +124,15 @@ func purgeBounds(t *tester) {
 		t.stays("token: "+f.name, f.stays, err)
 		_, err = t.st.TokenByDigest(t.Context(), f.tok.Digest)
 		t.stays("token, by digest: "+f.name, f.stays, err)
+		if f.tok.Refresh.Digest != (store.Digest{}) {
+			_, err = t.st.TokenByRefresh(t.Context(), f.tok.Refresh.Digest)
+			t.stays("token, by refresh token: "+f.name, f.stays, err)
+		}
+		if !f.stays {
+			if _, err := t.st.InsertToken(t.Context(), f.tok); err != nil {
+				t.Errorf("token: %s: its digests are still taken: %v", f.name, err)
+			}
+		}
 	}
 	for i, name := range []string{"expired before", "expires at the instant", "lives"} {
 		_, err := t.st.CodeByDigest(t.Context(), codes[i].Digest)
@@ -307,7 +316,11 @@ func purgeSessions(t *tester) {
 	for i, f := range fates {
 		_, _, err := t.st.SessionByDigest(t.Context(), all[i].Digest, t.st)
 		t.stays(f.name, f.stays, err)
+		if !f.stays {
+			t.same(f.name+": how many sessions its ID names", 0, t.end(store.SessionSelection{ID: all[i].ID}, store.EndedAdmin, end))
+		}
 	}
+	t.alive("when all lived", u.ID, at(0), all[1], all[2])
 	_, _, err := t.st.InsertSession(t.Context(), t.login(u.ID, at(0)), all[0].Digest, 0)
 	if err != nil {
 		t.Errorf("a login that replaces a session which is gone: %v", err)

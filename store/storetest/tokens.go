@@ -442,6 +442,9 @@ func updateToken(t *tester) {
 	t.refused("the digest it had", store.ErrNotFound, err)
 	_, err = t.st.AccessByDigest(t.Context(), old, t.st)
 	t.refused("the digest it had", store.ErrNotFound, err)
+	fresh := t.personal(u.ID)
+	fresh.Digest = old
+	t.reads(t.insert(fresh))
 	t.reads(bystander)
 }
 

@@ -3,6 +3,9 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/ostiary/auth/store"
 )
@@ -100,30 +103,44 @@ func deleteUserEnded(t *tester) {
 }
 
 func deleteUserReaders(t *tester) {
+	const readers = 8
 	t.rounds(func() {
 		u := t.user()
-		tok, session := t.insert(t.personal(u.ID)), t.insertSession(t.login(u.ID, at(0)))
-		for _, err := range race(16, func(i int) error {
-			if i == 7 {
+		var toks []store.Token
+		var sessions []store.Session
+		for range readers { // so that there is something to do
+			toks = append(toks, t.insert(t.personal(u.ID)))
+			sessions = append(sessions, t.insertSession(t.login(u.ID, at(0))))
+		}
+		look := func(i int) error {
+			if i%2 == 0 {
+				a, err := t.st.AccessByDigest(t.Context(), toks[i].Digest, t.st)
+				if err == nil && (a.User.ID == "") != !a.Revoked.IsZero() {
+					err = fmt.Errorf("AccessByDigest: user %q, revoked %v", a.User.ID, a.Revoked)
+				}
+				return err
+			}
+			s, su, err := t.st.SessionByDigest(t.Context(), sessions[i].Digest, t.st)
+			if err == nil && (su.ID == "") != !s.Ended.IsZero() {
+				err = fmt.Errorf("SessionByDigest: user %q, ended %v", su.ID, s.Ended)
+			}
+			return err
+		}
+		var ready sync.WaitGroup
+		ready.Add(readers)
+		var done atomic.Bool
+		for _, err := range race(readers+1, func(i int) error {
+			if i == readers {
+				defer done.Store(true)
+				ready.Wait()
 				return t.st.DeleteUser(t.Context(), u.ID, at(us))
 			}
-			for range 4 {
-				a, err := t.st.AccessByDigest(t.Context(), tok.Digest, t.st)
-				if err != nil {
-					return err
-				}
-				if (a.User.ID == "") != !a.Revoked.IsZero() {
-					return fmt.Errorf("AccessByDigest: user %q, revoked %v", a.User.ID, a.Revoked)
-				}
-				s, su, err := t.st.SessionByDigest(t.Context(), session.Digest, t.st)
-				if err != nil {
-					return err
-				}
-				if (su.ID == "") != !s.Ended.IsZero() {
-					return fmt.Errorf("SessionByDigest: user %q, ended %v", su.ID, s.Ended)
-				}
+			err := look(i)
+			ready.Done()
+			for begin := time.Now(); err == nil && !done.Load() && time.Since(begin) < time.Second; {
+				err = look(i)
 			}
-			return nil
+			return err
 		}) {
 			t.must(err)
 		}
