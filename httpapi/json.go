@@ -62,7 +62,6 @@ func writeJSON(w http.ResponseWriter, r *http.Request, status int, v any) error 
 // through the gate.
 func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if fields := fieldsOf(err, nil); fields != nil {
-		w.Header().Set("X-Content-Type-Options", "nosniff")
 		if err = writeJSON(w, r, http.StatusBadRequest, fields); err == nil {
 			return
 		}

@@ -118,8 +118,8 @@ func checkFilter(name, value string, filters []string) error {
 	if !contains(filters, name) {
 		return badRequest("Cannot filter by " + strconv.Quote(name) + ". Possible: " + strings.Join(filters, ", ") + ".")
 	}
-	if !storable(value) {
-		return badRequest("The filter " + strconv.Quote(name) + " has characters that no value has.")
+	if !storable(value) || len(value) > auth.MaxDescription {
+		return badRequest("The filter " + strconv.Quote(name) + " is longer than any value, or has characters that none has.")
 	}
 	return nil
 }
