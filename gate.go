@@ -110,6 +110,26 @@ func (g *Gate) check(r *http.Request, scope string) (Principal, error) {
 	return p, nil
 }
 
+// Recheck authenticates a request that was let in once more, by what the store
+// has now, and returns an error for [Gate.Deny] if its credential has ended
+// since. It is for handlers that give something lasting away and had to wait
+// before, such as for a body: whoever holds a stolen credential decides how long
+// that takes. Authenticators must not mind to be asked twice.
+func (g *Gate) Recheck(r *http.Request) error {
+	_, err := g.auth.authenticate(r.WithContext(reread{r.Context()}))
+	return err
+}
+
+// reread is the context of a request whose session is read again.
+type reread struct{ context.Context }
+
+func (c reread) Value(key any) any {
+	if key == (sessionStateKey{}) {
+		return nil
+	}
+	return c.Context.Value(key)
+}
+
 // Require lets requests with a good credential pass that may use the request's
 // method, see [Scopes.Permit], and refuses all others.
 func (g *Gate) Require(next http.Handler) http.Handler { return g.require(next, "") }

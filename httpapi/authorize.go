@@ -37,6 +37,9 @@ var authorizeParameters = []string{"response_type", "response_mode", "client_id"
 // login and from there to next, and returns nil.
 func (a *api) visitor(w http.ResponseWriter, r *http.Request, next string) (*auth.Principal, error) {
 	p, err := a.Session.Authenticate(r)
+	if err == nil && r.Method == http.MethodPost {
+		err = a.visitors.Recheck(r) // the session was read before the form
+	}
 	if err == nil {
 		return p, nil
 	}

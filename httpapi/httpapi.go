@@ -48,7 +48,9 @@
 package httpapi
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"net/http"
 	"net/url"
@@ -89,8 +91,9 @@ type Config struct {
 
 type api struct {
 	Config
-	routes []route
-	login  *page
+	routes   []route
+	login    *page
+	visitors *auth.Gate // asks Session alone
 
 	consent, device, message *page
 }
@@ -122,6 +125,7 @@ func New(c Config) (http.Handler, error) {
 	a.add("/api/v2/me/", protected, methods{"GET": a.getMe})
 	a.add("/api/v2/users/{user}/", protected, methods{"GET": a.getUser})
 	if c.Session != nil {
+		a.visitors = auth.NewGate(c.Session, nil)
 		if c.Passwords != nil {
 			a.add("/api/login/", session, methods{"GET": a.getLogin, "POST": a.postLogin})
 		}
@@ -274,6 +278,12 @@ func (a *api) serve(w http.ResponseWriter, r *http.Request, m methods, who acces
 		if (who == protected || who == public) && !acceptsJSON(r) {
 			return errNotAcceptable
 		}
+		if who == protected {
+			var err error
+			if r, err = a.readAhead(w, r); err != nil {
+				return err
+			}
+		}
 		return f(w, r)
 	}
 	h.Set("Allow", m.allow())
@@ -281,6 +291,28 @@ func (a *api) serve(w http.ResponseWriter, r *http.Request, m methods, who acces
 		return a.options(w, r, m)
 	}
 	return methodNotAllowed(r.Method)
+}
+
+// readAhead reads the body, so that nothing is decided or given away while it is
+// under way, and makes sure that what let the request in is still good then.
+func (a *api) readAhead(w http.ResponseWriter, r *http.Request) (*http.Request, error) {
+	hasBody := r.Method == http.MethodPost || r.Method == http.MethodPut || r.Method == http.MethodPatch
+	if !hasBody || r.Body == nil || r.Body == http.NoBody {
+		return r, nil
+	}
+	body, err := readBody(w, r)
+	if err != nil {
+		return nil, err
+	}
+	switch principal(r).Credential {
+	case auth.CredentialSession, auth.CredentialBasic, auth.CredentialBearer: // the host's may be good only once
+		if err := a.Gate.Recheck(r); err != nil {
+			return nil, err
+		}
+	}
+	r = r.WithContext(r.Context()) // a copy
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return r, nil
 }
 
 // allow lists the methods in the order in which AWX does.
