@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -200,6 +201,10 @@ func FuzzPathID(f *testing.F) {
 		b, err := userID(s).MarshalJSON()
 		if err != nil || !json.Valid(b) {
 			t.Fatalf("%q is written as %s (%v)", s, b, err)
+		}
+		// A number that clients cannot read stays text.
+		if _, err := strconv.ParseInt(string(b), 10, 64); err != nil && b[0] != '"' && string(b) != "null" {
+			t.Fatalf("%q is written as the number %s", s, b)
 		}
 	})
 }
