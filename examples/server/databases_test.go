@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// TestDocumentedFlowOnServers is TestDocumentedFlow with a throwaway PostgreSQL
-// and MariaDB behind the server.
+// TestDocumentedFlowOnServers is TestDocumentedFlow with a throwaway PostgreSQL,
+// MariaDB or, where OSTIARY_MYSQLD names its program, MySQL behind the server.
 func TestDocumentedFlowOnServers(t *testing.T) {
 	t.Run("PostgreSQL", func(t *testing.T) {
 		initdb := programOf(t, "PostgreSQL (Debian: postgresql)", "/usr/lib/postgresql/*/bin/initdb", "initdb")
@@ -30,15 +30,26 @@ func TestDocumentedFlowOnServers(t *testing.T) {
 		const what = "MariaDB (Debian: mariadb-server)"
 		install := programOf(t, what, "/usr/bin/mariadb-install-db", "mariadb-install-db")
 		mariadbd := programOf(t, what, "/usr/sbin/mariadbd", "mariadbd")
-		dir := serverDir(t)
-		data, socket := filepath.Join(dir, "data"), filepath.Join(dir, "s")
-		as := account(t, "mysql")
-		finish(t, as, install, "--no-defaults", "--datadir="+data, "--auth-root-authentication-method=normal", "--skip-test-db")
-		database := "mysql://root@/ostiary?socket=" + socket
-		launch(t, as, database, mariadbd, "--no-defaults", "--datadir="+data, "--socket="+socket, "--skip-networking",
-			"--pid-file="+filepath.Join(dir, "pid"), "--init-file="+initFile(t, dir))
-		testDocumentedFlow(t, t.TempDir(), "-db", database)
+		testDocumentedFlowOnMySQL(t, mariadbd, install, "--auth-root-authentication-method=normal", "--skip-test-db")
 	})
+	// Few systems package MySQL itself, too.
+	if mysqld := os.Getenv("OSTIARY_MYSQLD"); mysqld != "" {
+		t.Run("MySQL", func(t *testing.T) {
+			testDocumentedFlowOnMySQL(t, mysqld, mysqld, "--initialize-insecure")
+		})
+	}
+}
+
+// testDocumentedFlowOnMySQL starts mysqld on a data folder that install makes.
+func testDocumentedFlowOnMySQL(t *testing.T, mysqld, install string, args ...string) {
+	dir := serverDir(t)
+	data, socket := filepath.Join(dir, "data"), filepath.Join(dir, "s")
+	as := account(t, "mysql")
+	finish(t, as, install, append([]string{"--no-defaults", "--datadir=" + data, "--tmpdir=" + dir}, args...)...)
+	database := "mysql://root@/ostiary?socket=" + socket
+	launch(t, as, database, mysqld, "--no-defaults", "--datadir="+data, "--socket="+socket, "--skip-networking",
+		"--pid-file="+filepath.Join(dir, "pid"), "--init-file="+initFile(t, dir), "--secure-file-priv="+dir, "--loose-mysqlx=OFF")
+	testDocumentedFlow(t, t.TempDir(), "-db", database)
 }
 
 // programOf returns where a program is. Where it is not installed it skips the

@@ -70,16 +70,21 @@ func openIn(t testing.TB, db *sql.DB, p place) *sqlstore.Store {
 
 // A database is a kind of database to test on.
 type database struct {
-	name  string
-	fresh func(t testing.TB) place // an empty place; skips where there is no server
+	name   string
+	fresh  func(t testing.TB) place // an empty place; skips where there is no server
+	server func() (*server, error)  // starts another server; nil for SQLite, which has none
 }
 
 func databases() []database {
-	return []database{
-		{"SQLite", freshSQLite},
-		{"PostgreSQL", freshPostgres},
-		{"MariaDB", freshMariaDB},
+	all := []database{
+		{"SQLite", freshSQLite, nil},
+		{"PostgreSQL", freshOn(sharedPostgres), newPostgres},
+		{"MariaDB", freshOn(sharedMariaDB), newMariaDB},
 	}
+	if mysqlProgram() != "" {
+		all = append(all, database{"MySQL", freshOn(sharedMySQL), newMySQL})
+	}
+	return all
 }
 
 // onEach runs a test on every kind of database.

@@ -59,15 +59,12 @@ func TestKilledProgramLosesNothing(t *testing.T) {
 // A server that is killed loses nothing that was acknowledged, and the store
 // goes on when it is back.
 func TestKilledServerLosesNothing(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		get  func() (*server, error)
-	}{
-		{"PostgreSQL", newPostgres},
-		{"MariaDB", newMariaDB},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			s := need(t, tt.get) // not the one the other tests use
+	for _, d := range databases() {
+		if d.server == nil {
+			continue
+		}
+		t.Run(d.name, func(t *testing.T) {
+			s := need(t, d.server) // not the one the other tests use
 			st, _ := s.place.openDB(t)
 			acknowledged, pending := 0, 0
 			n := rounds(2)
@@ -102,20 +99,18 @@ func TestKilledServerLosesNothing(t *testing.T) {
 // call that reported an error happened wholly or not at all, and once it is over
 // everything works again at once.
 func TestTerminatedConnections(t *testing.T) {
-	for _, tt := range []struct {
-		name      string
-		fresh     func(testing.TB) place
-		list, end string
-	}{
-		{"PostgreSQL", freshPostgres, "SELECT pid FROM pg_stat_activity WHERE application_name = 'victim'", "SELECT pg_terminate_backend($1)"},
-		{"MariaDB", freshMariaDB, "SELECT id FROM information_schema.processlist WHERE id <> CONNECTION_ID() AND user = 'root'", "KILL ?"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			p := tt.fresh(t)
+	for _, d := range databases() {
+		if d.server == nil {
+			continue
+		}
+		t.Run(d.name, func(t *testing.T) {
+			p := d.fresh(t)
 			calm, db := p.openDB(t)
 			victim := p
+			list, end := "SELECT id FROM information_schema.processlist WHERE id <> CONNECTION_ID() AND user = 'root'", "KILL ?"
 			if p.Dialect == sqlstore.Postgres {
 				victim.DSN += " application_name=victim"
+				list, end = "SELECT pid FROM pg_stat_activity WHERE application_name = 'victim'", "SELECT pg_terminate_backend($1)"
 			}
 			st := victim.open(t)
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
@@ -141,7 +136,7 @@ func TestTerminatedConnections(t *testing.T) {
 			}
 			ended := 0
 			for tick := time.NewTicker(50 * time.Millisecond); ctx.Err() == nil; <-tick.C {
-				ended += endConnections(t, db, tt.list, tt.end)
+				ended += endConnections(t, db, list, end)
 			}
 			wg.Wait()
 			l.check(t, calm)

@@ -70,18 +70,16 @@ func need(t testing.TB, get func() (*server, error)) *server {
 var (
 	sharedPostgres = sync.OnceValues(newPostgres)
 	sharedMariaDB  = sync.OnceValues(newMariaDB)
+	sharedMySQL    = sync.OnceValues(newMySQL)
 )
 
-func freshPostgres(t testing.TB) place {
-	p := need(t, sharedPostgres).place
-	p.Prefix = freshPrefix()
-	return p
-}
-
-func freshMariaDB(t testing.TB) place {
-	p := need(t, sharedMariaDB).place
-	p.Prefix = freshPrefix()
-	return p
+// freshOn returns a function that returns an empty place on a shared server.
+func freshOn(shared func() (*server, error)) func(testing.TB) place {
+	return func(t testing.TB) place {
+		p := need(t, shared).place
+		p.Prefix = freshPrefix()
+		return p
+	}
 }
 
 // account returns the account to run a server as: root may not.
@@ -180,6 +178,43 @@ func newMariaDB() (*server, error) {
 	if errors.Join(err1, err2) != nil {
 		return nil, errNoServer{"MariaDB (Debian: mariadb-server)"}
 	}
+	return newMySQLServer(mariadbd, func(dir, data string) (program string, args []string) {
+		// Two that are set up at the same time must not share a folder for
+		// what is temporary.
+		return install, []string{"--no-defaults", "--datadir=" + data, "--tmpdir=" + dir,
+			"--auth-root-authentication-method=normal", "--skip-test-db"}
+	})
+}
+
+// mysqlProgram returns MySQL's server: OSTIARY_MYSQLD, or what is found under its
+// name and is not MariaDB, which uses that name, too. It is empty where there is
+// none: few systems package both, and MariaDB is the one that must be there.
+var mysqlProgram = sync.OnceValue(func() string {
+	for _, name := range []string{os.Getenv("OSTIARY_MYSQLD"), "mysqld", "/usr/sbin/mysqld"} {
+		path, err := exec.LookPath(name)
+		if err != nil {
+			continue
+		}
+		version, err := exec.Command(path, "--version").Output()
+		if err == nil && !strings.Contains(string(version), "MariaDB") {
+			return path
+		}
+	}
+	return ""
+})
+
+func newMySQL() (*server, error) {
+	mysqld := mysqlProgram()
+	if mysqld == "" {
+		return nil, errNoServer{"MySQL"}
+	}
+	return newMySQLServer(mysqld, func(_, data string) (program string, args []string) {
+		return mysqld, []string{"--no-defaults", "--initialize-insecure", "--datadir=" + data}
+	})
+}
+
+// newMySQLServer starts a MySQL or MariaDB whose data folder install makes.
+func newMySQLServer(mysqld string, install func(dir, data string) (program string, args []string)) (*server, error) {
 	as, err := account("mysql")
 	if err != nil {
 		return nil, err
@@ -189,10 +224,10 @@ func newMariaDB() (*server, error) {
 		return nil, err
 	}
 	data := filepath.Join(dir, "data")
-	init := program(as, dir, install, "--no-defaults", "--datadir="+data, "--auth-root-authentication-method=normal", "--skip-test-db")
-	if out, err := init.CombinedOutput(); err != nil {
+	name, args := install(dir, data)
+	if out, err := program(as, dir, name, args...).CombinedOutput(); err != nil {
 		os.RemoveAll(dir)
-		return nil, fmt.Errorf("mariadb-install-db: %w\n%s", err, out)
+		return nil, fmt.Errorf("%s: %w\n%s", filepath.Base(name), err, out)
 	}
 	socket := filepath.Join(dir, "s")
 	admin := "root@unix(" + socket + ")/"
@@ -200,9 +235,9 @@ func newMariaDB() (*server, error) {
 		dir:   dir,
 		place: place{Dialect: sqlstore.MySQL, Driver: "mysql", DSN: admin},
 		run: func() *exec.Cmd {
-			return program(as, dir, mariadbd, "--no-defaults", "--datadir="+data, "--socket="+socket, "--skip-networking",
+			return program(as, dir, mysqld, "--no-defaults", "--datadir="+data, "--socket="+socket, "--skip-networking",
 				"--pid-file="+filepath.Join(dir, "pid"), "--max-connections=300", "--innodb-flush-log-at-trx-commit=1",
-				"--innodb-buffer-pool-size=256M")
+				"--innodb-buffer-pool-size=256M", "--secure-file-priv="+dir, "--loose-mysqlx=OFF")
 		},
 	})
 	if err != nil {
