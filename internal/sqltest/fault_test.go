@@ -264,25 +264,21 @@ func expected(err, want error) error {
 func TestFaultAtEveryCall(t *testing.T) {
 	onEach(t, func(t *testing.T, fresh func(testing.TB) place) {
 		p := fresh(t)
-		t.Parallel() // most of it is waiting
 		calm := p.open(t)
-		db, tap, err := p.tapped()
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { db.Close() })
-		// Look-ups have a deadline of their own, for nobody can give up.
-		shaky, hasty := openShaky(t, db, p, 0), openShaky(t, db, p, 300*time.Millisecond)
 		for _, how := range []struct {
 			name string
 			harm harm
 		}{{"fails", fails}, {"drops", drops}, {"drops late", dropsLate}, {"hangs", hangs}} {
 			t.Run(how.name, func(t *testing.T) {
-				ops := faultedOperations()
-				if tap.local || how.harm == dropsLate { // the rest takes long on servers
-					ops = append(ops, otherOperations()...)
+				t.Parallel() // most of it is waiting
+				db, tap, err := p.tapped()
+				if err != nil {
+					t.Fatal(err)
 				}
-				for _, op := range ops {
+				t.Cleanup(func() { db.Close() })
+				// Look-ups have a deadline of their own, for nobody can give up.
+				shaky, hasty := openShaky(t, db, p, 0), openShaky(t, db, p, 300*time.Millisecond)
+				for _, op := range append(faultedOperations(), otherOperations()...) {
 					st := shaky
 					if op.read && how.harm == hangs && !tap.local {
 						st = hasty
