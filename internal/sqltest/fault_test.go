@@ -263,14 +263,14 @@ func expected(err, want error) error {
 // afterwards.
 func TestFaultAtEveryCall(t *testing.T) {
 	onEach(t, func(t *testing.T, fresh func(testing.TB) place) {
-		p := fresh(t)
-		calm := p.open(t)
 		for _, how := range []struct {
 			name string
 			harm harm
 		}{{"fails", fails}, {"drops", drops}, {"drops late", dropsLate}, {"hangs", hangs}} {
 			t.Run(how.name, func(t *testing.T) {
 				t.Parallel() // most of it is waiting
+				p := fresh(t)
+				calm := p.open(t)
 				db, tap, err := p.tapped()
 				if err != nil {
 					t.Fatal(err)
