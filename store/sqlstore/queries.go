@@ -189,6 +189,36 @@ const (
 		ends_at = CASE WHEN ends_at > ? THEN ? ELSE ends_at END
 	WHERE id = ? AND refresh_spent_at IS NULL AND revoked_at IS NULL AND refresh_expires_at > ?`
 
+	// rotateAtOnce is familyByRefresh, spendRefresh and insertToken, where
+	// nothing stands in the way. Each part works on what the one before
+	// returned, so nothing is inserted unless the old token was spent.
+	rotateAtOnce = `
+	WITH old AS (
+		SELECT t.id, t.application_id, t.revision, t.grant_expires_at, t.minted
+		FROM auth_locks l JOIN auth_tokens t ON l.slot = (t.family & 255)
+		WHERE t.refresh_digest = ? FOR UPDATE
+	), spent AS (
+		UPDATE auth_tokens AS t SET
+			refresh_spent_at = ?, refresh_nonce = ?, revoked_at = ?,
+			ends_at = CASE WHEN t.ends_at > ? THEN ? ELSE t.ends_at END,
+			successor_id = nextval(pg_get_serial_sequence('auth_tokens', 'id'))
+		FROM old
+		WHERE t.id = old.id AND old.application_id = ? AND old.revision = ? AND NOT old.minted
+			AND t.refresh_spent_at IS NULL AND t.revoked_at IS NULL AND t.refresh_expires_at > ?
+			AND (old.grant_expires_at IS NULL OR old.grant_expires_at > ?)
+		RETURNING t.successor_id, t.family
+	)
+	INSERT INTO auth_tokens (
+		id, family, digest, user_id, application_id, parent_id, scopes,
+		audience, addresses, epoch, description, created_at, modified_at,
+		expires_at, last_used_at, revoked_at, refresh_digest, refresh_scopes,
+		refresh_expires_at, grant_expires_at, refresh_spent_at, refresh_nonce,
+		successor_id, minted, ends_at, revision)
+	OVERRIDING SYSTEM VALUE
+	SELECT spent.successor_id, spent.family, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, FALSE, ?, 1
+	FROM spent
+	RETURNING id, family`
+
 	adoptChildren = `
 	UPDATE auth_tokens SET parent_id = ? WHERE parent_id = ?`
 
@@ -423,8 +453,8 @@ const (
 
 // preparedQueries are those that are complete: what has to be put together, for
 // lists and selections, is prepared when it is needed.
-func preparedQueries() []string {
-	return []string{
+func preparedQueries(d Dialect) []string {
+	queries := []string{
 		lockSlot, lockWriter, userByID, userByName, passwordHash, swapPasswordHash, setPasswordHash,
 		nextUserID, lastUserID, skipUserIDs, insertUser, updateUser, deleteUser, deleteUserCodes,
 		deleteUserDevices, accessByDigest, accessAndUser, tokenByDigest, tokenByID, tokenByRefresh,
@@ -437,4 +467,8 @@ func preparedQueries() []string {
 		updateAttempts, forgiveAttempts, endedTokens, deleteToken, endedCodes, deleteCode, endedDevices,
 		deleteDevice, goneSessions, deleteSession, endedAttempts, deleteAttempts,
 	}
+	if d == Postgres {
+		queries = append(queries, rotateAtOnce)
+	}
+	return queries
 }

@@ -133,7 +133,7 @@ func Open(ctx context.Context, db *sql.DB, d Dialect, opts *Options) (*Store, er
 	if err := checkVersion(ctx, db, d, o.Prefix); err != nil {
 		return nil, err
 	}
-	for _, query := range preparedQueries() {
+	for _, query := range preparedQueries(d) {
 		stmt, err := db.PrepareContext(ctx, d.rewrite(query, s.prefix))
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("sqlstore: prepare a statement: %w", err), s.Close())

@@ -143,9 +143,30 @@ func (t *tx) lockParent(id int64, at time.Time) error {
 }
 
 func (t *tx) insertToken(tok store.Token) (store.Token, error) {
-	addresses, err := prefixesText(tok.Addresses)
+	tok, values, err := tokenRow(tok)
 	if err != nil {
 		return store.Token{}, err
+	}
+	if tok.ID, err = t.insert(insertToken, values...); err != nil {
+		return store.Token{}, err
+	}
+	if tok.Family == 0 {
+		tok.Family = tok.ID
+		if _, err := t.exec(foundFamily, tok.ID); err != nil {
+			return store.Token{}, err
+		}
+	}
+	return tok, nil
+}
+
+// familyValue is the place of the family among the values of tokenRow.
+const familyValue = 4
+
+// tokenRow returns a new token as it will come back, and the values to insert.
+func tokenRow(tok store.Token) (store.Token, []any, error) {
+	addresses, err := prefixesText(tok.Addresses)
+	if err != nil {
+		return store.Token{}, nil, err
 	}
 	tok.Addresses = slices.Clone(tok.Addresses)
 	for _, at := range []*time.Time{
@@ -162,22 +183,13 @@ func (t *tx) insertToken(tok store.Token) (store.Token, error) {
 		ends = tok.Revoked
 	}
 	tok.Revision = 1
-	tok.ID, err = t.insert(insertToken,
+	return tok, []any{
 		bytesOf(tok.Digest), tok.UserID, tok.ApplicationID, tok.ParentID, tok.Family, tok.Scopes,
 		tok.Audience, addresses, tok.Epoch, tok.Description, micros(tok.Created), micros(tok.Modified),
 		micros(tok.Expires), orNever(tok.LastUsed), orNever(tok.Revoked), orNone(tok.Refresh.Digest), tok.Refresh.Scopes,
 		orNever(tok.Refresh.Expires), orNever(tok.Refresh.GrantExpires), orNever(tok.Refresh.Spent), orNone(tok.Refresh.Nonce),
-		micros(ends))
-	if err != nil {
-		return store.Token{}, err
-	}
-	if tok.Family == 0 {
-		tok.Family = tok.ID
-		if _, err := t.exec(foundFamily, tok.ID); err != nil {
-			return store.Token{}, err
-		}
-	}
-	return tok, nil
+		micros(ends),
+	}, nil
 }
 
 // UpdateToken implements [store.Tokens].

@@ -36,7 +36,7 @@ func TestRewrite(t *testing.T) {
 // auth_ begins a table.
 func TestStatementsCanBeRewritten(t *testing.T) {
 	seen := map[string]bool{}
-	for _, query := range preparedQueries() {
+	for _, query := range preparedQueries(Postgres) {
 		if seen[query] {
 			t.Errorf("prepared twice: %s", query)
 		}
