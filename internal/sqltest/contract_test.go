@@ -1,8 +1,12 @@
 package sqltest
 
 import (
+	"database/sql"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/ostiary/auth/store/sqlstore"
 	"github.com/ostiary/auth/store/storetest"
 )
 
@@ -11,4 +15,53 @@ func TestContract(t *testing.T) {
 	onEach(t, func(t *testing.T, fresh func(testing.TB) place) {
 		storetest.Run(t, func(t *testing.T) storetest.Store { return fresh(t).open(t) })
 	})
+}
+
+// The contract holds whatever isolation the server has by default: transactions
+// ask for theirs, single statements take what they find.
+func TestContractUnderSerializable(t *testing.T) {
+	settings := map[string]string{ // of the DSN
+		"PostgreSQL": " default_transaction_isolation=serializable",
+		"MariaDB":    "?tx_isolation='SERIALIZABLE'",
+		"MySQL":      "?transaction_isolation='SERIALIZABLE'",
+	}
+	for _, d := range databases() {
+		if d.server == nil { // SQLite knows nothing else
+			continue
+		}
+		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
+			open := func(t *testing.T) storetest.Store {
+				p := d.fresh(t)
+				p.DSN += settings[d.name]
+				st, db := p.openDB(t)
+				if level := p.isolation(t, db); level != "serializable" {
+					t.Fatalf("the isolation is %s", level)
+				}
+				return st
+			}
+			storetest.Run(t, open)
+			for _, w := range workloads() {
+				h := newHistory(t, open(t))
+				h.run(w, 300*time.Millisecond, 2000)
+				if key := h.check(w); key != "" {
+					t.Errorf("no order explains what clients saw of %s:\n%s", key, h.print(key))
+				}
+			}
+		})
+	}
+}
+
+// isolation returns the isolation of the sessions in a pool.
+func (p place) isolation(t *testing.T, db *sql.DB) (level string) {
+	t.Helper()
+	query := "SHOW transaction_isolation"
+	dest := []any{&level}
+	if p.Dialect == sqlstore.MySQL {
+		query, dest = "SHOW VARIABLES WHERE variable_name IN ('tx_isolation', 'transaction_isolation')", []any{new(string), &level}
+	}
+	if err := db.QueryRowContext(t.Context(), query).Scan(dest...); err != nil {
+		t.Fatal(err)
+	}
+	return strings.ToLower(level)
 }
