@@ -89,6 +89,46 @@ func TestOpenRefusesAnotherSchema(t *testing.T) {
 	})
 }
 
+// A database that lost rows of its schema does not open: without a lock to take,
+// what is there would not be found.
+func TestOpenRefusesLostRows(t *testing.T) {
+	onEach(t, func(t *testing.T, fresh func(testing.TB) place) {
+		for _, tt := range []struct{ table, lose, restore string }{
+			{"locks", "DELETE FROM locks", ""},
+			{"locks", "DELETE FROM locks WHERE slot = 255", "INSERT INTO locks (slot) VALUES (255)"},
+			{"locks", "UPDATE locks SET slot = 256 WHERE slot = 0", "UPDATE locks SET slot = 0 WHERE slot = 256"},
+			{"counters", "DELETE FROM counters", "INSERT INTO counters (name, last_id) VALUES ('users', 0)"},
+		} {
+			p := fresh(t)
+			_, db := p.openDB(t)
+			run := func(statement string) {
+				t.Helper()
+				table := cmp.Or(p.Prefix, "auth_") + tt.table
+				if _, err := db.Exec(strings.Replace(statement, tt.table, table, 1)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			run(tt.lose)
+			st, err := sqlstore.Open(t.Context(), db, p.Dialect, p.options())
+			if err == nil || !strings.Contains(err.Error(), "rows of the schema are gone") {
+				t.Errorf("%s: %v", tt.lose, err)
+			}
+			if err == nil {
+				st.Close()
+			}
+			if tt.restore == "" {
+				continue
+			}
+			run(tt.restore)
+			if st, err = sqlstore.Open(t.Context(), db, p.Dialect, p.options()); err != nil {
+				t.Errorf("after %s: %v", tt.restore, err)
+			} else {
+				st.Close()
+			}
+		}
+	})
+}
+
 func TestPlanIsWhatMigrateRuns(t *testing.T) {
 	onEach(t, func(t *testing.T, fresh func(testing.TB) place) {
 		p := fresh(t)

@@ -93,6 +93,20 @@ func checkVersion(ctx context.Context, db *sql.DB, d Dialect, prefix string) err
 	return nil
 }
 
+// checkFixedRows refuses a database that has lost rows which came with the schema,
+// such as one that somebody emptied table by table: without them a step would
+// take what is there for missing.
+func checkFixedRows(ctx context.Context, db *sql.DB, d Dialect, prefix string) error {
+	found := 0
+	if err := db.QueryRowContext(ctx, d.rewrite(fixedRows, prefix)).Scan(&found); err != nil {
+		return fmt.Errorf("sqlstore: count the rows of the schema: %w", err)
+	}
+	if found != slots {
+		return fmt.Errorf("sqlstore: rows of the schema are gone: %[1]slocks must have the slots 0 to %[2]d, and %[1]scounters the name users", prefix, slots-1)
+	}
+	return nil
+}
+
 func refuseNewer(current int64, steps []migration) error {
 	if known := int64(len(steps)); current > known {
 		return fmt.Errorf("sqlstore: the schema has version %d, which is newer than this program knows (%d)", current, known)

@@ -8,8 +8,15 @@ package sqlstore
 // In an UPDATE a column that is also read is set last: MySQL assigns from left
 // to right.
 
-const schemaVersion = `
+const (
+	schemaVersion = `
 	SELECT MAX(version) FROM auth_schema`
+
+	// fixedRows counts the locks, if there is the counter, too.
+	fixedRows = `
+	SELECT COUNT(*) FROM auth_counters c, auth_locks l
+	WHERE c.name = 'users' AND l.slot BETWEEN 0 AND 255`
+)
 
 // Locks, for steps whose rows do not exist yet: a slot stands for all users,
 // families or keys that hash to it.

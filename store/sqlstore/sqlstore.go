@@ -110,8 +110,9 @@ var (
 
 // Open returns the store in db, which stays the caller's to close. It refuses a
 // database whose schema is older than this package, which [Migrate] changes, or
-// newer, and one whose settings would lose what was acknowledged. It prepares
-// all statements; [Store.Close] gives them back.
+// newer, or has lost rows that came with it, and one whose settings would lose
+// what was acknowledged. It prepares all statements; [Store.Close] gives them
+// back.
 func Open(ctx context.Context, db *sql.DB, d Dialect, opts *Options) (*Store, error) {
 	if db == nil {
 		panic("sqlstore: nil *sql.DB")
@@ -131,6 +132,9 @@ func Open(ctx context.Context, db *sql.DB, d Dialect, opts *Options) (*Store, er
 		return nil, err
 	}
 	if err := checkVersion(ctx, db, d, o.Prefix); err != nil {
+		return nil, err
+	}
+	if err := checkFixedRows(ctx, db, d, o.Prefix); err != nil {
 		return nil, err
 	}
 	for _, query := range preparedQueries(d) {
