@@ -8,7 +8,7 @@ export GOFLAGS := -mod=readonly -buildvcs=false
 # The race detector links with a C compiler. CI always has one.
 RACE := $(if $(CI)$(shell command -v "$$(go env CC)"),-race)
 
-.PHONY: help run test bench fuzz
+.PHONY: help run test vulnerabilities bench fuzz
 
 help: ## show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST)
@@ -17,7 +17,7 @@ help: ## show the targets
 run: ## start the example server on 127.0.0.1:8080 (ARGS="-basic=false" …)
 	@cd examples && go build -o server/server ./server && exec server/server $(ARGS)
 
-test: ## everything that CI checks: format, vet, staticcheck, all tests, what importers gain (TESTFLAGS=-v)
+test: ## what CI checks, but for vulnerabilities: format, vet, staticcheck, all tests, what importers gain (TESTFLAGS=-v)
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not gofmt-ed:"; echo "$$unformatted"; exit 1; }
 	@test -n "$(RACE)" || echo "no C compiler: testing without the race detector"
 	@for m in $(MODULES); do \
@@ -25,6 +25,9 @@ test: ## everything that CI checks: format, vet, staticcheck, all tests, what im
 	@for m in $(MODULES); do \
 		echo "== test $$m" && (cd $$m && go test $(RACE) -timeout 10m $(TESTFLAGS) ./...) || exit 1; done
 	@.ci/consumer
+
+vulnerabilities: ## look for known vulnerabilities in what importers build (needs jq)
+	@.ci/vulnerabilities . gatewayjwt examples
 
 bench: ## run the benchmarks
 	@for m in $(MODULES); do \
