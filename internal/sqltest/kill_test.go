@@ -32,7 +32,7 @@ func TestKilledProgramLosesNothing(t *testing.T) {
 		acknowledged, pending := 0, 0
 		n := rounds(4)
 		for round := range n {
-			c := start(t, "load", loadArgs{p, fmt.Sprintf("r%d", round), 4})
+			c := start(t, "load", loadArgs{Place: p, Salt: fmt.Sprintf("r%d", round), Workers: 4})
 			l := newLedger()
 			var timer *time.Timer
 			for c.lines.Scan() {

@@ -109,6 +109,7 @@ type loadArgs struct {
 	Place   place
 	Salt    string
 	Workers int
+	Pragma  string // to run before the load, on its only connection; "" for none
 }
 
 func loadChild(args []byte) error {
@@ -126,6 +127,12 @@ func loadChild(args []byte) error {
 	st, err := sqlstore.Open(ctx, db, a.Place.Dialect, a.Place.options())
 	if err != nil {
 		return err
+	}
+	if a.Pragma != "" {
+		db.SetMaxOpenConns(1)
+		if _, err := db.Exec(a.Pragma); err != nil {
+			return err
+		}
 	}
 	go func() { // the parent may have gone
 		io.Copy(io.Discard, os.Stdin)

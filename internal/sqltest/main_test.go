@@ -47,14 +47,16 @@ type child struct {
 	lines *bufio.Scanner
 }
 
-// start runs a child with args.
-func start(t testing.TB, name string, args any) *child {
+// start runs a child with args, as the last arguments of another program if one
+// is named.
+func start(t testing.TB, name string, args any, under ...string) *child {
 	t.Helper()
 	text, err := json.Marshal(args)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(os.Args[0])
+	argv := append(under, os.Args[0])
+	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = append(os.Environ(), childEnv+"="+name, childArgs+"="+string(text))
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
