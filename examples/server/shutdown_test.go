@@ -1,11 +1,17 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"net"
 	"net/http"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"testing"
+
+	"go.uber.org/goleak"
 )
 
 // TestShutdownKeepsWhatWasAcknowledged sends SIGTERM while tokens are issued.
@@ -53,6 +59,42 @@ func TestShutdownKeepsWhatWasAcknowledged(t *testing.T) {
 	if lost > 0 {
 		t.Errorf("%d of %d acknowledged tokens are lost", lost, len(tokens))
 	}
+}
+
+// TestServeLeavesNothingBehind has a server serve and end in this process.
+func TestServeLeavesNothingBehind(t *testing.T) {
+	c, err := parseFlags([]string{"-db", filepath.Join(t.TempDir(), "test.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := open(t.Context(), c.db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := newService(c, db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- serve(ctx, listener, s) }()
+	for _, path := range []string{"/healthz", "/api/v2/me/"} {
+		resp, err := http.Get("http://" + listener.Addr().String() + path)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		resp.Body.Close()
+	}
+	cancel()
+	if err := errors.Join(<-served, db.Close()); err != nil {
+		t.Error(err)
+	}
+	goleak.VerifyNone(t)
 }
 
 // issue makes a token, and reports whether the server acknowledged it.

@@ -6,6 +6,7 @@ replace github.com/ostiary/auth => ../..
 
 require (
 	github.com/ostiary/auth v0.0.0
+	go.uber.org/goleak v1.3.0
 	golang.org/x/oauth2 v0.36.0
 )
 

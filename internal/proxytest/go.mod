@@ -2,7 +2,10 @@ module github.com/ostiary/auth/internal/proxytest
 
 go 1.26.0
 
-require github.com/ostiary/auth v0.0.0
+require (
+	github.com/ostiary/auth v0.0.0
+	go.uber.org/goleak v1.3.0
+)
 
 require (
 	github.com/alexedwards/scs/v2 v2.9.0 // indirect
