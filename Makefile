@@ -23,7 +23,7 @@ test: ## what CI checks, but for vulnerabilities: format, vet, staticcheck, all 
 	@for m in $(MODULES); do \
 		echo "== check $$m" && (cd $$m && go vet ./... && go tool -modfile=$(CURDIR)/internal/tools/go.mod staticcheck ./...) || exit 1; done
 	@for m in $(MODULES); do \
-		echo "== test $$m" && (cd $$m && go test $(RACE) -timeout 10m $(TESTFLAGS) ./...) || exit 1; done
+		echo "== test $$m" && (cd $$m && go test $(RACE) -timeout 15m $(TESTFLAGS) ./...) || exit 1; done
 	@.ci/consumer
 
 vulnerabilities: ## look for known vulnerabilities in what importers build (needs jq)

@@ -13,6 +13,7 @@ import (
 // Every database keeps the whole contract.
 func TestContract(t *testing.T) {
 	onEach(t, func(t *testing.T, fresh func(testing.TB) place) {
+		t.Parallel()
 		storetest.Run(t, func(t *testing.T) storetest.Store { return fresh(t).open(t) })
 	})
 }

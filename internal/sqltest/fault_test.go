@@ -263,12 +263,13 @@ func expected(err, want error) error {
 // afterwards.
 func TestFaultAtEveryCall(t *testing.T) {
 	onEach(t, func(t *testing.T, fresh func(testing.TB) place) {
+		t.Parallel() // most of it is waiting
 		for _, how := range []struct {
 			name string
 			harm harm
 		}{{"fails", fails}, {"drops", drops}, {"drops late", dropsLate}, {"hangs", hangs}} {
 			t.Run(how.name, func(t *testing.T) {
-				t.Parallel() // most of it is waiting
+				t.Parallel()
 				p := fresh(t)
 				calm := p.open(t)
 				db, tap, err := p.tapped()
@@ -277,7 +278,7 @@ func TestFaultAtEveryCall(t *testing.T) {
 				}
 				t.Cleanup(func() { db.Close() })
 				// Look-ups have a deadline of their own, for nobody can give up.
-				shaky, hasty := openShaky(t, db, p, 0), openShaky(t, db, p, 300*time.Millisecond)
+				shaky, hasty := openShaky(t, db, p, 0), openShaky(t, db, p, 500*time.Millisecond)
 				for _, op := range append(faultedOperations(), otherOperations()...) {
 					st := shaky
 					if op.read && how.harm == hangs && !tap.local {

@@ -107,10 +107,10 @@ func TestTerminatedConnections(t *testing.T) {
 			p := d.fresh(t)
 			calm, db := p.openDB(t)
 			victim := p
-			list, end := "SELECT id FROM information_schema.processlist WHERE id <> CONNECTION_ID() AND user = 'root'", "KILL ?"
+			list, end := "SELECT id FROM information_schema.processlist WHERE id <> CONNECTION_ID() AND user = 'root'", "KILL %d"
 			if p.Dialect == sqlstore.Postgres {
 				victim.DSN += " application_name=victim"
-				list, end = "SELECT pid FROM pg_stat_activity WHERE application_name = 'victim'", "SELECT pg_terminate_backend($1)"
+				list, end = "SELECT pid FROM pg_stat_activity WHERE application_name = 'victim'", "SELECT pg_terminate_backend(%d)"
 			}
 			st := victim.open(t)
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
@@ -170,7 +170,7 @@ func endConnections(t *testing.T, db *sql.DB, list, end string) (ended int) {
 	}
 	rows.Close()
 	for _, id := range ids {
-		if _, err := db.Exec(end, id); err == nil {
+		if _, err := db.Exec(fmt.Sprintf(end, id)); err == nil { // MySQL prepares no KILL
 			ended++
 		}
 	}
