@@ -351,7 +351,8 @@ type Rotation struct {
 	Nonce         [32]byte
 	// Grace is how long after it was spent the token may be presented again,
 	// as long as its successor's refresh token is unspent and nothing is
-	// revoked. Zero is never.
+	// revoked. As long before is as good, for the clocks of two servers differ.
+	// Zero is never.
 	Grace time.Duration
 }
 
@@ -612,7 +613,8 @@ type Sessions interface {
 }
 
 // A Limit allows Max attempts in each Window. A window starts with the first
-// attempt in it.
+// attempt in it. If it starts in the future, because the clock was set back, it
+// starts now and lasts as long as it would have, with what it has counted.
 type Limit struct {
 	Max    int
 	Window time.Duration

@@ -63,8 +63,8 @@ func (a *attempts) counter(key string, now instant) (hash uint64, c *counter) {
 	return hash, nil
 }
 
-// current returns the counter with that hash if its window has not ended. If the
-// clock was set back, the window begins again rather than last longer.
+// current returns the counter with that hash if its window has not ended. If it
+// begins in the future, it begins now.
 func (a *attempts) current(hash uint64, now instant) *counter {
 	c := a.counters[hash]
 	if c == nil || c.end <= now {

@@ -133,7 +133,7 @@ func (s *Store) Rotate(ctx context.Context, r store.Rotation) (out store.RotateO
 		expired := !at.Before(st.refresh.Expires) ||
 			!st.refresh.GrantExpires.IsZero() && !at.Before(st.refresh.GrantExpires)
 		if st.spent() {
-			if next := s.byID[st.refresh.successor]; next != nil && !expired && next.fresh() && r.Grace > 0 && at.Sub(st.refresh.Spent) < r.Grace {
+			if next := s.byID[st.refresh.successor]; next != nil && !expired && next.fresh() && r.Grace > 0 && at.Sub(st.refresh.Spent).Abs() < r.Grace {
 				out = store.RotateOutcome{Replayed: true, Token: next.record(), Nonce: st.refresh.Nonce}
 				return nil
 			}

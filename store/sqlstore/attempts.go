@@ -15,7 +15,9 @@ import (
 type counter struct {
 	start, end time.Time
 	used       int64
+	before     int64 // used, without the charges under way
 	stored     bool
+	moved      bool // back in time, which counts even if the charges do not
 }
 
 // attemptKey is what stands for a key: keys hold what somebody typed, of any
@@ -66,10 +68,13 @@ func (t *tx) charge(charges []store.Charge, now time.Time) (store.Verdict, error
 		current.used++
 		counters[key] = current
 	}
-	if !verdict.Allowed {
-		return verdict, nil
-	}
 	for key, c := range counters {
+		if !verdict.Allowed {
+			if !c.moved {
+				continue
+			}
+			c.used = c.before
+		}
 		query := insertAttempts
 		if c.stored {
 			query = updateAttempts
@@ -81,8 +86,7 @@ func (t *tx) charge(charges []store.Charge, now time.Time) (store.Verdict, error
 	return verdict, nil
 }
 
-// counter returns the counter as a charge at now finds it. A clock that was set
-// back starts the window again rather than make it longer.
+// counter returns the counter as a charge at now finds it.
 func (t *tx) counter(key [32]byte, limit store.Limit, now time.Time) (counter, error) {
 	c := counter{stored: true}
 	err := t.get(lockAttempts, []any{key[:]}, when(&c.start), when(&c.end), &c.used)
@@ -96,8 +100,9 @@ func (t *tx) counter(key [32]byte, limit store.Limit, now time.Time) (counter, e
 	case !now.Before(c.end):
 		c.start, c.end, c.used = now, now.Add(limit.Window), 0
 	case now.Before(c.start):
-		c.start, c.end = now, now.Add(limit.Window)
+		c.start, c.end, c.moved = now, now.Add(c.end.Sub(c.start)), true
 	}
+	c.before = c.used
 	return c, nil
 }
 

@@ -83,7 +83,7 @@ func (t *tx) rotate(r store.Rotation) (out store.RotateOutcome, used bool, err e
 		!old.Refresh.GrantExpires.IsZero() && !at.Before(old.Refresh.GrantExpires)
 	switch {
 	case !old.Refresh.Spent.IsZero():
-		if r.Grace > 0 && !expired && at.Sub(old.Refresh.Spent) < r.Grace {
+		if r.Grace > 0 && !expired && at.Sub(old.Refresh.Spent).Abs() < r.Grace {
 			out, err = t.replay(old, successor)
 			if !errors.Is(err, sql.ErrNoRows) {
 				return out, false, err

@@ -1,20 +1,339 @@
 package storetest
 
 import (
+	"crypto/rand"
+	"errors"
 	"fmt"
+	mathrand "math/rand/v2"
 	"time"
 
 	"github.com/ostiary/auth/store"
 )
 
-func replayNoneBefore(t *tester) {
+// The caller's clock may jump, and those of two servers differ.
+var clockChecks = []check{
+	{
+		name:    "a revoked token stays revoked",
+		promise: "those revoked before stay as they were; never brings one back",
+		run:     clockRevoked,
+	},
+	{
+		name:    "an ended session stays ended",
+		promise: "a session that ended stays as a tombstone until it is purged: nothing brings it back",
+		run:     clockEnded,
+	},
+	{
+		name:    "what begins in the future is live",
+		promise: "valid strictly before Expires; nothing else ends it",
+		run:     clockFuture,
+	},
+	{
+		name:    "the limit keeps the session it lets in",
+		promise: "all live sessions of the user but the newest keep, this one included",
+		run:     clockLimit,
+	},
+	{
+		name:    "a spent code stays spent",
+		promise: "of any number of calls with one code exactly one succeeds; so does a code that has expired since it was spent",
+		run:     clockSpent,
+	},
+	{
+		name:    "no grace is no replay",
+		promise: "Grace: zero is never; otherwise ErrUsed, and when they do, the whole family is revoked",
+		run:     clockNoGrace,
+	},
+	{
+		name:    "the grace period begins as long before as it ends after",
+		promise: "Grace is how long after it was spent the token may be presented again; as long before is as good",
+		run:     clockGrace,
+	},
+	{
+		name:    "a device that polled in the future is told to slow down once",
+		promise: "if the device polled less than its Interval ago, the Interval grows by slower in the same step",
+		run:     clockPoll,
+	},
+	{
+		name:    "the last use never goes back",
+		promise: "the newest wins",
+		run:     clockTouch,
+	},
+	{
+		name:    "a window that starts in the future starts now",
+		promise: "a window that starts in the future starts now and lasts as long as it would have, with what it has counted",
+		run:     clockWindow,
+	},
+	{
+		name:    "random steps, and jumps of an hour",
+		promise: "what was spent, revoked or ended never comes back; what expires is valid strictly before; nothing else dies",
+		run:     clockRandom,
+	},
+}
+
+func clockRevoked(t *tester) {
 	u, app := t.user(), t.application()
-	for _, before := range []time.Duration{us, hour} { // the clock was set back
+	for _, when := range []time.Duration{-hour, 2 * hour} { // before it was issued, and ahead
+		tok, kid := t.pair(u.ID, app.ID), store.Token{}
+		tok = t.insert(tok)
+		kid = t.child(tok)
+		n, err := t.st.RevokeTokens(t.Context(), store.Selection{TokenID: tok.ID}, at(when))
+		t.must(err)
+		t.same("how many ended", 2, n)
+		for _, now := range []time.Duration{-2 * hour, 0, 3 * hour} {
+			n, err := t.st.RevokeTokens(t.Context(), store.Selection{TokenID: tok.ID}, at(now))
+			t.must(err)
+			t.same("how many ended later", 0, n)
+			t.must(t.st.Touch(t.Context(), []store.Sighting{{TokenID: tok.ID, At: at(now)}}))
+			_, err = t.st.Rotate(t.Context(), t.rotation(t.token(tok.ID), at(now)))
+			t.refused("a rotation", store.ErrNotFound, err)
+			late := t.personal(u.ID)
+			late.ParentID, late.Created = tok.ID, at(now)
+			_, err = t.st.InsertToken(t.Context(), late)
+			t.refused("a child", store.ErrConflict, err)
+			t.revoked(fmt.Sprintf("at %v", now), at(when), tok, kid)
+		}
+	}
+}
+
+func clockEnded(t *tester) {
+	u := t.user()
+	for _, when := range []time.Duration{-hour, 30 * time.Minute} {
+		s := t.insertSession(t.login(u.ID, at(0)))
+		_, err := t.st.EndSessions(t.Context(), store.SessionSelection{ID: s.ID}, store.EndedLogout, at(when))
+		t.must(err)
+		for _, now := range []time.Duration{-2 * hour, 0, 45 * time.Minute} {
+			n, err := t.st.EndSessions(t.Context(), store.SessionSelection{UserID: u.ID}, store.EndedAdmin, at(now))
+			t.must(err)
+			t.same("how many ended later", 0, n)
+			t.must(t.st.TouchSession(t.Context(), s.Digest, at(day), at(now)))
+			t.refused("a save", store.ErrNotFound, t.st.SaveSession(t.Context(), s.Digest, nil, s.Revision, at(now)))
+			list, err := t.st.ListSessions(t.Context(), u.ID, at(now))
+			t.must(err)
+			t.same("what is listed", []store.Session{}, list)
+			want := s
+			want.Ended, want.Reason = at(when), store.EndedLogout
+			t.same("the session", want, t.session(s.Digest))
+		}
+	}
+}
+
+func clockFuture(t *tester) {
+	u, app := t.user(), t.application()
+	s := t.insertSession(t.login(u.ID, at(0)))
+	tok := t.insert(t.pair(u.ID, app.ID))
+	now := at(-hour)
+	list, err := t.st.ListSessions(t.Context(), u.ID, now)
+	t.must(err)
+	t.same("how many sessions are listed", 1, len(list))
+	t.must(t.st.SaveSession(t.Context(), s.Digest, []byte("new"), s.Revision, now))
+	t.must(t.st.TouchSession(t.Context(), s.Digest, s.Expires.Add(us), now))
+	t.same("the end of the session", s.Expires.Add(us), t.session(s.Digest).Expires)
+	t.must(t.st.TouchSession(t.Context(), s.Digest, now.Add(hour), now))
+	t.same("the end of the session, not sooner", s.Expires.Add(us), t.session(s.Digest).Expires)
+	kid := t.personal(u.ID)
+	kid.ParentID, kid.Created = tok.ID, now
+	kid = t.insert(kid)
+	next := t.rotate(t.rotation(tok, now))
+	redeemed := t.redeem(t.redemption(t.code(u.ID, app.ID), now))
+	d := t.approved(app.ID, u)
+	paid, err := t.st.RedeemDevice(t.Context(), store.Redemption{Code: d.Digest, ApplicationID: app.ID, At: now, Token: t.pair(u.ID, app.ID)})
+	t.must(err)
+	t.live("an hour before", kid, next, redeemed, paid)
+}
+
+func clockLimit(t *tester) {
+	u := t.user()
+	ahead := t.insertSession(t.login(u.ID, at(hour)))
+	s := t.login(u.ID, at(0))
+	_, evicted, err := t.st.InsertSession(t.Context(), s, store.Digest{}, 1)
+	t.must(err)
+	t.same("how many make room", 1, evicted)
+	t.same("the one from the future", store.EndedLimit, t.session(ahead.Digest).Reason)
+	if got := t.session(s.Digest); !got.Ended.IsZero() {
+		t.Errorf("the new session ended: %v", got.Reason)
+	}
+}
+
+func clockSpent(t *tester) {
+	u, app := t.user(), t.application()
+	for _, again := range []time.Duration{-hour, us - time.Minute, 0, hour} {
+		c := t.code(u.ID, app.ID)
+		tok := t.redeem(t.redemption(c, at(time.Minute-us)))
+		_, err := t.st.Redeem(t.Context(), t.redemption(c, at(again)))
+		t.refused(fmt.Sprintf("a second time at %v", again), store.ErrUsed, err)
+		t.revoked("the token", at(again), tok)
+
+		c = t.code(u.ID, app.ID)
+		t.must(t.st.SpendCode(t.Context(), c.Digest, at(time.Minute-us)))
+		_, err = t.st.Redeem(t.Context(), t.redemption(c, at(again)))
+		t.refused(fmt.Sprintf("spent, at %v", again), store.ErrUsed, err)
+	}
+}
+
+func clockNoGrace(t *tester) {
+	u, app := t.user(), t.application()
+	for _, before := range []time.Duration{us, hour} {
 		first := t.insert(t.pair(u.ID, app.ID))
 		second := t.rotate(t.rotation(first, at(2*hour)))
 		when := at(2*hour - before)
 		_, err := t.st.Rotate(t.Context(), t.rotation(first, when))
 		t.refused(fmt.Sprintf("%v before it was spent, without grace", before), store.ErrUsed, err)
 		t.revoked("the successor", when, second)
+	}
+}
+
+func clockGrace(t *tester) {
+	u, app := t.user(), t.application()
+	const grace = time.Minute
+	first := t.insert(t.pair(u.ID, app.ID))
+	second := t.rotate(t.rotation(first, at(2*hour)))
+	for _, apart := range []time.Duration{-grace + us, -us, 0, us, grace - us} {
+		r := t.rotation(first, at(2*hour+apart))
+		r.Grace = grace
+		out, err := t.st.Rotate(t.Context(), r)
+		t.must(err)
+		t.same(fmt.Sprintf("the successor, %v apart", apart), second, out.Token)
+	}
+	for _, apart := range []time.Duration{-grace, -hour, grace} {
+		first := t.insert(t.pair(u.ID, app.ID))
+		second := t.rotate(t.rotation(first, at(2*hour)))
+		r := t.rotation(first, at(2*hour+apart))
+		r.Grace = grace
+		_, err := t.st.Rotate(t.Context(), r)
+		t.refused(fmt.Sprintf("%v apart", apart), store.ErrUsed, err)
+		t.revoked("the successor", at(2*hour+apart), second)
+	}
+}
+
+func clockPoll(t *tester) {
+	app := t.application()
+	d := t.device(app.ID)
+	poll := func(when time.Duration, interval time.Duration) {
+		t.Helper()
+		before, err := t.st.PollDevice(t.Context(), d.Digest, app.ID, 5*time.Second, at(when))
+		t.must(err)
+		t.same("the interval", interval, before.Interval)
+	}
+	poll(hour, d.Interval)
+	poll(0, d.Interval)
+	slower := d.Interval + 5*time.Second
+	poll(slower, slower)
+	poll(2*slower, slower)
+	poll(2*slower+us, slower)
+	poll(hour, slower+5*time.Second)
+}
+
+func clockTouch(t *tester) {
+	tok := t.insert(t.personal(t.user().ID))
+	for _, when := range []time.Duration{2 * hour, hour, 2*hour - us, -hour} {
+		t.must(t.st.Touch(t.Context(), []store.Sighting{{TokenID: tok.ID, At: at(when)}}))
+		t.same("the last use", at(2*hour), t.token(tok.ID).LastUsed)
+	}
+}
+
+func clockWindow(t *tester) {
+	c := store.Charge{Key: rand.Text(), Limit: store.Limit{Max: 3, Window: time.Minute}}
+	t.charge("the first", at(hour), allowed, c)
+	t.charge("the second", at(hour+30*time.Second), allowed, c)
+	t.charge("the third, an hour before", at(0), allowed, c)
+	t.charge("the fourth", at(time.Second), refusedFor(59*time.Second), c)
+	t.charge("the fourth, before that", at(-hour), refusedFor(time.Minute), c)
+	t.charge("a refusal that moves the window stays", at(-hour+20*time.Second), refusedFor(40*time.Second), c)
+	t.charge("when the window ends", at(-hour+time.Minute), allowed, c)
+	t.charge("the second, back in time", at(-hour+2*time.Minute-us), allowed, c)
+
+	// A charge is refused for another key, and is not counted.
+	used := store.Charge{Key: rand.Text(), Limit: store.Limit{Max: 1, Window: time.Minute}}
+	other := store.Charge{Key: rand.Text(), Limit: store.Limit{Max: 2, Window: time.Minute}}
+	t.charge("both", at(hour), allowed, used, other)
+	t.charge("neither", at(0), refusedFor(time.Minute), used, other)
+	t.charge("the other has one left", at(0), allowed, other)
+	t.charge("and no more", at(0), refusedFor(time.Minute), other)
+}
+
+// clockRandom plays steps with a clock that jumps, and keeps account of what they
+// have to do.
+func clockRandom(t *tester) {
+	seed := mathrand.Uint64()
+	rnd := mathrand.New(mathrand.NewPCG(seed, 1))
+	u, app := t.user(), t.application()
+	type pair struct {
+		store.Token
+		dead, spent bool
+	}
+	type login struct {
+		store.Session
+		dead bool
+	}
+	var pairs []*pair
+	var logins []*login
+	now := time.Duration(0)
+	const steps = 300
+	for step := range steps {
+		switch rnd.IntN(10) {
+		case 0:
+			now += hour
+		case 1:
+			now -= hour
+		default:
+			now += time.Duration(rnd.Int64N(int64(10 * time.Minute))).Truncate(us)
+		}
+		switch op := rnd.IntN(6); {
+		case op == 0 || len(pairs) == 0:
+			tok := t.pair(u.ID, app.ID)
+			tok.Created, tok.Refresh.Expires = at(now), at(now+hour)
+			pairs = append(pairs, &pair{Token: t.insert(tok)})
+			s := t.login(u.ID, at(now))
+			logins = append(logins, &login{Session: t.insertSession(s)})
+		case op <= 2:
+			p := pairs[len(pairs)-1-rnd.IntN(min(len(pairs), 6))]
+			r := t.rotation(p.Token, at(now))
+			r.Token.Refresh.Expires = at(now + hour)
+			out, err := t.st.Rotate(t.Context(), r)
+			want := error(nil)
+			switch {
+			case p.spent:
+				want = store.ErrUsed
+				for _, other := range pairs {
+					other.dead = other.dead || other.Family == p.Family
+				}
+			case p.dead, !at(now).Before(p.Refresh.Expires):
+				want = store.ErrNotFound
+			default:
+				p.dead, p.spent = true, true
+				pairs = append(pairs, &pair{Token: out.Token})
+			}
+			if !errors.Is(err, want) {
+				t.Fatalf("seed %d, step %d: Rotate: got error %v, want %v", seed, step, err, want)
+			}
+		case op == 3:
+			p := pairs[rnd.IntN(len(pairs))]
+			_, err := t.st.RevokeTokens(t.Context(), store.Selection{TokenID: p.ID}, at(now))
+			t.must(err)
+			p.dead = true
+		case op == 4:
+			l := logins[rnd.IntN(len(logins))]
+			t.must(t.st.TouchSession(t.Context(), l.Digest, at(now+hour), at(now)))
+			if !l.dead && at(now).Before(l.Expires) && at(now+hour).After(l.Expires) {
+				l.Expires = at(now + hour)
+			}
+		default:
+			l := logins[rnd.IntN(len(logins))]
+			_, err := t.st.EndSessions(t.Context(), store.SessionSelection{ID: l.ID}, store.EndedLogout, at(now))
+			t.must(err)
+			l.dead = true
+		}
+		if step%20 != 0 && step != steps-1 {
+			continue
+		}
+		for _, p := range pairs {
+			if got := t.token(p.ID); got.Revoked.IsZero() == p.dead {
+				t.Fatalf("seed %d, step %d: a token: got Revoked %v, want it dead: %t", seed, step, got.Revoked, p.dead)
+			}
+		}
+		for _, l := range logins {
+			if got := t.session(l.Digest); got.Ended.IsZero() == l.dead || !got.Expires.Equal(l.Expires) {
+				t.Fatalf("seed %d, step %d: a session: got %v to %v, want it dead: %t, to %v", seed, step, got.Ended, got.Expires, l.dead, l.Expires)
+			}
+		}
 	}
 }

@@ -51,7 +51,7 @@ func gap() {
 
 func mutants() []mutant {
 	var all []mutant
-	for _, list := range [][]mutant{userMutants, tokenMutants, grantMutants, deviceMutants, applicationMutants, sessionMutants, attemptMutants} {
+	for _, list := range [][]mutant{userMutants, tokenMutants, grantMutants, deviceMutants, applicationMutants, sessionMutants, attemptMutants, clockMutants} {
 		all = append(all, list...)
 	}
 	return all

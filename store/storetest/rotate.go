@@ -327,11 +327,6 @@ var replayChecks = []check{
 		run:     replayNone,
 	},
 	{
-		name:    "no grace is no replay, whatever the clock says",
-		promise: "Grace: zero is never; otherwise ErrUsed, and when they do, the whole family is revoked",
-		run:     replayNoneBefore,
-	},
-	{
 		name:    "the grace period ends",
 		promise: "Grace is how long after it was spent the token may be presented again",
 		run:     replayEnds,

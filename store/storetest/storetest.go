@@ -56,6 +56,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"SessionLimit", sessionLimitChecks},
 		{"EndSessions", endSessionsChecks},
 		{"Attempts", attemptChecks},
+		{"Clock", clockChecks},
 		{"Context", contextChecks},
 		{"Concurrency", concurrencyChecks},
 	} {

@@ -1,0 +1,158 @@
+package storetest_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/ostiary/auth/store"
+	"github.com/ostiary/auth/store/storetest"
+)
+
+var clockMutants = []mutant{
+	{"parents live until they were revoked", "Clock/a revoked token stays revoked", func(r right) storetest.Store { return parentsLiveOn{r} }},
+	{"saves what will have ended", "Clock/an ended session stays ended", func(r right) storetest.Store { return savesBefore{r} }},
+	{"lists what has begun", "Clock/what begins in the future is live", func(r right) storetest.Store { return listsBegun{r} }},
+	{"lets in, then counts", "Clock/the limit keeps the session it lets in", func(r right) storetest.Store { return letsInThenCounts{r} }},
+	{"codes are good until they were spent", "Clock/a spent code stays spent", func(r right) storetest.Store { return goodUntilSpent{r} }},
+	{"what was not spent yet has grace", "Clock/no grace is no replay", func(r right) storetest.Store { return graceBefore{r, time.Hour * 1000} }},
+	{"grace without a beginning", "Clock/the grace period begins as long before as it ends after", func(r right) storetest.Store { return graceBefore{r, 0} }},
+	{"the latest poll counts", "Clock/a device that polled in the future is told to slow down once", func(r right) storetest.Store { return &latestPoll{right: r} }},
+	{"the last note wins", "Clock/the last use never goes back", func(r right) storetest.Store { return &lastNote{right: r} }},
+	{"windows wait for the clock", "Clock/a window that starts in the future starts now", func(r right) storetest.Store { return &windowsWait{right: r} }},
+	{"half an hour of mercy", "Clock/random steps, and jumps of an hour", func(r right) storetest.Store { return halfAnHour{r} }},
+}
+
+type parentsLiveOn struct{ right }
+
+func (m parentsLiveOn) InsertToken(ctx context.Context, t store.Token) (store.Token, error) {
+	out, err := m.Store.InsertToken(ctx, t)
+	if p, err2 := m.TokenByID(ctx, t.ParentID); errors.Is(err, store.ErrConflict) && err2 == nil && t.Created.Before(p.Revoked) {
+		t.ParentID = 0
+		return m.Store.InsertToken(ctx, t)
+	}
+	return out, err
+}
+
+type savesBefore struct{ right }
+
+func (m savesBefore) SaveSession(ctx context.Context, d store.Digest, data []byte, revision int64, at time.Time) error {
+	if s, _, err := m.SessionByDigest(ctx, d, m); err == nil && at.Before(s.Ended) {
+		return nil
+	}
+	return m.Store.SaveSession(ctx, d, data, revision, at)
+}
+
+type listsBegun struct{ right }
+
+func (m listsBegun) ListSessions(ctx context.Context, userID string, at time.Time) (list []store.Session, err error) {
+	all, err := m.Store.ListSessions(ctx, userID, at)
+	for _, s := range all {
+		if !at.Before(s.Created) {
+			list = append(list, s)
+		}
+	}
+	return list, err
+}
+
+type letsInThenCounts struct{ right }
+
+func (m letsInThenCounts) InsertSession(ctx context.Context, s store.Session, replaces store.Digest, keep int) (store.Session, int, error) {
+	s, n, err := m.Store.InsertSession(ctx, s, replaces, 0)
+	if err != nil || keep == 0 {
+		return s, n, err
+	}
+	list, err := m.ListSessions(ctx, s.UserID, s.Created)
+	for _, old := range list[min(keep, len(list)):] {
+		m.EndSessions(ctx, store.SessionSelection{ID: old.ID}, store.EndedLimit, s.Created)
+		n++
+	}
+	return s, n, err
+}
+
+type goodUntilSpent struct{ right }
+
+func (m goodUntilSpent) Redeem(ctx context.Context, r store.Redemption) (store.Token, error) {
+	if c, err := m.CodeByDigest(ctx, r.Code); err == nil && r.At.Before(c.Spent) {
+		return store.Token{}, store.ErrNotFound
+	}
+	return m.Store.Redeem(ctx, r)
+}
+
+// graceBefore takes a replay from before the token was spent for one at that
+// instant, with another grace period unless that is 0.
+type graceBefore struct {
+	right
+	grace time.Duration
+}
+
+func (m graceBefore) Rotate(ctx context.Context, r store.Rotation) (store.RotateOutcome, error) {
+	if t, err := m.TokenByRefresh(ctx, r.Refresh); err == nil && r.At.Before(t.Refresh.Spent) {
+		r.At = t.Refresh.Spent
+		if m.grace > 0 {
+			r.Grace = m.grace
+		}
+	}
+	return m.Store.Rotate(ctx, r)
+}
+
+// latest never goes back.
+type latest struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func (l *latest) of(at time.Time) time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if at.After(l.at) {
+		l.at = at
+	}
+	return l.at
+}
+
+type latestPoll struct {
+	right
+	latest
+}
+
+func (m *latestPoll) PollDevice(ctx context.Context, d store.Digest, id int64, slower time.Duration, at time.Time) (store.Device, error) {
+	return m.Store.PollDevice(ctx, d, id, slower, m.of(at))
+}
+
+type lastNote struct {
+	right
+	at sync.Map
+}
+
+func (m *lastNote) Touch(ctx context.Context, seen []store.Sighting) error {
+	for _, s := range seen {
+		m.at.Store(s.TokenID, s.At)
+	}
+	return nil
+}
+
+func (m *lastNote) TokenByID(ctx context.Context, id int64) (store.Token, error) {
+	t, err := m.Store.TokenByID(ctx, id)
+	if at, ok := m.at.Load(id); ok {
+		t.LastUsed = at.(time.Time)
+	}
+	return t, err
+}
+
+type windowsWait struct {
+	right
+	latest
+}
+
+func (m *windowsWait) Charge(ctx context.Context, charges []store.Charge, now time.Time) (store.Verdict, error) {
+	return m.Store.Charge(ctx, charges, m.of(now))
+}
+
+type halfAnHour struct{ right }
+
+func (m halfAnHour) Rotate(ctx context.Context, r store.Rotation) (store.RotateOutcome, error) {
+	r.At = r.At.Add(-30 * time.Minute)
+	return m.Store.Rotate(ctx, r)
+}
