@@ -255,7 +255,7 @@ func (a *Applications) Change(ctx context.Context, by *Principal, id int64, c Ap
 	if err := a.check(ctx, by, app); err != nil {
 		return store.Application{}, err
 	}
-	if err := a.update(ctx, app); err != nil {
+	if err := a.update(ctx, &app); err != nil {
 		return store.Application{}, err
 	}
 	a.event(ctx, eventApplicationChanged, by, app)
@@ -294,16 +294,16 @@ func (a *Applications) RotateSecret(ctx context.Context, by *Principal, id int64
 	}
 	secret := newClientSecret()
 	app.Secret = store.DigestOf(secret.Reveal())
-	if err := a.update(ctx, app); err != nil {
+	if err := a.update(ctx, &app); err != nil {
 		return IssuedApplication{}, err
 	}
 	a.event(ctx, eventApplicationRotated, by, app)
 	return IssuedApplication{app, secret}, nil
 }
 
-func (a *Applications) update(ctx context.Context, app store.Application) error {
+func (a *Applications) update(ctx context.Context, app *store.Application) error {
 	app.Modified = time.Now()
-	switch err := a.store.UpdateApplication(ctx, app); {
+	switch err := a.store.UpdateApplication(ctx, *app); {
 	case errors.Is(err, store.ErrConflict):
 		return &Error{Status: http.StatusConflict, Detail: "The application was changed at the same time: try again."}
 	case errors.Is(err, store.ErrExists):

@@ -80,8 +80,9 @@ func applicationPath(id int64) string {
 	return "/api/v2/applications/" + strconv.FormatInt(id, 10) + "/"
 }
 
-// showApplication shows app to p, with the tokens that p may see.
-func (a *api) showApplication(ctx context.Context, p *auth.Principal, app store.Application, secret auth.Secret) (application, error) {
+// showApplication shows an application with what summarize, or createApplication,
+// found out about it.
+func showApplication(app store.Application, summary applicationSummary, secret auth.Secret) application {
 	path := applicationPath(app.ID)
 	shown := application{
 		ID:   app.ID,
@@ -92,6 +93,7 @@ func (a *api) showApplication(ctx context.Context, p *auth.Principal, app store.
 			"activity_stream": path + "activity_stream/",
 			"organization":    "/api/v2/organizations/" + strconv.FormatInt(app.OrganizationID, 10) + "/",
 		},
+		Summary:      summary,
 		Created:      timestamp(app.Created),
 		Modified:     timestamp(app.Modified),
 		Name:         app.Name,
@@ -109,25 +111,39 @@ func (a *api) showApplication(ctx context.Context, p *auth.Principal, app store.
 			shown.ClientSecret = secret.Reveal()
 		}
 	}
-	o, err := a.Tokens.Organization(ctx, app.OrganizationID)
-	if err == nil {
-		shown.Summary.Organization = &organizationSummary{o.ID, o.Name, o.Description}
-	} else if !isStatus(err, http.StatusNotFound) {
-		return application{}, err
+	return shown
+}
+
+// summarize returns what p may know about app beside itself.
+func (a *api) summarize(ctx context.Context, p *auth.Principal, app store.Application) (s applicationSummary, err error) {
+	if s.Organization, err = a.summarizeOrganization(ctx, app.OrganizationID); err != nil {
+		return s, err
 	}
-	shown.Summary.Capabilities.Edit, shown.Summary.Capabilities.Delete, err = a.Applications.MayChange(ctx, p, app.ID)
+	s.Capabilities.Edit, s.Capabilities.Delete, err = a.Applications.MayChange(ctx, p, app.ID)
 	if err != nil {
-		return application{}, err
+		return s, err
 	}
 	tokens, total, err := a.Tokens.List(ctx, p, store.TokenFilter{ApplicationID: app.ID}, store.Page{Limit: maxSummary})
 	if err != nil {
-		return application{}, err
+		return s, err
 	}
-	shown.Summary.Tokens.Count, shown.Summary.Tokens.Results = total, make([]listedTokenRef, len(tokens))
+	s.Tokens.Count, s.Tokens.Results = total, make([]listedTokenRef, len(tokens))
 	for i, t := range tokens {
-		shown.Summary.Tokens.Results[i] = listedTokenRef{t.ID, mask, t.Scopes}
+		s.Tokens.Results[i] = listedTokenRef{t.ID, mask, t.Scopes}
 	}
-	return shown, nil
+	return s, nil
+}
+
+// summarizeOrganization returns nil for an organization that does not exist.
+func (a *api) summarizeOrganization(ctx context.Context, id int64) (*organizationSummary, error) {
+	o, err := a.Tokens.Organization(ctx, id)
+	switch {
+	case isStatus(err, http.StatusNotFound):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return &organizationSummary{o.ID, o.Name, o.Description}, nil
 }
 
 func isStatus(err error, status int) bool {
@@ -135,15 +151,12 @@ func isStatus(err error, status int) bool {
 	return ok && e.Status == status
 }
 
-func (a *api) writeApplication(w http.ResponseWriter, r *http.Request, status int, app store.Application, secret auth.Secret) error {
-	shown, err := a.showApplication(r.Context(), principal(r), app, secret)
+func (a *api) writeApplication(w http.ResponseWriter, r *http.Request, app store.Application) error {
+	summary, err := a.summarize(r.Context(), principal(r), app)
 	if err != nil {
 		return err
 	}
-	if status == http.StatusCreated {
-		w.Header().Set("Location", shown.URL)
-	}
-	return writeJSON(w, r, status, shown)
+	return writeJSON(w, r, http.StatusOK, showApplication(app, summary, ""))
 }
 
 // pathApplication returns the application that the path names, by ID or as
@@ -243,7 +256,8 @@ func (a *api) listApplications(w http.ResponseWriter, r *http.Request) error {
 		return a.Applications.List(ctx, p, f, page)
 	}
 	e, err := fetch(q, list, func(app store.Application) (application, error) {
-		return a.showApplication(ctx, p, app, "")
+		summary, err := a.summarize(ctx, p, app)
+		return showApplication(app, summary, ""), err
 	})
 	if err != nil {
 		return err
@@ -338,11 +352,20 @@ func (a *api) createApplication(w http.ResponseWriter, r *http.Request) error {
 	if len(f.Organizations) > 0 {
 		req.OrganizationID = f.Organizations[0] // the path decides, as in AWX
 	}
+	// Looked up before: no read may fail between the commit and the one reply
+	// that shows the secret.
+	summary := applicationSummary{}
+	if summary.Organization, err = a.summarizeOrganization(r.Context(), req.OrganizationID); err != nil {
+		return err
+	}
 	app, err := a.Applications.Create(r.Context(), principal(r), req)
 	if err != nil {
 		return err
 	}
-	return a.writeApplication(w, r, http.StatusCreated, app.Application, app.ClientSecret)
+	summary.Capabilities.Edit, summary.Capabilities.Delete = true, true // who creates it may
+	summary.Tokens.Results = []listedTokenRef{}
+	w.Header().Set("Location", applicationPath(app.ID))
+	return writeJSON(w, r, http.StatusCreated, showApplication(app.Application, summary, app.ClientSecret))
 }
 
 func set[T any](to, from *T) {
@@ -391,7 +414,7 @@ func (a *api) getApplication(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return a.writeApplication(w, r, http.StatusOK, app, "")
+	return a.writeApplication(w, r, app)
 }
 
 func (a *api) changeApplication(w http.ResponseWriter, r *http.Request) error {
@@ -412,7 +435,7 @@ func (a *api) changeApplication(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return a.writeApplication(w, r, http.StatusOK, app, "")
+	return a.writeApplication(w, r, app)
 }
 
 func (a *api) deleteApplication(w http.ResponseWriter, r *http.Request) error {
@@ -444,13 +467,13 @@ func (a *api) rotateSecret(w http.ResponseWriter, r *http.Request) error {
 			return badField("overlap", "Must be a number of seconds, at most "+strconv.FormatInt(int64(auth.MaxSecretOverlap/time.Second), 10)+".")
 		}
 	}
+	summary, err := a.summarize(r.Context(), principal(r), app) // before, see createApplication
+	if err != nil {
+		return err
+	}
 	issued, err := a.Applications.RotateSecret(r.Context(), principal(r), app.ID, time.Duration(seconds)*time.Second)
 	if err != nil {
 		return err
 	}
-	app, err = a.Applications.Application(r.Context(), principal(r), app.ID)
-	if err != nil {
-		return err
-	}
-	return a.writeApplication(w, r, http.StatusOK, app, issued.ClientSecret)
+	return writeJSON(w, r, http.StatusOK, showApplication(issued.Application, summary, issued.ClientSecret))
 }

@@ -9,22 +9,26 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/ostiary/auth"
 	"github.com/ostiary/auth/store"
 	"github.com/ostiary/auth/store/memory"
 )
 
-// failing is a store whose call number fail does not work. It wraps every call
-// that a request of these tests makes.
+// failing is a store whose call number fail does not work, nor any after it if
+// stays. It wraps every call that a request of these tests makes.
 type failing struct {
 	*memory.Store
 	calls, fail atomic.Int64
+	stays       bool
 }
 
 var errDown = errors.New("marker: connection refused to db.internal")
 
 func (f *failing) down() error {
-	if f.calls.Add(1) == f.fail.Load() {
+	n, fail := f.calls.Add(1), f.fail.Load()
+	if n == fail || f.stays && fail > 0 && n > fail {
 		return errDown
 	}
 	return nil
@@ -91,6 +95,41 @@ func (f *failing) RevokeTokens(ctx context.Context, s store.Selection, at time.T
 		return 0, err
 	}
 	return f.Store.RevokeTokens(ctx, s, at)
+}
+
+func (f *failing) ApplicationByID(ctx context.Context, id int64) (store.Application, error) {
+	if err := f.down(); err != nil {
+		return store.Application{}, err
+	}
+	return f.Store.ApplicationByID(ctx, id)
+}
+
+func (f *failing) ListApplications(ctx context.Context, filter store.ApplicationFilter, p store.Page) ([]store.Application, int, error) {
+	if err := f.down(); err != nil {
+		return nil, 0, err
+	}
+	return f.Store.ListApplications(ctx, filter, p)
+}
+
+func (f *failing) InsertApplication(ctx context.Context, a store.Application) (store.Application, error) {
+	if err := f.down(); err != nil {
+		return store.Application{}, err
+	}
+	return f.Store.InsertApplication(ctx, a)
+}
+
+func (f *failing) UpdateApplication(ctx context.Context, a store.Application) error {
+	if err := f.down(); err != nil {
+		return err
+	}
+	return f.Store.UpdateApplication(ctx, a)
+}
+
+func (f *failing) DeleteApplication(ctx context.Context, id int64, at time.Time) error {
+	if err := f.down(); err != nil {
+		return err
+	}
+	return f.Store.DeleteApplication(ctx, id, at)
 }
 
 func (f *failing) SessionByDigest(ctx context.Context, d store.Digest, _ store.Users) (store.Session, store.User, error) {
@@ -185,4 +224,61 @@ func TestOutage(t *testing.T) { // 247, R-011, R-025, R-055, R-111
 			}
 		})
 	}
+}
+
+// When the store goes down in the middle of a request, a secret that was made is
+// shown, or it was not made.
+func TestOutageLosesNoSecret(t *testing.T) {
+	for name, tt := range map[string]struct {
+		target, body string
+		part         func(o *oauthSystem) with
+	}{
+		"a token":            {"/api/v2/tokens/", `{}`, func(o *oauthSystem) with { return basic("alice", "alice-pw") }},
+		"a rotated token":    {"/api/v2/tokens/1/rotate/", `{}`, func(o *oauthSystem) with { return bearer(o.token(o.alice, auth.ScopeWrite)) }},
+		"an application":     {"/api/v2/applications/", `{"name":"n","client_type":"confidential","authorization_grant_type":"password","organization":1}`, func(*oauthSystem) with { return basic("admin", "admin-pw") }},
+		"a rotated secret":   {"/api/v2/applications/1/rotate_secret/", `{}`, func(*oauthSystem) with { return basic("admin", "admin-pw") }},
+		"not by a superuser": {"/api/v2/applications/1/rotate_secret/", `{}`, func(*oauthSystem) with { return basic("orgadmin", "orgadmin-pw") }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for n := int64(1); ; n++ {
+				db := &failing{stays: true}
+				o := newOAuth(t, func(o *options) {
+					o.db = func(m *memory.Store) database { db.Store = m; return db }
+				})
+				part := tt.part(o)
+				before := secretsOf(t, db.Store)
+				db.calls.Store(0)
+				db.fail.Store(n)
+				r := o.do("POST", tt.target, part, jsonBody(tt.body))
+				made := cmp.Diff(before, secretsOf(t, db.Store))
+				if shown := r.status < 300; shown != (made != "") {
+					t.Errorf("down from call %d on: status %d, made (-before +after):\n%s", n, r.status, made)
+				}
+				if db.calls.Load() < n {
+					if made == "" {
+						t.Error("no secret was made")
+					}
+					break
+				}
+			}
+		})
+	}
+}
+
+// secretsOf returns the digests of all secrets.
+func secretsOf(t *testing.T, db *memory.Store) (list []store.Digest) {
+	t.Helper()
+	all := store.Page{Limit: 100}
+	tokens, _, err1 := db.ListTokens(t.Context(), store.TokenFilter{All: true}, all)
+	applications, _, err2 := db.ListApplications(t.Context(), store.ApplicationFilter{All: true}, all)
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	for _, tok := range tokens {
+		list = append(list, tok.Digest)
+	}
+	for _, app := range applications {
+		list = append(list, app.Secret)
+	}
+	return list
 }
