@@ -159,10 +159,9 @@ func (a *Applications) Create(ctx context.Context, by *Principal, req Applicatio
 		Created:        now,
 		Modified:       now,
 	}
-	err := errors.Join(
+	err := a.check(ctx, by, app,
 		checkChoice("client_type", req.ClientType, ClientConfidential, ClientPublic),
 		checkChoice("authorization_grant_type", req.GrantType, GrantAuthorizationCode, GrantPassword, GrantClientCredentials, GrantDeviceCode),
-		a.check(ctx, by, app),
 	)
 	if err != nil {
 		return IssuedApplication{}, err

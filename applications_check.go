@@ -38,9 +38,10 @@ func checkChoice(field, value string, choices ...string) error {
 }
 
 // check holds an application that is to be stored against all rules, but for
-// who may store it.
-func (a *Applications) check(ctx context.Context, by *Principal, app store.Application) error {
-	errs := []error{checkName(app.Name)}
+// who may store it, and joins what it finds to what was found before. An outage
+// is returned alone: nothing is known then.
+func (a *Applications) check(ctx context.Context, by *Principal, app store.Application, found ...error) error {
+	errs := append(found, checkName(app.Name))
 	if err := checkDescription(app.Description); err != nil {
 		errs = append(errs, err)
 	}

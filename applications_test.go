@@ -1,6 +1,8 @@
 package auth_test
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"regexp"
 	"strings"
@@ -395,5 +397,17 @@ func TestZeroOrganizations(t *testing.T) {
 	refusesStatus(t, err, http.StatusBadRequest, "organization")
 	if o, err := s.tokens.Organization(t.Context(), 1); err != nil || o.Name != "Default" {
 		t.Errorf("organization 1 is %+v, %v", o, err)
+	}
+}
+
+// An outage is no refusal, whatever else is wrong.
+func TestApplicationCheckOutage(t *testing.T) {
+	down := errors.New("no route to the directory")
+	s := newOAuth(t, func(o *auth.TokensOptions) {
+		o.Organizations.ByID = func(context.Context, int64) (auth.Organization, error) { return auth.Organization{}, down }
+	})
+	_, err := s.apps.Create(t.Context(), by(s.admin), request1(func(r *auth.ApplicationRequest) { r.ClientType, r.Name = "other", "" }))
+	if _, refused := errors.AsType[*auth.Error](err); refused || !errors.Is(err, down) {
+		t.Errorf("error is %v, want the outage alone", err)
 	}
 }
