@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"time"
 
@@ -37,9 +38,11 @@ type DevicesOptions struct {
 	// means 20 in ten minutes.
 	Guesses store.Limit
 
-	// Requests limits how many codes devices in one client network may ask for.
-	// Zero means 60 a minute.
-	Requests store.Limit
+	// Requests limits how many codes devices in one client network may ask for,
+	// PerApplication how many those of one application may, from anywhere. Zero
+	// means 60 a minute, and 10,000 in a Lifetime: enough for all devices of an
+	// application, and a bound for what piles up.
+	Requests, PerApplication store.Limit
 }
 
 // NewDevices returns the device grant for t, with a throttle that counts in a.
@@ -56,6 +59,7 @@ func NewDevices(t *Tokens, a store.Attempts, opts *DevicesOptions) (*Devices, er
 	o.Interval = cmp.Or(o.Interval, 5*time.Second)
 	o.Guesses = cmp.Or(o.Guesses, store.Limit{Max: 20, Window: 10 * time.Minute})
 	o.Requests = cmp.Or(o.Requests, store.Limit{Max: 60, Window: time.Minute})
+	o.PerApplication = cmp.Or(o.PerApplication, store.Limit{Max: 10_000, Window: o.Lifetime})
 	switch {
 	case o.Lifetime < time.Minute || o.Lifetime > time.Hour:
 		return nil, fmt.Errorf("auth: DevicesOptions.Lifetime %v is not between a minute and an hour", o.Lifetime)
@@ -65,6 +69,8 @@ func NewDevices(t *Tokens, a store.Attempts, opts *DevicesOptions) (*Devices, er
 		return nil, errors.New("auth: DevicesOptions.Guesses needs a positive Max and Window")
 	case o.Requests.Max < 1 || o.Requests.Window <= 0:
 		return nil, errors.New("auth: DevicesOptions.Requests needs a positive Max and Window")
+	case o.PerApplication.Max < 1 || o.PerApplication.Window <= 0:
+		return nil, errors.New("auth: DevicesOptions.PerApplication needs a positive Max and Window")
 	}
 	return &Devices{t, a, o}, nil
 }
@@ -123,7 +129,10 @@ func (d *Devices) Start(ctx context.Context, app store.Application, scope *strin
 		return DeviceAuthorization{}, err
 	}
 	now := time.Now()
-	if err := d.charge(ctx, now, d.opts.Requests, "device-start:"+clientNetwork(ctx).String()); err != nil {
+	err = d.charge(ctx, now,
+		store.Charge{Key: "device-start:" + clientNetwork(ctx).String(), Limit: d.opts.Requests},
+		store.Charge{Key: "device-start-application:" + strconv.FormatInt(app.ID, 10), Limit: d.opts.PerApplication})
+	if err != nil {
 		return DeviceAuthorization{}, err
 	}
 	for { // until the user code is free
@@ -147,11 +156,7 @@ func (d *Devices) Start(ctx context.Context, app store.Application, scope *strin
 	}
 }
 
-func (d *Devices) charge(ctx context.Context, now time.Time, l store.Limit, keys ...string) error {
-	charges := make([]store.Charge, len(keys))
-	for i, key := range keys {
-		charges[i] = store.Charge{Key: key, Limit: l}
-	}
+func (d *Devices) charge(ctx context.Context, now time.Time, charges ...store.Charge) error {
 	v, err := d.attempts.Charge(ctx, charges, now)
 	if err != nil {
 		return fmt.Errorf("auth: count an attempt: %w", err)
@@ -183,7 +188,9 @@ func (d *Devices) Find(ctx context.Context, by *Principal, userCode string) (Dev
 		return DeviceRequest{}, errForbidden
 	}
 	now := time.Now()
-	err := d.charge(ctx, now, d.opts.Guesses, "device:"+clientNetwork(ctx).String(), "device-user:"+by.ID)
+	err := d.charge(ctx, now,
+		store.Charge{Key: "device:" + clientNetwork(ctx).String(), Limit: d.opts.Guesses},
+		store.Charge{Key: "device-user:" + by.ID, Limit: d.opts.Guesses})
 	if err != nil {
 		return DeviceRequest{}, err
 	}

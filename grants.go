@@ -215,7 +215,16 @@ func (t *Tokens) Authorize(ctx context.Context, by *Principal, a Authorization) 
 	if a.redirectGiven {
 		code.RedirectURI = a.RedirectURI
 	}
-	if err := t.store.InsertCode(ctx, code); err != nil {
+	err = t.store.InsertCode(ctx, code, t.opts.MaxCodes)
+	if errors.Is(err, store.ErrConflict) {
+		return "", &Error{
+			Status:     http.StatusTooManyRequests,
+			Code:       "temporarily_unavailable", // RFC 6749 section 4.1.2.1
+			Detail:     "The user has too many authorization codes that wait to be used. Try again later.",
+			RetryAfter: t.opts.CodeLifetime,
+		}
+	}
+	if err != nil {
 		return "", fmt.Errorf("auth: store a code: %w", err)
 	}
 	t.grantEvent(ctx, slog.LevelInfo, eventConsented, a.Application, u.ID, string(a.Scopes))

@@ -29,6 +29,7 @@ func (o *TokensOptions) completeOAuth() error {
 	o.RefreshLifetime = cmp.Or(o.RefreshLifetime, 30*day)
 	o.GrantLifetime = cmp.Or(o.GrantLifetime, max(365*day, o.RefreshLifetime))
 	o.CodeLifetime = cmp.Or(o.CodeLifetime, time.Minute)
+	o.MaxCodes = cmp.Or(o.MaxCodes, 100)
 	o.Resources = slices.Clone(o.Resources)
 	for _, l := range []struct {
 		name  string
@@ -47,6 +48,8 @@ func (o *TokensOptions) completeOAuth() error {
 		return fmt.Errorf("auth: TokensOptions.RefreshLifetime %v is above GrantLifetime, %v", o.RefreshLifetime, o.GrantLifetime)
 	case o.CodeLifetime < time.Second || o.CodeLifetime > 10*time.Minute:
 		return fmt.Errorf("auth: TokensOptions.CodeLifetime %v is not between a second and ten minutes (RFC 6749 section 4.1.2)", o.CodeLifetime)
+	case o.MaxCodes < 0:
+		return errors.New("auth: TokensOptions.MaxCodes is negative")
 	case o.RefreshGrace < 0 || o.RefreshGrace > time.Minute:
 		return fmt.Errorf("auth: TokensOptions.RefreshGrace %v is not between 0 and a minute", o.RefreshGrace)
 	case o.Issuer != "" && !validIssuer(o.Issuer):

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/store"
 	"github.com/ostiary/auth/store/memory"
 )
 
@@ -27,6 +28,7 @@ func TestOAuthOptionsRefused(t *testing.T) {
 		{"endless grants", auth.TokensOptions{GrantLifetime: seconds(9_000_000_000)}, "GrantLifetime"},
 		{"codes of eleven minutes", auth.TokensOptions{CodeLifetime: 11 * time.Minute}, "CodeLifetime"},
 		{"negative code lifetime", auth.TokensOptions{CodeLifetime: -1}, "CodeLifetime"},
+		{"a negative number of codes", auth.TokensOptions{MaxCodes: -1}, "MaxCodes"},
 		{"grace above a minute", auth.TokensOptions{RefreshGrace: 61 * time.Second}, "RefreshGrace"},
 		{"negative grace", auth.TokensOptions{RefreshGrace: -1}, "RefreshGrace"},
 		{"issuer with http", auth.TokensOptions{Issuer: "http://api.example"}, "Issuer"},
@@ -70,6 +72,7 @@ func TestDeviceOptionsRefused(t *testing.T) {
 	tokens := auth.Must(auth.NewTokens(db, db, nil))
 	for _, opts := range []auth.DevicesOptions{
 		{Lifetime: time.Second}, {Lifetime: 2 * time.Hour}, {Interval: -1}, {Interval: time.Hour},
+		{PerApplication: store.Limit{Max: -1, Window: time.Hour}}, {PerApplication: store.Limit{Max: 1}},
 	} {
 		if _, err := auth.NewDevices(tokens, db, &opts); err == nil {
 			t.Errorf("%+v constructs", opts)

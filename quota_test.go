@@ -3,7 +3,10 @@ package auth_test
 import (
 	"errors"
 	"net/http"
+	"net/netip"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/ostiary/auth"
 	"github.com/ostiary/auth/authtest"
@@ -106,5 +109,100 @@ func TestTokenQuotaLetsDeny(t *testing.T) {
 	}
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// so many codes of one application wait for a user to be redeemed, and no
+// more. Other users and applications are not affected, and each code that is
+// redeemed or expires makes room.
+func TestCodeQuota(t *testing.T) {
+	for _, tt := range []struct{ option, most int }{{0, 100}, {3, 3}} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newOAuth(t, func(o *auth.TokensOptions) { o.MaxCodes = tt.option })
+			app := s.app(auth.GrantAuthorizationCode, auth.ClientConfidential)
+			other := s.appAt(auth.GrantAuthorizationCode, auth.ClientConfidential, redirectURI, redirectURI+"2")
+			authorize := func(app auth.IssuedApplication, u store.User) (string, error) {
+				a, err := s.tokens.ParseAuthorization(t.Context(), authorization(app))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return s.tokens.Authorize(t.Context(), by(u), a)
+			}
+			var last string
+			for n := range tt.most {
+				wait(time.Millisecond)
+				var err error
+				if last, err = authorize(app, s.alice); err != nil {
+					t.Fatalf("code %d of %d: %v", n+1, tt.most, err)
+				}
+			}
+			full := func() {
+				t.Helper()
+				_, err := authorize(app, s.alice)
+				if e, ok := errors.AsType[*auth.Error](err); !ok || e.Status != http.StatusTooManyRequests || e.Code != "temporarily_unavailable" || e.RetryAfter != time.Minute {
+					t.Errorf("one too many: %+v", err)
+				}
+			}
+			full()
+			for what, to := range map[string]func() (string, error){
+				"another user":        func() (string, error) { return authorize(app, s.bob) },
+				"another application": func() (string, error) { return authorize(other, s.alice) },
+			} {
+				if _, err := to(); err != nil {
+					t.Errorf("%s: %v", what, err)
+				}
+			}
+			if _, err := s.tokens.Exchange(t.Context(), app.Application, exchange(query(t, last).Get("code"))); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := authorize(app, s.alice); err != nil {
+				t.Errorf("after one was redeemed: %v", err)
+			}
+			full()
+			wait(time.Minute)
+			if _, err := authorize(app, s.alice); err != nil {
+				t.Errorf("after all have expired: %v", err)
+			}
+		})
+	}
+}
+
+// so many devices of one application may ask for a code, from whatever
+// network. Those of other applications are not affected.
+func TestDeviceQuota(t *testing.T) {
+	for _, tt := range []struct {
+		option store.Limit
+		most   int
+		window time.Duration
+	}{
+		{store.Limit{}, 10_000, 10 * time.Minute},
+		{store.Limit{Max: 3, Window: time.Hour}, 3, time.Hour},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newOAuth(t, nil)
+			s.devices = auth.Must(auth.NewDevices(s.tokens, s.db, &auth.DevicesOptions{PerApplication: tt.option}))
+			app, other := s.app(auth.GrantDeviceCode, auth.ClientPublic), s.appAt(auth.GrantDeviceCode, auth.ClientPublic)
+			addr := netip.MustParseAddr("10.0.0.0")
+			start := func(app auth.IssuedApplication) error {
+				addr = addr.Next()
+				_, err := s.devices.Start(auth.WithClientAddr(t.Context(), addr), app.Application, nil, nil)
+				return err
+			}
+			for n := range tt.most {
+				if err := start(app); err != nil {
+					t.Fatalf("device %d of %d: %v", n+1, tt.most, err)
+				}
+			}
+			refusesStatus(t, start(app), http.StatusTooManyRequests, "")
+			if err := start(other); err != nil {
+				t.Errorf("another application: %v", err)
+			}
+			wait(tt.window - time.Second)
+			refusesStatus(t, start(app), http.StatusTooManyRequests, "")
+			wait(time.Second)
+			if err := start(app); err != nil {
+				t.Errorf("after the window: %v", err)
+			}
+		})
 	}
 }

@@ -91,6 +91,11 @@ type TokensOptions struct {
 	// minute; the most is ten (RFC 6749 section 4.1.2).
 	CodeLifetime time.Duration
 
+	// MaxCodes is how many authorization codes of one application a user can
+	// have that are neither used nor expired; more are refused until one is.
+	// Zero means 100; it is never unlimited.
+	MaxCodes int
+
 	// RefreshGrace is how long a refresh token that was used can be presented
 	// again, as long as its successor has not been, to get the very same
 	// successor: a client whose connection broke is not logged out. Zero means

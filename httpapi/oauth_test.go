@@ -576,3 +576,19 @@ func TestMetadata(t *testing.T) {
 	o.do("GET", "/.well-known/oauth-protected-resource").wants(404)
 	o.do("POST", "/.well-known/oauth-authorization-server").wants(405)
 }
+
+// a client that drives the browser in circles is told to stop.
+func TestTooManyCodes(t *testing.T) {
+	o := newOAuth(t, func(c *options) { c.tokens.MaxCodes = 1 })
+	target, alice := authorizeURL(o.cc, callback), o.login("alice", "alice-pw")
+	if _, v := o.allow(target, alice).location(); v.Get("code") == "" {
+		t.Fatalf("no code: %v", v)
+	}
+	to, v := o.allow(target, alice).location()
+	if to != callback || v.Get("error") != "temporarily_unavailable" || v.Get("state") != "x y&z" || v.Get("code") != "" {
+		t.Errorf("one too many: %s %v", to, v)
+	}
+	if _, v := o.allow(target, o.login("bob", "bob-pw")).location(); v.Get("code") == "" {
+		t.Errorf("another user: %v", v)
+	}
+}

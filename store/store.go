@@ -38,8 +38,9 @@ var (
 	// ErrExists reports that a unique value (a name, a digest, a client
 	// identifier) is taken.
 	ErrExists = errors.New("store: already exists")
-	// ErrConflict reports that the record changed since it was read, or that
-	// what it depends on is gone. Read again and decide again.
+	// ErrConflict reports that the record changed since it was read, that what
+	// it depends on is gone, or that there are as many of them as there may be.
+	// Read again and decide again.
 	ErrConflict = errors.New("store: conflict")
 	// ErrUsed reports the second use of something that may be used once.
 	ErrUsed = errors.New("store: already used")
@@ -368,8 +369,11 @@ type RotateOutcome struct {
 
 // Grants keeps authorization codes and rotates refresh tokens.
 type Grants interface {
-	// InsertCode stores a code, or returns ErrExists.
-	InsertCode(ctx context.Context, c Code) error
+	// InsertCode stores a code, or returns ErrExists. It returns ErrConflict,
+	// and stores nothing, if most codes of the same application and user are
+	// pending: neither spent nor expired at c.Created. No number of concurrent
+	// calls gets above that.
+	InsertCode(ctx context.Context, c Code, most int) error
 
 	// CodeByDigest returns a code, spent or not, so that what it is bound to
 	// can be checked before it is spent.

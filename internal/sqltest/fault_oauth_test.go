@@ -106,7 +106,7 @@ func grantOperations() []faulted {
 	code := (*faultCase).code
 	return []faulted{
 		changes("insert a code", nothing, func(x *faultCase) error {
-			return x.shaky.InsertCode(x.ctx, store.Code{Digest: x.codeOf(), ApplicationID: 1, Created: x.now, Expires: x.now.Add(hour)})
+			return x.shaky.InsertCode(x.ctx, store.Code{Digest: x.codeOf(), ApplicationID: 1, Created: x.now, Expires: x.now.Add(hour)}, anyNumber)
 		}, code, "absent", "live"),
 		reads("find a code", insertCode, func(x *faultCase) error {
 			c, err := x.shaky.CodeByDigest(x.ctx, x.codeOf())

@@ -55,7 +55,7 @@ func (x *faultCase) userCodeOf() store.Digest { return store.DigestOf("user code
 func (x *faultCase) insertCode(application int64, expires time.Time) error {
 	return x.calm.InsertCode(x.ctx, store.Code{
 		Digest: x.codeOf(), ApplicationID: application, UserID: x.userID(), Created: x.now, Expires: expires,
-	})
+	}, anyNumber)
 }
 
 func (x *faultCase) code() string {

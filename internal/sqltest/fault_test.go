@@ -97,7 +97,7 @@ func faultedOperations() []faulted {
 		return store.Redemption{Code: store.DigestOf(x.name), ApplicationID: 1, At: x.now, Token: tokenNamed(x.name, x.now)}
 	}
 	insertCode := func(x *faultCase) error {
-		return x.calm.InsertCode(x.ctx, store.Code{Digest: store.DigestOf(x.name), ApplicationID: 1, Created: x.now, Expires: x.now.Add(hour)})
+		return x.calm.InsertCode(x.ctx, store.Code{Digest: store.DigestOf(x.name), ApplicationID: 1, Created: x.now, Expires: x.now.Add(hour)}, anyNumber)
 	}
 	code := func(x *faultCase) string {
 		c, err := x.calm.CodeByDigest(context.Background(), store.DigestOf(x.name))

@@ -63,7 +63,7 @@ var grantWorkload = workload{
 	prepare: func(t *testing.T, st storetest.Store, key string) {
 		err := st.InsertCode(t.Context(), store.Code{
 			Digest: store.DigestOf(key), ApplicationID: 1, UserID: key, Created: linearNow, Expires: linearNow.Add(hour),
-		})
+		}, anyNumber)
 		if err != nil {
 			t.Fatal(err)
 		}

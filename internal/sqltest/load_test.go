@@ -19,7 +19,10 @@ import (
 
 var page1 = store.Page{Limit: 10}
 
-const hour = time.Hour
+const (
+	hour      = time.Hour
+	anyNumber = 1 << 30 // of codes may be pending
+)
 
 func accessOf(name string) store.Digest  { return store.DigestOf("access " + name) }
 func refreshOf(name string) store.Digest { return store.DigestOf("refresh " + name) }

@@ -163,7 +163,7 @@ func raceSetup(t *testing.T, st *sqlstore.Store, what string, names int) map[str
 	for i := range names {
 		name := fmt.Sprintf("n%d", i)
 		if what == "code" {
-			err := st.InsertCode(t.Context(), store.Code{Digest: store.DigestOf(name), ApplicationID: 1, UserID: "1", Created: now, Expires: now.Add(hour)})
+			err := st.InsertCode(t.Context(), store.Code{Digest: store.DigestOf(name), ApplicationID: 1, UserID: "1", Created: now, Expires: now.Add(hour)}, anyNumber)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -9,11 +9,21 @@ import (
 
 type code struct {
 	store.Code
-	placeInQueue int32
+	placeInQueue   int32
+	placeInUnspent int32 // -1 for none
 }
+
+// A holder is whom a code was given for: a user, to an application.
+type holder struct {
+	applicationID int64
+	userID        string
+}
+
+func (c *code) holder() holder { return holder{c.ApplicationID, c.UserID} }
 
 type grants struct {
 	codes    map[store.Digest]*code
+	unspent  map[holder][]*code // expired ones, too
 	codesEnd queue[code]
 
 	devices       map[store.Digest]*device
@@ -24,6 +34,7 @@ type grants struct {
 func newGrants() grants {
 	return grants{
 		codes:         make(map[store.Digest]*code),
+		unspent:       make(map[holder][]*code),
 		codesEnd:      queue[code]{place: func(c *code) *int32 { return &c.placeInQueue }},
 		devices:       make(map[store.Digest]*device),
 		devicesByUser: make(map[store.Digest]*device),
@@ -31,7 +42,37 @@ func newGrants() grants {
 	}
 }
 
+func placeInUnspent(c *code) *int32 { return &c.placeInUnspent }
+
+func (g *grants) joinUnspent(c *code) {
+	h := c.holder()
+	g.unspent[h] = join(g.unspent[h], c, placeInUnspent)
+}
+
+// leaveUnspent takes a code off the list that it may be on.
+func (g *grants) leaveUnspent(c *code) {
+	if c.placeInUnspent < 0 {
+		return
+	}
+	h := c.holder()
+	if g.unspent[h] = leave(g.unspent[h], c, placeInUnspent); len(g.unspent[h]) == 0 {
+		delete(g.unspent, h)
+	}
+	c.placeInUnspent = -1
+}
+
+// pending counts the codes of a holder that are good at the given instant.
+func (g *grants) pending(h holder, at time.Time) (n int) {
+	for _, c := range g.unspent[h] {
+		if at.Before(c.Expires) {
+			n++
+		}
+	}
+	return n
+}
+
 func (g *grants) dropCode(c *code) {
+	g.leaveUnspent(c)
 	delete(g.codes, c.Digest)
 	g.codesEnd.remove(c)
 }
@@ -45,13 +86,19 @@ func (g *grants) dropCodes(which func(*code) bool) {
 }
 
 // InsertCode implements [store.Grants].
-func (s *Store) InsertCode(ctx context.Context, r store.Code) error {
+func (s *Store) InsertCode(ctx context.Context, r store.Code, most int) error {
 	r.Created, r.Expires, r.Spent = micro(r.Created), micro(r.Expires), micro(r.Spent)
 	return s.write(ctx, func() error {
 		if s.codes[r.Digest] != nil {
 			return store.ErrExists
 		}
-		c := &code{Code: r}
+		c := &code{Code: r, placeInUnspent: -1}
+		if s.pending(c.holder(), r.Created) >= most {
+			return store.ErrConflict
+		}
+		if r.Spent.IsZero() {
+			s.joinUnspent(c)
+		}
 		s.codes[r.Digest] = c
 		s.codesEnd.add(c, instantOf(r.Expires))
 		return nil
@@ -79,6 +126,7 @@ func (s *Store) SpendCode(ctx context.Context, d store.Digest, at time.Time) err
 			return store.ErrNotFound
 		}
 		if c.Spent.IsZero() {
+			s.leaveUnspent(c)
 			c.Spent = micro(at)
 		}
 		return nil
@@ -103,6 +151,7 @@ func (s *Store) Redeem(ctx context.Context, r store.Redemption) (stored store.To
 		if err != nil {
 			return err
 		}
+		s.leaveUnspent(c)
 		c.Spent, c.Family = at, t.family
 		stored = t.record()
 		return nil

@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -175,6 +176,36 @@ func TestPurgeForgetsEverything(t *testing.T) {
 		if n != 0 {
 			t.Errorf("%s: %d left", what, n)
 		}
+	}
+}
+
+// Codes leave nothing behind, however they end.
+func TestCodesLeaveNothingBehind(t *testing.T) {
+	ctx := t.Context()
+	s := New()
+	now := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	for i := range byte(20) {
+		c := store.Code{Digest: store.Digest{i}, UserID: fmt.Sprint(i % 2), ApplicationID: 1, Created: now, Expires: now.Add(time.Minute)}
+		err := s.InsertCode(ctx, c, 100)
+		switch i % 3 {
+		case 0:
+			err = errors.Join(err, s.SpendCode(ctx, c.Digest, now))
+		case 1:
+			_, redeemed := s.Redeem(ctx, store.Redemption{Code: c.Digest, ApplicationID: 1, At: now, Token: store.Token{Digest: c.Digest, Expires: now}})
+			err = errors.Join(err, redeemed)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if unspent := len(s.unspent[holder{1, "0"}]) + len(s.unspent[holder{1, "1"}]); unspent != 6 {
+		t.Errorf("%d codes are unspent, want 6", unspent)
+	}
+	if _, err := s.Purge(ctx, now.Add(time.Hour), 1000); err != nil {
+		t.Fatal(err)
+	}
+	if len(s.codes) != 0 || len(s.unspent) != 0 || s.codesEnd.Len() != 0 {
+		t.Errorf("left are %d codes, %d lists of them, %d in the queue", len(s.codes), len(s.unspent), s.codesEnd.Len())
 	}
 }
 

@@ -3,17 +3,28 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"strconv"
 	"time"
 
 	"github.com/ostiary/auth/store"
 )
 
 // InsertCode implements [store.Grants].
-func (s *Store) InsertCode(ctx context.Context, c store.Code) error {
-	_, err := s.change(ctx, "insert a code", false, insertCode,
-		bytesOf(c.Digest), c.ApplicationID, c.UserID, c.Scopes, c.Audience, c.Epoch, c.RedirectURI,
-		c.Challenge, micros(c.Created), micros(c.Expires), orNever(c.Spent), c.Family)
-	return err
+func (s *Store) InsertCode(ctx context.Context, c store.Code, most int) error {
+	slot := slotOf("codes", strconv.FormatInt(c.ApplicationID, 10)+":"+c.UserID)
+	return s.write(ctx, "insert a code", func(tx *tx) error {
+		if err := tx.lockSlot(slot); err != nil {
+			return err
+		}
+		n, err := tx.exec(insertCode,
+			bytesOf(c.Digest), c.ApplicationID, c.UserID, c.Scopes, c.Audience, c.Epoch, c.RedirectURI,
+			c.Challenge, micros(c.Created), micros(c.Expires), orNever(c.Spent), c.Family,
+			slot, micros(c.Created), c.ApplicationID, c.UserID, most)
+		if err == nil && n == 0 {
+			err = store.ErrConflict
+		}
+		return err
+	})
 }
 
 // CodeByDigest implements [store.Grants].

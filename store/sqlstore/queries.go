@@ -249,11 +249,19 @@ const (
 
 // Codes and devices.
 const (
+	// insertCode needs the lock that it names. Of all codes only those that have
+	// not expired are looked at: an index for users or applications would lead
+	// to all that these ever had, and is therefore kept out of it.
 	insertCode = `
 	INSERT INTO auth_codes (
 		digest, application_id, user_id, scopes, audience, epoch, redirect_uri,
 		challenge, created_at, expires_at, spent_at, family)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+	FROM auth_locks l WHERE l.slot = ? AND (
+		SELECT COUNT(*) FROM auth_codes c
+		WHERE c.expires_at > ? AND c.spent_at IS NULL
+			AND c.application_id + 0 = ? AND COALESCE(c.user_id, '') = ?
+	) < ?`
 
 	codeColumns = `
 	c.digest, c.application_id, c.user_id, c.scopes, c.audience, c.epoch, c.redirect_uri,

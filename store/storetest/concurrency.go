@@ -69,7 +69,7 @@ func concurrentUse(t *tester) {
 		},
 		func() error {
 			c := store.Code{Digest: t.digest(), ApplicationID: app.ID, UserID: v.ID, Expires: at(hour)}
-			if err := t.st.InsertCode(ctx, c); err != nil {
+			if err := t.st.InsertCode(ctx, c, anyNumber); err != nil {
 				return err
 			}
 			first, err := t.st.Redeem(ctx, t.redemption(c, at(us)))

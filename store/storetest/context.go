@@ -113,7 +113,7 @@ func contextCancelled(t *tester) {
 			return t.st.Touch(ctx, []store.Sighting{{TokenID: tok.ID, At: at(us)}})
 		}},
 		{"Purge", func(ctx context.Context) error { _, err := t.st.Purge(ctx, at(day), 100); return err }},
-		{"InsertCode", func(ctx context.Context) error { return t.st.InsertCode(ctx, newCode) }},
+		{"InsertCode", func(ctx context.Context) error { return t.st.InsertCode(ctx, newCode, anyNumber) }},
 		{"CodeByDigest", func(ctx context.Context) error { _, err := t.st.CodeByDigest(ctx, code.Digest); return err }},
 		{"SpendCode", func(ctx context.Context) error { return t.st.SpendCode(ctx, code.Digest, at(us)) }},
 		{"Redeem", func(ctx context.Context) error { _, err := t.st.Redeem(ctx, t.redemption(code, at(us))); return err }},

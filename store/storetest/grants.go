@@ -39,6 +39,16 @@ var codeChecks = []check{
 		run:     codeInsertRace,
 	},
 	{
+		name:    "no more may be pending than the caller says",
+		promise: "InsertCode returns ErrConflict, and stores nothing, if so many codes of the same application and user are neither spent nor expired",
+		run:     codeQuota,
+	},
+	{
+		name:    "of 64 inserts as many succeed as may be pending",
+		promise: "no number of concurrent calls of InsertCode gets above what may be pending",
+		run:     codeQuotaRace,
+	},
+	{
 		name:    "a code is spent or redeemed, not both",
 		promise: "Redeem spends a code and stores the token in one atomic step; SpendCode spends it without issuing anything",
 		run:     codeSpendRace,
@@ -54,7 +64,7 @@ func codeFields(t *tester) {
 			RedirectURI: "https://client.example/" + s, Challenge: s,
 			Created: times[i%len(times)], Expires: times[(i+1)%len(times)],
 		}
-		t.must(t.st.InsertCode(t.Context(), given))
+		t.must(t.st.InsertCode(t.Context(), given, anyNumber))
 		want := given
 		want.Created, want.Expires = kept(given.Created), kept(given.Expires)
 		got, err := t.st.CodeByDigest(t.Context(), given.Digest)
@@ -70,7 +80,7 @@ func codeTaken(t *tester) {
 	spent.Spent = at(us)
 	for _, c := range []store.Code{c, spent} {
 		thief := store.Code{Digest: c.Digest, ApplicationID: app.ID + 1, Expires: at(day)}
-		t.refused("a taken digest", store.ErrExists, t.st.InsertCode(t.Context(), thief))
+		t.refused("a taken digest", store.ErrExists, t.st.InsertCode(t.Context(), thief, anyNumber))
 		t.sameCode("the code that was there", c)
 	}
 }
@@ -129,10 +139,61 @@ func codeInsertRace(t *tester) {
 		winner := t.oneWinner("InsertCode", store.ErrExists, race(contenders, func(i int) error {
 			c := c
 			c.Epoch = int64(i)
-			return t.st.InsertCode(t.Context(), c)
+			return t.st.InsertCode(t.Context(), c, anyNumber)
 		}))
 		c.Epoch = int64(winner)
 		t.sameCode("the winner", c)
+	})
+}
+
+func codeQuota(t *tester) {
+	u, v, app, other := t.user(), t.user(), t.application(), t.application()
+	insert := func(what, userID string, applicationID int64, created time.Time, want error) store.Code {
+		t.Helper()
+		c := store.Code{
+			Digest: t.digest(), ApplicationID: applicationID, UserID: userID,
+			Created: created, Expires: created.Add(time.Minute),
+		}
+		t.refused(what, want, t.st.InsertCode(t.Context(), c, 2))
+		_, err := t.st.CodeByDigest(t.Context(), c.Digest)
+		if want != nil {
+			want = store.ErrNotFound
+		}
+		t.refused(what+", and then", want, err)
+		return c
+	}
+	first := insert("the first code", u.ID, app.ID, at(0), nil)
+	second := insert("the second", u.ID, app.ID, at(0), nil)
+	insert("a third", u.ID, app.ID, at(0), store.ErrConflict)
+	insert("one of another user", v.ID, app.ID, at(0), nil)
+	insert("one of another application", u.ID, other.ID, at(0), nil)
+	t.must(t.st.SpendCode(t.Context(), first.Digest, at(us)))
+	insert("one for a spent one", u.ID, app.ID, at(us), nil)
+	insert("one more for the spent one", u.ID, app.ID, at(us), store.ErrConflict)
+	t.redeem(t.redemption(second, at(us)))
+	insert("one for a redeemed one", u.ID, app.ID, at(2*us), nil)
+	insert("one before the others expire", u.ID, app.ID, at(time.Minute), store.ErrConflict)
+	insert("one for an expired one", u.ID, app.ID, at(time.Minute+us), nil)
+	insert("one more for the expired one", u.ID, app.ID, at(time.Minute+us), store.ErrConflict)
+}
+
+func codeQuotaRace(t *tester) {
+	app := t.application()
+	t.rounds(func() {
+		const most = 3
+		u := t.user()
+		succeeded := 0
+		for _, err := range race(contenders, func(int) error {
+			c := store.Code{Digest: t.digest(), ApplicationID: app.ID, UserID: u.ID, Created: at(0), Expires: at(time.Minute)}
+			return t.st.InsertCode(t.Context(), c, most)
+		}) {
+			if err == nil {
+				succeeded++
+			} else {
+				t.refused("InsertCode", store.ErrConflict, err)
+			}
+		}
+		t.same("how many succeed", most, succeeded)
 	})
 }
 

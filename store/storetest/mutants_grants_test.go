@@ -3,6 +3,8 @@ package storetest_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -23,6 +25,10 @@ var grantMutants = []mutant{
 	{"cannot spend twice", "Codes/SpendCode spends it, again is harmless", func(r right) storetest.Store { return spendsOnce{r} }},
 	{"no family is every family", "Codes/SpendCode spends it, again is harmless", func(r right) storetest.Store { return everyFamily{r} }},
 	{"overwrites codes", "Codes/a taken digest is ErrExists", func(r right) storetest.Store { return overwritesCodes{r} }},
+	{"no limit for codes", "Codes/no more may be pending than the caller says", func(r right) storetest.Store { return unlimitedCodes{r} }},
+	{"spent and expired codes count", "Codes/no more may be pending than the caller says", func(r right) storetest.Store { return &countsCodes{right: r, key: ownCodes} }},
+	{"everybody's codes count", "Codes/no more may be pending than the caller says", func(r right) storetest.Store { return &countsCodes{right: r, key: everybodysCodes} }},
+	{"counts the codes, then inserts", "Codes/of 64 inserts as many succeed as may be pending", func(r right) storetest.Store { return &countsCodes{right: r, key: ownCodes, gap: gap} }},
 	{"reads the refresh token, then rotates", "Rotate/of 64 calls one rotates, and the others end the family", func(r right) storetest.Store { return readsRefresh{r} }},
 	{"rotation keeps the old access token", "Rotate/the successor is stored and the token is spent and revoked", func(r right) storetest.Store { return keepsAccess{r} }},
 	{"a reuse without consequence", "Rotate/a second use is ErrUsed and ends the family", func(r right) storetest.Store { return reuses{r} }},
@@ -158,10 +164,50 @@ func (m everyFamily) Redeem(ctx context.Context, r store.Redemption) (store.Toke
 
 type overwritesCodes struct{ right }
 
-func (m overwritesCodes) InsertCode(ctx context.Context, c store.Code) error {
-	err := m.Store.InsertCode(ctx, c)
+func (m overwritesCodes) InsertCode(ctx context.Context, c store.Code, most int) error {
+	err := m.Store.InsertCode(ctx, c, most)
 	if errors.Is(err, store.ErrExists) {
 		err = nil
+	}
+	return err
+}
+
+type unlimitedCodes struct{ right }
+
+func (m unlimitedCodes) InsertCode(ctx context.Context, c store.Code, _ int) error {
+	return m.Store.InsertCode(ctx, c, math.MaxInt)
+}
+
+// countsCodes counts in its own way, and may pause before it inserts.
+type countsCodes struct {
+	right
+	key     func(store.Code) string
+	gap     func()
+	mu      sync.Mutex
+	counted map[string]int
+}
+
+func ownCodes(c store.Code) string        { return fmt.Sprint(c.ApplicationID, " ", c.UserID) }
+func everybodysCodes(c store.Code) string { return fmt.Sprint(c.ApplicationID) }
+
+func (m *countsCodes) InsertCode(ctx context.Context, c store.Code, most int) error {
+	m.mu.Lock()
+	full := m.counted[m.key(c)] >= most
+	m.mu.Unlock()
+	if full {
+		return store.ErrConflict
+	}
+	if m.gap != nil {
+		m.gap()
+	}
+	err := m.Store.InsertCode(ctx, c, math.MaxInt)
+	if err == nil {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if m.counted == nil {
+			m.counted = make(map[string]int)
+		}
+		m.counted[m.key(c)]++
 	}
 	return err
 }

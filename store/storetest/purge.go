@@ -109,7 +109,7 @@ func purgeBounds(t *tester) {
 	var devices []store.Device
 	for i := range 3 {
 		c := store.Code{Digest: t.digest(), ApplicationID: app.ID, UserID: u.ID, Expires: end.Add(us * time.Duration(i-1))}
-		t.must(t.st.InsertCode(t.Context(), c))
+		t.must(t.st.InsertCode(t.Context(), c, anyNumber))
 		codes = append(codes, c)
 		d := store.Device{Digest: t.digest(), UserCode: t.digest(), ApplicationID: app.ID, Expires: end.Add(us * time.Duration(i-1))}
 		t.must(t.st.InsertDevice(t.Context(), d))

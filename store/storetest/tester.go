@@ -3,6 +3,7 @@ package storetest
 import (
 	"crypto/rand"
 	"errors"
+	"math"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -184,6 +185,9 @@ func (t *tester) revoked(what string, when time.Time, toks ...store.Token) {
 	}
 }
 
+// anyNumber of codes may be pending.
+const anyNumber = math.MaxInt
+
 // code stores an authorization code.
 func (t *tester) code(userID string, applicationID int64) store.Code {
 	t.Helper()
@@ -191,7 +195,7 @@ func (t *tester) code(userID string, applicationID int64) store.Code {
 		Digest: t.digest(), ApplicationID: applicationID, UserID: userID, Scopes: "read write", Epoch: 1,
 		RedirectURI: "https://client.example/cb", Challenge: strings.Repeat("c", 43), Created: at(0), Expires: at(time.Minute),
 	}
-	t.must(t.st.InsertCode(t.Context(), c))
+	t.must(t.st.InsertCode(t.Context(), c, anyNumber))
 	return c
 }
 
