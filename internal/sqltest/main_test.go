@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/go-sql-driver/mysql"
+	"go.uber.org/goleak"
 )
 
 // childEnv says which of children this process is to be, childArgs with what.
@@ -40,9 +41,16 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "8"); err != nil { // most of it is waiting for disks
 		panic(err)
 	}
-	code := m.Run()
-	stopServers()
-	os.Exit(code)
+	// no goroutine outlives what started it.
+	goleak.VerifyTestMain(withServers{m})
+}
+
+// withServers are the tests, after which the servers are stopped.
+type withServers struct{ *testing.M }
+
+func (m withServers) Run() int {
+	defer stopServers()
+	return m.M.Run()
 }
 
 // A child is another process.
