@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -180,6 +181,9 @@ var (
 	noStore = []string{"no-store"}
 	noSniff = []string{"nosniff"}
 	isJSON  = []string{"application/json"}
+	// What may be allowed, where the gate decides for all resources behind it
+	// (RFC 9110 section 15.5.6).
+	allowed = []string{"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"}
 )
 
 // vary says that a reply depends on the credentials (RFC 9110 section 12.5.5).
@@ -187,8 +191,8 @@ func vary(h http.Header) {
 	switch v := h["Vary"]; {
 	case len(v) == 0:
 		h["Vary"] = varies
-	case v[0] != varies[0]:
-		h["Vary"] = append(v, varies...)
+	case !slices.Contains(v, varies[0]):
+		h["Vary"] = append(slices.Clip(v), varies...)
 	}
 }
 
@@ -220,6 +224,9 @@ func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, p *Principal, err 
 	}
 	if e.Status == http.StatusUnauthorized || e.Code == "insufficient_scope" {
 		w.Header()["Www-Authenticate"] = g.challenge(e)
+	}
+	if e == errMethod {
+		w.Header()["Allow"] = allowed
 	}
 	writeRefusal(w, r, shown, body)
 }

@@ -438,6 +438,9 @@ func TestVaryIsAdded(t *testing.T) {
 				t.Errorf("Vary is %s, without %s", got, field)
 			}
 		}
+		if n := strings.Count(got, "Cookie"); n != 1 {
+			t.Errorf("Vary is %s: %d times the same", got, n)
+		}
 		if got := strings.Join(send(inner, "GET", "/").Header()["Vary"], "|"); got != "Authorization, Cookie|Accept" {
 			t.Errorf("Vary is %s", got)
 		}
@@ -473,5 +476,19 @@ func TestClientAddr(t *testing.T) {
 		if got := auth.ClientAddr(r).String(); got != "198.51.100.1" {
 			t.Errorf("%q with a proved address: %s", peer, got)
 		}
+	}
+}
+
+// RFC 9110 section 15.5.6: a 405 says what is allowed.
+func TestMethodsForProxies(t *testing.T) {
+	s := newSystem(t, nil)
+	for _, method := range []string{"CONNECT", "TRACE"} {
+		w := s.send(method, "/probe/", bearer(s.issue(s.alice, auth.ScopeWrite)))
+		if allow := w.Header().Get("Allow"); w.Code != http.StatusMethodNotAllowed || allow == "" || strings.Contains(allow, method) {
+			t.Errorf("%s: %d, Allow %q", method, w.Code, allow)
+		}
+	}
+	if w := s.send("GET", "/probe/"); w.Header()["Allow"] != nil {
+		t.Error("another refusal has Allow, too")
 	}
 }
