@@ -3,12 +3,17 @@ package httpapi_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/ostiary/auth"
 	"github.com/ostiary/auth/httpapi"
@@ -256,9 +261,33 @@ func TestOptionsSayWhatIsRequired(t *testing.T) {
 			t.Errorf("%s: the name is required: %v", action, name["required"])
 		}
 	}
+	for target, want := range map[string][]string{
+		"/api/v2/tokens/1/rotate/":              {},
+		"/api/v2/applications/1/rotate_secret/": {"overlap"},
+		"/api/v2/applications/1/tokens/":        {"application", "description", "expires", "scope"},
+	} {
+		post := o.do("OPTIONS", target, basic("admin", "admin-pw")).wants(200).json()["actions"].(map[string]any)["POST"].(map[string]any)
+		if diff := cmp.Diff(want, slices.Sorted(maps.Keys(post)), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s: what POST takes (-want +got):\n%s", target, diff)
+		}
+	}
 	for target, allow := range map[string]string{"/api/login/": "GET, POST, HEAD, OPTIONS", "/api/logout/": "GET, POST, HEAD, OPTIONS", "/api/o/token/": "POST, OPTIONS"} {
 		if got := o.do("OPTIONS", target).wants(200).header.Get("Allow"); got != allow {
 			t.Errorf("%s: Allow: %q", target, got)
 		}
+	}
+}
+
+// The host's resources stand beside this package's in /api/v2/.
+func TestLinks(t *testing.T) {
+	db := memory.New()
+	links := map[string]string{"job_templates": "/api/v2/job_templates/"}
+	api := auth.Must(httpapi.New(httpapi.Config{Gate: auth.NewGate(auth.NewBearer(auth.Must(auth.NewTokens(db, db, nil))), nil), Users: db, Links: links}))
+	links["late"] = "/late/" // settings are copied
+	w := httptest.NewRecorder()
+	api.ServeHTTP(w, httptest.NewRequest("GET", "/api/v2/", nil))
+	want := `{"job_templates":"/api/v2/job_templates/","me":"/api/v2/me/"}`
+	if got := strings.TrimSpace(w.Body.String()); got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }

@@ -54,6 +54,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strings"
 
 	"github.com/ostiary/auth"
@@ -83,6 +84,10 @@ type Config struct {
 	// leads there, a login is 401, and a logout goes on to the gateway's.
 	Platform bool
 
+	// Links are resources of the host's own that /api/v2/ lists, too: a path for
+	// each name. AWX's own client makes a subcommand of each.
+	Links map[string]string
+
 	// Pages has files that replace those of the pages: layout.html, login.html,
 	// consent.html, device.html, message.html and style.css. What it does not
 	// have stays as it is.
@@ -92,6 +97,7 @@ type Config struct {
 type api struct {
 	Config
 	routes   []route
+	links    map[string]string // of /api/v2/
 	login    *page
 	visitors *auth.Gate // asks Session alone
 
@@ -99,12 +105,13 @@ type api struct {
 }
 
 // New returns the handler. It returns an error if Gate or Users is missing, if a
-// part is given without what it needs, or if a page is malformed.
+// part is given without what it needs, if a link has the name of another or no
+// absolute path, or if a page is malformed.
 func New(c Config) (http.Handler, error) {
 	switch {
 	case c.Gate == nil:
 		return nil, errors.New("httpapi: Config.Gate is nil")
-	case c.Users == nil:
+	case isNil(c.Users):
 		return nil, errors.New("httpapi: Config.Users is nil")
 	case c.Passwords != nil && c.Session == nil:
 		return nil, errors.New("httpapi: Config.Passwords needs Config.Session: a login starts a session")
@@ -114,6 +121,9 @@ func New(c Config) (http.Handler, error) {
 		return nil, errors.New("httpapi: Config.Devices needs Config.Applications, Config.Session and TokensOptions.Issuer")
 	}
 	a := &api{Config: c}
+	if err := a.link(); err != nil {
+		return nil, err
+	}
 	for name, p := range map[string]**page{"login.html": &a.login, "consent.html": &a.consent, "device.html": &a.device, "message.html": &a.message} {
 		var err error
 		if *p, err = newPage(c.Pages, name); err != nil {
@@ -139,6 +149,12 @@ func New(c Config) (http.Handler, error) {
 		a.addOAuth()
 	}
 	return a, nil
+}
+
+// isNil reports whether there are no users, or a nil pointer to some.
+func isNil(users store.Users) bool {
+	v := reflect.ValueOf(users)
+	return users == nil || v.Kind() == reflect.Pointer && v.IsNil()
 }
 
 // access says who may use a route.

@@ -54,6 +54,10 @@ func (a *api) options(w http.ResponseWriter, r *http.Request, m methods) error {
 
 func fieldsOfPath(path string) map[string]field {
 	switch {
+	case strings.HasSuffix(path, "/rotate/"):
+		return nil
+	case strings.HasSuffix(path, "/rotate_secret/"):
+		return rotateSecretFields
 	case strings.Contains(path, "applications/") && !strings.Contains(path, "tokens/"):
 		return applicationFields
 	case strings.Contains(path, "tokens/"):
@@ -95,6 +99,10 @@ var applicationFields = map[string]field{
 	}},
 	"redirect_uris":      {Type: "string", Label: "Redirect URIs", HelpText: "Allowed URIs, separated by spaces."},
 	"skip_authorization": {Type: "boolean", Label: "Skip authorization", HelpText: "Do not ask for consent. Only for superusers."},
+}
+
+var rotateSecretFields = map[string]field{
+	"overlap": {Type: "integer", Label: "Overlap", HelpText: "For how many seconds the old secret stays good."},
 }
 
 var userFields = map[string]field{

@@ -19,6 +19,12 @@ func TestConfigRefused(t *testing.T) {
 	apps := auth.Must(auth.NewApplications(tokens, db, nil))
 	devices := auth.Must(auth.NewDevices(tokens, db, nil))
 	for name, c := range map[string]httpapi.Config{
+		"no gate":                      {Users: db},
+		"no users":                     {Gate: gate},
+		"a nil pointer as users":       {Gate: gate, Users: (*memory.Store)(nil)},
+		"a link that is taken":         {Gate: gate, Users: db, Links: map[string]string{"me": "/me/"}},
+		"a link to elsewhere":          {Gate: gate, Users: db, Links: map[string]string{"jobs": "jobs/"}},
+		"a link without a name":        {Gate: gate, Users: db, Links: map[string]string{"": "/jobs/"}},
 		"applications without tokens":  {Gate: gate, Users: db, Applications: apps},
 		"devices without applications": {Gate: gate, Users: db, Tokens: tokens, Session: session, Devices: devices},
 		"devices without an issuer":    {Gate: gate, Users: db, Tokens: tokens, Session: session, Applications: apps, Devices: devices},

@@ -2,7 +2,9 @@ package httpapi
 
 import (
 	"crypto/rand"
+	"fmt"
 	"net/http"
+	"strings"
 )
 
 // getRoot lists the versions. AWX's own client looks for a cookie named
@@ -37,14 +39,25 @@ func (a *api) getRoot(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, r, http.StatusOK, root)
 }
 
-// getVersion lists the resources. AWX's own client makes a subcommand of each.
-func (a *api) getVersion(w http.ResponseWriter, r *http.Request) error {
-	links := map[string]string{"me": "/api/v2/me/"}
+// link puts the links of /api/v2/ together.
+func (a *api) link() error {
+	a.links = map[string]string{"me": "/api/v2/me/"}
 	if a.Tokens != nil {
-		links["tokens"] = "/api/v2/tokens/"
+		a.links["tokens"] = "/api/v2/tokens/"
 	}
 	if a.Applications != nil {
-		links["applications"] = "/api/v2/applications/"
+		a.links["applications"] = "/api/v2/applications/"
 	}
-	return writeJSON(w, r, http.StatusOK, links)
+	for name, path := range a.Config.Links {
+		if _, taken := a.links[name]; taken || name == "" || !strings.HasPrefix(path, "/") {
+			return fmt.Errorf("httpapi: Config.Links: %q cannot be a link to %q", name, path)
+		}
+		a.links[name] = path
+	}
+	return nil
+}
+
+// getVersion lists the resources.
+func (a *api) getVersion(w http.ResponseWriter, r *http.Request) error {
+	return writeJSON(w, r, http.StatusOK, a.links)
 }
