@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"strconv"
@@ -55,8 +56,15 @@ func connect(name string) (pool *sql.DB, dialect sqlstore.Dialect, err error) {
 		pool, err = sql.Open("pgx", name)
 		return pool, sqlstore.Postgres, err
 	case scheme == "mysql":
-		pool, err = openMySQL(name)
-		return pool, sqlstore.MySQL, err
+		c, err := mysqlConfig(name)
+		if err != nil {
+			return nil, 0, err
+		}
+		connector, err := mysql.NewConnector(c)
+		if err != nil {
+			return nil, 0, err
+		}
+		return sql.OpenDB(connector), sqlstore.MySQL, nil
 	default:
 		return nil, 0, fmt.Errorf("%s:// is no database I know; give a file, postgres://… or mysql://…", scheme)
 	}
@@ -80,9 +88,9 @@ func openFile(name string) (*sql.DB, error) {
 	}.Encode())
 }
 
-// openMySQL takes a URL as PostgreSQL has it; the parameter socket stands for
+// mysqlConfig takes a URL as PostgreSQL has it; the parameter socket stands for
 // host and port.
-func openMySQL(name string) (*sql.DB, error) {
+func mysqlConfig(name string) (*mysql.Config, error) {
 	u, err := url.Parse(name)
 	if err != nil {
 		return nil, errors.New("not a URL of the form mysql://user:password@host:3306/database")
@@ -96,16 +104,12 @@ func openMySQL(name string) (*sql.DB, error) {
 	if socket := u.Query().Get("socket"); socket != "" {
 		c.Net, c.Addr = "unix", socket
 	} else if u.Port() == "" {
-		c.Addr = u.Hostname() + ":3306"
+		c.Addr = net.JoinHostPort(u.Hostname(), "3306")
 	}
 	if tls := u.Query().Get("tls"); tls != "" {
 		c.TLSConfig = tls
 	}
-	connector, err := mysql.NewConnector(c)
-	if err != nil {
-		return nil, err
-	}
-	return sql.OpenDB(connector), nil
+	return c, nil
 }
 
 func (db *database) prepare(ctx context.Context) error {

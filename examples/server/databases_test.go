@@ -156,3 +156,21 @@ func launch(t *testing.T, as *syscall.Credential, database, name string, args ..
 		}
 	}
 }
+
+func TestMySQLConfig(t *testing.T) {
+	for name, want := range map[string]string{
+		"mysql://u:p@db.example/x":            "tcp(db.example:3306)",
+		"mysql://u:p@db.example:3307/x":       "tcp(db.example:3307)",
+		"mysql://u:p@[2001:db8::1]/x":         "tcp([2001:db8::1]:3306)",
+		"mysql://u:p@[2001:db8::1]:3307/x":    "tcp([2001:db8::1]:3307)",
+		"mysql://u:p@/x?socket=/run/mysqld/s": "unix(/run/mysqld/s)",
+	} {
+		c, err := mysqlConfig(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.FormatDSN(); !strings.HasPrefix(got, "u:p@"+want+"/x") {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}

@@ -100,7 +100,7 @@ func (res *resource) answer(w http.ResponseWriter, r *http.Request) (status int,
 		return http.StatusOK, body, err
 	case http.MethodPost:
 		if rest == "" && res.add != nil {
-			name, err := readName(w, r)
+			name, err := readName(r)
 			if err != nil {
 				return 0, nil, err
 			}
@@ -210,12 +210,13 @@ func (res *resource) page(r *http.Request, p *auth.Principal) (any, error) {
 // validText reports whether s is a text that every database takes.
 func validText(s string) bool { return s != "" && !strings.ContainsRune(s, 0) && utf8.ValidString(s) }
 
-// readName reads {"name": "…"}.
-func readName(w http.ResponseWriter, r *http.Request) (string, error) {
+// readName reads {"name": "…"}, whatever the Content-Type says. No body is longer
+// than maxBody, see newService.
+func readName(r *http.Request) (string, error) {
 	var in struct {
 		Name *string `json:"name"`
 	}
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+	d := json.NewDecoder(r.Body)
 	d.DisallowUnknownFields()
 	err := d.Decode(&in)
 	if err == nil && d.More() {

@@ -60,6 +60,7 @@ func newService(c config, db *database) (*service, error) {
 	api, err := httpapi.New(httpapi.Config{
 		Gate: gate, Users: st, Passwords: passwords, Session: session, Tokens: tokens,
 		Applications: applications, Devices: devices,
+		Links: map[string]string{"job_templates": jobsPath, "organizations": organizationsPath},
 	})
 	if err != nil {
 		return nil, err
@@ -87,7 +88,8 @@ func newService(c config, db *database) (*service, error) {
 	mux.Handle("GET /healthz", healthz(db))
 	mux.Handle("GET /{$}", http.RedirectHandler("/api/login/", http.StatusFound))
 	return &service{
-		handler:   proxy.Handler(session.Handler(mux)),
+		// The limit is outside, where it can end the connection of who sends more.
+		handler:   http.MaxBytesHandler(proxy.Handler(session.Handler(mux)), maxBody),
 		passwords: passwords,
 		tokens:    tokens,
 		session:   session,
