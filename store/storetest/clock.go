@@ -2,9 +2,7 @@ package storetest
 
 import (
 	"crypto/rand"
-	"errors"
 	"fmt"
-	mathrand "math/rand/v2"
 	"time"
 
 	"github.com/ostiary/auth/store"
@@ -64,7 +62,7 @@ var clockChecks = []check{
 	},
 	{
 		name:    "random steps, and jumps of an hour",
-		promise: "what was spent, revoked or ended never comes back; what expires is valid strictly before; nothing else dies",
+		promise: "what was spent, revoked or ended never comes back; what expires is valid strictly before; nothing else dies; a window that starts in the future starts now",
 		run:     clockRandom,
 	},
 }
@@ -126,7 +124,9 @@ func clockFuture(t *tester) {
 	t.same("how many sessions are listed", 1, len(list))
 	t.must(t.st.SaveSession(t.Context(), s.Digest, []byte("new"), s.Revision, now))
 	t.must(t.st.TouchSession(t.Context(), s.Digest, s.Expires.Add(us), now))
-	t.same("the end of the session", s.Expires.Add(us), t.session(s.Digest).Expires)
+	got := t.session(s.Digest)
+	t.same("the end of the session", s.Expires.Add(us), got.Expires)
+	t.same("when it was seen", now, got.Seen)
 	t.must(t.st.TouchSession(t.Context(), s.Digest, now.Add(hour), now))
 	t.same("the end of the session, not sooner", s.Expires.Add(us), t.session(s.Digest).Expires)
 	kid := t.personal(u.ID)
@@ -151,6 +151,19 @@ func clockLimit(t *tester) {
 	if got := t.session(s.Digest); !got.Ended.IsZero() {
 		t.Errorf("the new session ended: %v", got.Reason)
 	}
+
+	// Of the others the newest stay by what their servers thought the time was.
+	u = t.user()
+	past, ahead := t.insertSession(t.login(u.ID, at(us-hour))), t.insertSession(t.login(u.ID, at(hour)))
+	s, evicted, err = t.st.InsertSession(t.Context(), t.login(u.ID, at(0)), store.Digest{}, 2)
+	t.must(err)
+	t.same("how many make room", 1, evicted)
+	t.same("the one from the past", store.EndedLimit, t.session(past.Digest).Reason)
+	list, err := t.st.ListSessions(t.Context(), u.ID, at(0))
+	t.must(err)
+	t.same("how many stay", 2, len(list))
+	t.same("the newest", ahead.ID, list[0].ID)
+	t.same("the next", s.ID, list[1].ID)
 }
 
 func clockSpent(t *tester) {
@@ -248,92 +261,4 @@ func clockWindow(t *tester) {
 	t.charge("neither", at(0), refusedFor(time.Minute), used, other)
 	t.charge("the other has one left", at(0), allowed, other)
 	t.charge("and no more", at(0), refusedFor(time.Minute), other)
-}
-
-// clockRandom plays steps with a clock that jumps, and keeps account of what they
-// have to do.
-func clockRandom(t *tester) {
-	seed := mathrand.Uint64()
-	rnd := mathrand.New(mathrand.NewPCG(seed, 1))
-	u, app := t.user(), t.application()
-	type pair struct {
-		store.Token
-		dead, spent bool
-	}
-	type login struct {
-		store.Session
-		dead bool
-	}
-	var pairs []*pair
-	var logins []*login
-	now := time.Duration(0)
-	const steps = 300
-	for step := range steps {
-		switch rnd.IntN(10) {
-		case 0:
-			now += hour
-		case 1:
-			now -= hour
-		default:
-			now += time.Duration(rnd.Int64N(int64(10 * time.Minute))).Truncate(us)
-		}
-		switch op := rnd.IntN(6); {
-		case op == 0 || len(pairs) == 0:
-			tok := t.pair(u.ID, app.ID)
-			tok.Created, tok.Refresh.Expires = at(now), at(now+hour)
-			pairs = append(pairs, &pair{Token: t.insert(tok)})
-			s := t.login(u.ID, at(now))
-			logins = append(logins, &login{Session: t.insertSession(s)})
-		case op <= 2:
-			p := pairs[len(pairs)-1-rnd.IntN(min(len(pairs), 6))]
-			r := t.rotation(p.Token, at(now))
-			r.Token.Refresh.Expires = at(now + hour)
-			out, err := t.st.Rotate(t.Context(), r)
-			want := error(nil)
-			switch {
-			case p.spent:
-				want = store.ErrUsed
-				for _, other := range pairs {
-					other.dead = other.dead || other.Family == p.Family
-				}
-			case p.dead, !at(now).Before(p.Refresh.Expires):
-				want = store.ErrNotFound
-			default:
-				p.dead, p.spent = true, true
-				pairs = append(pairs, &pair{Token: out.Token})
-			}
-			if !errors.Is(err, want) {
-				t.Fatalf("seed %d, step %d: Rotate: got error %v, want %v", seed, step, err, want)
-			}
-		case op == 3:
-			p := pairs[rnd.IntN(len(pairs))]
-			_, err := t.st.RevokeTokens(t.Context(), store.Selection{TokenID: p.ID}, at(now))
-			t.must(err)
-			p.dead = true
-		case op == 4:
-			l := logins[rnd.IntN(len(logins))]
-			t.must(t.st.TouchSession(t.Context(), l.Digest, at(now+hour), at(now)))
-			if !l.dead && at(now).Before(l.Expires) && at(now+hour).After(l.Expires) {
-				l.Expires = at(now + hour)
-			}
-		default:
-			l := logins[rnd.IntN(len(logins))]
-			_, err := t.st.EndSessions(t.Context(), store.SessionSelection{ID: l.ID}, store.EndedLogout, at(now))
-			t.must(err)
-			l.dead = true
-		}
-		if step%20 != 0 && step != steps-1 {
-			continue
-		}
-		for _, p := range pairs {
-			if got := t.token(p.ID); got.Revoked.IsZero() == p.dead {
-				t.Fatalf("seed %d, step %d: a token: got Revoked %v, want it dead: %t", seed, step, got.Revoked, p.dead)
-			}
-		}
-		for _, l := range logins {
-			if got := t.session(l.Digest); got.Ended.IsZero() == l.dead || !got.Expires.Equal(l.Expires) {
-				t.Fatalf("seed %d, step %d: a session: got %v to %v, want it dead: %t, to %v", seed, step, got.Ended, got.Expires, l.dead, l.Expires)
-			}
-		}
-	}
 }

@@ -21,6 +21,11 @@ var clockMutants = []mutant{
 	{"the latest poll counts", "Clock/a device that polled in the future is told to slow down once", func(r right) storetest.Store { return &latestPoll{right: r} }},
 	{"the last note wins", "Clock/the last use never goes back", func(r right) storetest.Store { return &lastNote{right: r} }},
 	{"windows wait for the clock", "Clock/a window that starts in the future starts now", func(r right) storetest.Store { return &windowsWait{right: r} }},
+	{"devices are payable until they were spent", "Clock/a spent device stays spent", func(r right) storetest.Store { return payableUntilSpent{r} }},
+	{"late is dead", "Clock/what has expired is refused and left alone", func(r right) storetest.Store { return lateIsDead{r} }},
+	{"late is not too late", "Clock/what has expired is refused and left alone", func(r right) storetest.Store { return touchesLate{r} }},
+	{"a touch brings back", "Clock/what was purged stays away", func(r right) storetest.Store { return &touchBringsBack{right: r} }},
+	{"the oldest stay", "Clock/the limit keeps the session it lets in", func(r right) storetest.Store { return oldestStay{r} }},
 	{"half an hour of mercy", "Clock/random steps, and jumps of an hour", func(r right) storetest.Store { return halfAnHour{r} }},
 }
 
@@ -78,6 +83,67 @@ func (m goodUntilSpent) Redeem(ctx context.Context, r store.Redemption) (store.T
 		return store.Token{}, store.ErrNotFound
 	}
 	return m.Store.Redeem(ctx, r)
+}
+
+type payableUntilSpent struct{ right }
+
+func (m payableUntilSpent) RedeemDevice(ctx context.Context, r store.Redemption) (store.Token, error) {
+	if d, err := m.PollDevice(ctx, r.Code, r.ApplicationID, 0, r.At); err == nil && r.At.Before(d.Spent) {
+		return store.Token{}, store.ErrNotFound
+	}
+	return m.Store.RedeemDevice(ctx, r)
+}
+
+// lateIsDead revokes what it finds expired.
+type lateIsDead struct{ right }
+
+func (m lateIsDead) Rotate(ctx context.Context, r store.Rotation) (store.RotateOutcome, error) {
+	out, err := m.Store.Rotate(ctx, r)
+	if t, err2 := m.TokenByRefresh(ctx, r.Refresh); errors.Is(err, store.ErrNotFound) && err2 == nil && !r.At.Before(t.Refresh.Expires) {
+		m.RevokeTokens(ctx, store.Selection{TokenID: t.ID}, r.At)
+	}
+	return out, err
+}
+
+// touchesLate takes a touch for one just in time.
+type touchesLate struct{ right }
+
+func (m touchesLate) TouchSession(ctx context.Context, d store.Digest, expires, at time.Time) error {
+	if s, _, err := m.SessionByDigest(ctx, d, m); err == nil && !at.Before(s.Expires) {
+		at = s.Expires.Add(-time.Microsecond)
+	}
+	return m.Store.TouchSession(ctx, d, expires, at)
+}
+
+type touchBringsBack struct {
+	right
+	sessions sync.Map
+}
+
+func (m *touchBringsBack) InsertSession(ctx context.Context, s store.Session, replaces store.Digest, keep int) (store.Session, int, error) {
+	m.sessions.Store(s.Digest, s)
+	return m.Store.InsertSession(ctx, s, replaces, keep)
+}
+
+func (m *touchBringsBack) TouchSession(ctx context.Context, d store.Digest, expires, at time.Time) error {
+	if _, _, err := m.SessionByDigest(ctx, d, m); errors.Is(err, store.ErrNotFound) {
+		if s, ok := m.sessions.Load(d); ok {
+			m.Store.InsertSession(ctx, s.(store.Session), store.Digest{}, 0)
+		}
+	}
+	return m.Store.TouchSession(ctx, d, expires, at)
+}
+
+// oldestStay ends the newest of the others.
+type oldestStay struct{ right }
+
+func (m oldestStay) InsertSession(ctx context.Context, s store.Session, replaces store.Digest, keep int) (store.Session, int, error) {
+	if list, err := m.ListSessions(ctx, s.UserID, s.Created); err == nil && keep > 1 && len(list) >= keep {
+		m.EndSessions(ctx, store.SessionSelection{ID: list[0].ID}, store.EndedLimit, s.Created)
+		s, _, err := m.Store.InsertSession(ctx, s, replaces, keep)
+		return s, 1, err
+	}
+	return m.Store.InsertSession(ctx, s, replaces, keep)
 }
 
 // graceBefore takes a replay from before the token was spent for one at that

@@ -56,7 +56,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"SessionLimit", sessionLimitChecks},
 		{"EndSessions", endSessionsChecks},
 		{"Attempts", attemptChecks},
-		{"Clock", clockChecks},
+		{"Clock", append(clockChecks, clockEndChecks...)},
 		{"Context", contextChecks},
 		{"Concurrency", concurrencyChecks},
 	} {
