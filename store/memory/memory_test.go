@@ -170,6 +170,10 @@ func TestAccessIsOneRead(t *testing.T) {
 	u := addUser(t, s, "alice")
 	tok, err := s.InsertToken(ctx, store.Token{Digest: digest(1), UserID: u.ID, Scopes: "0", Created: now, Expires: now.Add(time.Hour)})
 	must(t, tok, err)
+	u.Email = tok.Scopes // as long, before anybody looks
+	if err := s.UpdateUser(ctx, u); err != nil {
+		t.Fatal(err)
+	}
 	stop := make(chan struct{})
 	var readers sync.WaitGroup
 	for range 2 {
