@@ -19,7 +19,7 @@ func (s *Store) InsertCode(ctx context.Context, c store.Code, most int) error {
 		n, err := tx.exec(insertCode,
 			bytesOf(c.Digest), c.ApplicationID, c.UserID, c.Scopes, c.Audience, c.Epoch, c.RedirectURI,
 			c.Challenge, micros(c.Created), micros(c.Expires), orNever(c.Spent), c.Family,
-			slot, micros(c.Created), c.ApplicationID, c.UserID, most)
+			slot, c.UserID, micros(c.Created), c.ApplicationID, most)
 		if err == nil && n == 0 {
 			err = store.ErrConflict
 		}

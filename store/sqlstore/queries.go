@@ -249,9 +249,9 @@ const (
 
 // Codes and devices.
 const (
-	// insertCode needs the lock that it names. Of all codes only those that have
-	// not expired are looked at: an index for users or applications would lead
-	// to all that these ever had, and is therefore kept out of it.
+	// insertCode needs the lock that it names. Only the user's codes that have not
+	// expired are looked at; the index for applications would lead to all that
+	// these ever had, and is therefore kept out of it.
 	insertCode = `
 	INSERT INTO auth_codes (
 		digest, application_id, user_id, scopes, audience, epoch, redirect_uri,
@@ -259,8 +259,7 @@ const (
 	SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
 	FROM auth_locks l WHERE l.slot = ? AND (
 		SELECT COUNT(*) FROM auth_codes c
-		WHERE c.expires_at > ? AND c.spent_at IS NULL
-			AND c.application_id + 0 = ? AND COALESCE(c.user_id, '') = ?
+		WHERE c.user_id = ? AND c.expires_at > ? AND c.spent_at IS NULL AND c.application_id + 0 = ?
 	) < ?`
 
 	codeColumns = `

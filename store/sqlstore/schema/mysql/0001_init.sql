@@ -104,7 +104,7 @@ CREATE TABLE IF NOT EXISTS auth_codes (
 	expires_at     BIGINT NOT NULL,
 	spent_at       BIGINT,
 	family         BIGINT NOT NULL,
-	KEY auth_codes_user (user_id),
+	KEY auth_codes_user (user_id, expires_at),
 	KEY auth_codes_application (application_id),
 	KEY auth_codes_expires (expires_at)
 ) ENGINE = InnoDB;

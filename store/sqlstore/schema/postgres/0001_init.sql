@@ -106,7 +106,7 @@ CREATE TABLE auth_codes (
 	family         BIGINT NOT NULL
 );
 
-CREATE INDEX auth_codes_user ON auth_codes (user_id);
+CREATE INDEX auth_codes_user ON auth_codes (user_id, expires_at);
 CREATE INDEX auth_codes_application ON auth_codes (application_id);
 CREATE INDEX auth_codes_expires ON auth_codes (expires_at);
 
