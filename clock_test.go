@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"crypto/rsa"
 	"net/http"
 	"strconv"
 	"testing"
@@ -10,15 +11,22 @@ import (
 	"github.com/ostiary/auth"
 )
 
+// on runs f on a clock that is that much ahead of the one on which tests begin.
+// The next call can set it back.
+func on(t *testing.T, ahead time.Duration, f func(t *testing.T)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(ahead)
+		f(t)
+	})
+}
+
 // setBack runs two functions on clocks that begin at the same instant, the first
 // of them an hour later: for the second the clock was set back.
 func setBack(t *testing.T, before, after func(t *testing.T)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		time.Sleep(time.Hour)
-		before(t)
-	})
-	synctest.Test(t, after)
+	on(t, time.Hour, before)
+	on(t, 0, after)
 }
 
 // what began in the future is as good as what began in the past, and what
@@ -199,6 +207,161 @@ func TestClockSetBack(t *testing.T) {
 			}
 			if got := s.me(before); got != "401" {
 				t.Errorf("the session from the future: %s", got)
+			}
+		})
+	})
+}
+
+// what has expired on a clock that is an hour ahead is refused, and as it
+// was when the clock is right again.
+func TestClockAhead(t *testing.T) {
+	const ahead = time.Hour
+	t.Run("session", func(t *testing.T) {
+		s := newSystem(t, nil)
+		var cookie, late string
+		on(t, 0, func(*testing.T) { cookie = s.login(s.alice) })
+		on(t, ahead, func(t *testing.T) {
+			late = s.login(s.bob)
+			if got := s.me(cookie); got != "401" {
+				t.Errorf("an idle session: %s", got)
+			}
+			if got := s.me(late); got != "bob by session" {
+				t.Errorf("a new session: %s", got)
+			}
+		})
+		on(t, time.Minute, func(t *testing.T) {
+			if got := s.me(cookie); got != "alice by session" {
+				t.Errorf("the session from before: %s", got)
+			}
+			if got := s.me(late); got != "bob by session" {
+				t.Errorf("the session from meanwhile: %s", got)
+			}
+		})
+	})
+	t.Run("tokens", func(t *testing.T) {
+		s := newOAuth(t, func(o *auth.TokensOptions) { o.RefreshLifetime = 30 * time.Minute })
+		app := s.app(auth.GrantAuthorizationCode, auth.ClientPublic)
+		var issued auth.IssuedToken
+		var code string
+		on(t, 0, func(*testing.T) { issued, code = s.issue(app, s.alice), s.code(app, s.alice) })
+		on(t, ahead, func(t *testing.T) {
+			if access, _ := s.live(issued); access {
+				t.Error("an expired access token is accepted")
+			}
+			_, err := s.tokens.Refresh(t.Context(), app.Application, refresh(issued))
+			refuses(t, err, "invalid_grant")
+			_, err = s.tokens.Exchange(t.Context(), app.Application, exchange(code))
+			refuses(t, err, "invalid_grant")
+		})
+		on(t, 30*time.Second, func(t *testing.T) {
+			s.wantLive("the tokens", issued)
+			if _, err := s.tokens.Refresh(t.Context(), app.Application, refresh(issued)); err != nil {
+				t.Errorf("refresh: %v", err)
+			}
+			if _, err := s.tokens.Exchange(t.Context(), app.Application, exchange(code)); err != nil {
+				t.Errorf("exchange: %v", err)
+			}
+		})
+	})
+	t.Run("device", func(t *testing.T) {
+		s := newOAuth(t, nil)
+		app := s.app(auth.GrantDeviceCode, auth.ClientPublic)
+		var d auth.DeviceAuthorization
+		poll := func(t *testing.T) error {
+			_, err := s.devices.Exchange(t.Context(), app.Application, d.DeviceCode.Reveal())
+			return err
+		}
+		on(t, 0, func(*testing.T) { d = s.start(app) })
+		on(t, ahead, func(t *testing.T) {
+			refuses(t, poll(t), "expired_token")
+			if _, err := s.devices.Find(t.Context(), by(s.alice), d.UserCode); err == nil {
+				t.Error("an expired user code is accepted")
+			}
+		})
+		on(t, time.Minute, func(t *testing.T) {
+			refuses(t, poll(t), "slow_down") // once
+			time.Sleep(10 * time.Second)
+			refuses(t, poll(t), "authorization_pending")
+			s.decide(d, s.alice, true)
+			if err := poll(t); err != nil {
+				t.Errorf("an approved device: %v", err)
+			}
+		})
+	})
+	t.Run("client secret", func(t *testing.T) {
+		s := newOAuth(t, nil)
+		app := s.app(auth.GrantClientCredentials, auth.ClientConfidential)
+		authenticate := func(t *testing.T) error {
+			_, err := s.apps.Authenticate(t.Context(), basic(app.ClientID+":"+app.ClientSecret.Reveal()), nil)
+			return err
+		}
+		on(t, 0, func(t *testing.T) {
+			if _, err := s.apps.RotateSecret(t.Context(), by(s.admin), app.ID, 30*time.Minute); err != nil {
+				t.Fatal(err)
+			}
+		})
+		on(t, ahead, func(t *testing.T) { refuses(t, authenticate(t), "invalid_client") })
+		on(t, time.Minute, func(t *testing.T) {
+			if err := authenticate(t); err != nil {
+				t.Errorf("within the overlap: %v", err)
+			}
+		})
+		on(t, 30*time.Minute, func(t *testing.T) { refuses(t, authenticate(t), "invalid_client") })
+	})
+	t.Run("throttle", func(t *testing.T) {
+		s := newSystem(t, nil)
+		guesses := func(t *testing.T, want int) {
+			t.Helper()
+			for n := range 11 {
+				if got := s.me(basicLine("alice", "wrong")); got == "429" {
+					if n != want {
+						t.Errorf("%d guesses, want %d", n, want)
+					}
+					return
+				}
+			}
+			t.Error("no limit")
+		}
+		on(t, 0, func(t *testing.T) { guesses(t, 10) })
+		on(t, ahead, func(*testing.T) { s.me(basicLine("alice", "wrong")) })
+		on(t, time.Minute, func(t *testing.T) {
+			guesses(t, 9)
+			time.Sleep(time.Minute)
+			guesses(t, 10)
+		})
+	})
+	t.Run("proof", func(t *testing.T) {
+		signer := auth.Must(auth.NewProxySigner(gatewayKey(), &auth.ProxySignerOptions{FirstVersion: true, Reuse: -1}))
+		p := gatewayOf(&auth.ProofOptions{Keys: []*rsa.PublicKey{&gatewayKey().PublicKey}, RefuseReplay: true})
+		sign := func() string { return auth.Must(signer.Proof(time.Now())) }
+		var used, unused string
+		on(t, 0, func(t *testing.T) {
+			used, unused = sign(), sign()
+			if !proven(p, "10.0.0.1:1", used) {
+				t.Error("a proof is refused")
+			}
+		})
+		var future string
+		on(t, ahead, func(t *testing.T) {
+			future = sign()
+			if proven(p, "10.0.0.1:1", unused) {
+				t.Error("a stale proof is accepted")
+			}
+			for range 2 { // with room for what was before
+				if !proven(p, "10.0.0.1:1", sign()) {
+					t.Error("a new proof is refused")
+				}
+			}
+		})
+		on(t, time.Minute, func(t *testing.T) {
+			if proven(p, "10.0.0.1:1", used) {
+				t.Error("a proof is accepted a second time")
+			}
+			if proven(p, "10.0.0.1:1", future) {
+				t.Error("a proof from the future is accepted")
+			}
+			if !proven(p, "10.0.0.1:1", unused) || !proven(p, "10.0.0.1:1", sign()) {
+				t.Error("a proof is refused that is fresh and new")
 			}
 		})
 	})

@@ -62,7 +62,9 @@ type ProofOptions struct {
 
 	// ReplayEntries is how many proofs are remembered in order to refuse them.
 	// Zero means 131,072, which is enough for 180 requests a second; at a higher
-	// rate the oldest are forgotten before they are stale.
+	// rate the oldest are forgotten before they are stale. Up to 16 requests a
+	// second they are remembered for another hour, so that a clock that is set
+	// back by as much makes none good again.
 	ReplayEntries int
 
 	// InsecureAnyPeer believes a signed request from any address. Without
@@ -73,6 +75,10 @@ type ProofOptions struct {
 	// One that leaks is good for ever.
 	InsecureStale bool
 }
+
+// clockJump is how much longer than they are fresh proofs are remembered, in case
+// the clock is set back.
+const clockJump = time.Hour
 
 // verifier verifies the proofs of one Proxy.
 type verifier struct {
@@ -113,7 +119,7 @@ func newVerifier(opts *ProofOptions, covered []string, log *slog.Logger) (*verif
 		opts:    o,
 		covered: covered,
 		keys:    ring,
-		seen:    newSeen(o.ReplayEntries, o.Past+o.Future),
+		seen:    newSeen(o.ReplayEntries, o.Past+o.Future+clockJump),
 	}, nil
 }
 
