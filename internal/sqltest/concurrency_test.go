@@ -150,14 +150,9 @@ func TestExhaustedPool(t *testing.T) {
 // while it has one.
 func TestOneConnectionIsEnough(t *testing.T) {
 	onEach(t, func(t *testing.T, fresh func(testing.TB) place) {
-		p := fresh(t)
-		db, err := p.connect()
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { db.Close() })
+		st, db := fresh(t).openDB(t)
 		db.SetMaxOpenConns(1)
-		putTogether(t, openIn(t, db, p))
+		putTogether(t, st)
 	})
 }
 

@@ -100,14 +100,8 @@ func (s *slowService) request(field, value string, slow bool) error {
 // meanwhile.
 func TestNothingIsHeldMeanwhile(t *testing.T) {
 	onEach(t, func(t *testing.T, fresh func(testing.TB) place) {
-		p := fresh(t)
-		db, err := p.connect()
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { db.Close() })
+		st, db := fresh(t).openDB(t)
 		db.SetMaxOpenConns(1)
-		st := openIn(t, db, p)
 		s := openSlow(t, st)
 		for _, tt := range []struct {
 			name  string
