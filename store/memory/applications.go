@@ -50,6 +50,7 @@ func (s *Store) ListApplications(ctx context.Context, f store.ApplicationFilter,
 		for _, a := range s.apps {
 			if (f.All || slices.Contains(f.Organizations, a.OrganizationID)) &&
 				(f.ID == 0 || a.ID == f.ID) &&
+				(len(f.IDs) == 0 || slices.Contains(f.IDs, a.ID)) &&
 				(f.Name == "" || a.Name == f.Name) &&
 				(strings.Contains(a.Name, f.Search) || strings.Contains(a.Description, f.Search)) {
 				apps = append(apps, a)
@@ -57,10 +58,70 @@ func (s *Store) ListApplications(ctx context.Context, f store.ApplicationFilter,
 		}
 		return nil
 	})
+	if err == nil {
+		apps, err = narrow(apps, f.Where, appColumn)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
 	for _, a := range page(apps, p, appOrder(p.Order)) {
 		list = append(list, copiedApp(*a))
 	}
-	return list, len(apps), err
+	return list, len(apps), nil
+}
+
+func appColumn(a *store.Application, c store.Column) (any, bool) {
+	switch c {
+	case store.ColumnID:
+		return a.ID, true
+	case store.ColumnName:
+		return a.Name, true
+	case store.ColumnCreated:
+		return a.Created, true
+	case store.ColumnModified:
+		return a.Modified, true
+	case store.ColumnDescription:
+		return a.Description, true
+	case store.ColumnOrganization:
+		return a.OrganizationID, true
+	case store.ColumnConfidential:
+		return a.Confidential, true
+	case store.ColumnGrantType:
+		return a.GrantType, true
+	case store.ColumnSkipConsent:
+		return a.SkipConsent, true
+	}
+	return nil, false
+}
+
+// SummarizeTokens implements [store.Applications].
+func (s *Store) SummarizeTokens(ctx context.Context, applications []int64, f store.TokenFilter, most int) (list []store.TokenSummary, err error) {
+	list = make([]store.TokenSummary, len(applications))
+	all := matcher[*token]{where: f.Where, column: tokenColumn}
+	err = s.read(ctx, func() error {
+		for i, id := range applications {
+			if id == 0 { // which no application has, but every personal token
+				continue
+			}
+			x := s.byVia[id]
+			if x == nil {
+				continue
+			}
+			l := newLister(store.Page{Limit: most})
+			l.take(source{tokens: x.byID.all(false), ordered: true}, func(t *token) bool {
+				return t.application == id && (f.ID == 0 || t.id == f.ID) && s.listed(t, f) && all.meet(t)
+			})
+			list[i].Total = l.total
+			for _, t := range l.page() {
+				list[i].First = append(list[i].First, store.TokenRef{ID: t.id, Scopes: t.state.Load().scopes.Value()})
+			}
+		}
+		return all.err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return list, nil
 }
 
 func appOrder(by store.OrderBy) func(a, b *store.Application) int {
@@ -96,7 +157,7 @@ func (s *Store) InsertApplication(ctx context.Context, a store.Application) (sto
 			return store.ErrExists
 		}
 		s.lastApp++
-		a.ID, a.Revision = s.lastApp, 1
+		a.ID, a.Epoch, a.Revision = s.lastApp, 1, 1
 		s.putApplication(&a)
 		stored = copiedApp(a)
 		return nil
@@ -118,11 +179,23 @@ func (s *Store) UpdateApplication(ctx context.Context, a store.Application) erro
 		if id := s.appNames[nameOf(a)]; id != 0 && id != a.ID {
 			return store.ErrExists
 		}
-		a.ClientID, a.Created, a.Revision = old.ClientID, old.Created, old.Revision+1
+		a.ClientID, a.Created, a.Epoch, a.Revision = old.ClientID, old.Created, old.Epoch, old.Revision+1
+		if asksAgain(*old, a) {
+			a.Epoch++
+		}
 		s.dropApplication(old)
 		s.putApplication(&a)
+		if a.Disabled && !old.Disabled {
+			s.revoke(store.Selection{ApplicationID: a.ID}, instantOf(a.Modified))
+		}
 		return nil
 	})
+}
+
+// asksAgain reports whether a change asks for another consent.
+func asksAgain(old, next store.Application) bool {
+	return !slices.Equal(old.RedirectURIs, next.RedirectURIs) || old.Confidential != next.Confidential ||
+		old.Secret != next.Secret || old.OrganizationID != next.OrganizationID || old.SkipConsent != next.SkipConsent
 }
 
 func (s *Store) putApplication(a *store.Application) {
@@ -143,8 +216,7 @@ func (s *Store) DeleteApplication(ctx context.Context, id int64, at time.Time) e
 			return store.ErrNotFound
 		}
 		s.dropApplication(a)
-		s.dropCodes(func(c *code) bool { return c.ApplicationID == id })
-		s.dropDevices(func(d *device) bool { return d.ApplicationID == id })
+		s.consents.sweep()
 		s.revoke(store.Selection{ApplicationID: id}, instantOf(at))
 		return nil
 	})

@@ -20,7 +20,7 @@ func BenchmarkAccessByDigest(b *testing.B) {
 			n := 0
 			for b.Loop() {
 				n = (n + 7919) % size
-				if a, err := s.AccessByDigest(ctx, digest(n), s); err != nil || a.User.Name != "alice" {
+				if a, err := s.AccessByDigest(ctx, digest(n)); err != nil || a.User.Name != "alice" {
 					b.Fatal(a, err)
 				}
 			}
@@ -30,7 +30,7 @@ func BenchmarkAccessByDigest(b *testing.B) {
 				n := 0
 				for pb.Next() {
 					n = (n + 7919) % size
-					if _, err := s.AccessByDigest(ctx, digest(n), s); err != nil {
+					if _, err := s.AccessByDigest(ctx, digest(n)); err != nil {
 						b.Error(err)
 						return
 					}
@@ -66,7 +66,7 @@ func insert(b *testing.B, s *memory.Store, n int) {
 	_, err := s.InsertToken(b.Context(), store.Token{
 		Digest: digest(n), UserID: "1", Scopes: "read", Created: now, Modified: now,
 		Expires: now.Add(time.Hour + time.Duration(n)*time.Second),
-	})
+	}, store.MintLimits{})
 	if err != nil {
 		b.Fatal(err)
 	}

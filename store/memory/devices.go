@@ -9,21 +9,23 @@ import (
 
 type device struct {
 	store.Device
+	subject      // since the decision: that of the user, too
 	placeInQueue int32
 }
 
-func (g *grants) dropDevice(d *device) {
-	delete(g.devices, d.Digest)
-	delete(g.devicesByUser, d.UserCode)
-	g.devicesEnd.remove(d)
+func (s *Store) dropDevice(d *device) {
+	delete(s.devices, d.Digest)
+	delete(s.devicesByUser, d.UserCode)
+	s.devicesEnd.remove(d)
+	d.subject.release(&s.cuts)
 }
 
-func (g *grants) dropDevices(which func(*device) bool) {
-	for _, d := range g.devices {
-		if which(d) {
-			g.dropDevice(d)
-		}
+// here returns d, or nil if a cut-off concerns it: then it is gone.
+func (s *Store) here(d *device) *device {
+	if d != nil && d.subject.ends(&s.cuts) != 0 {
+		return nil
 	}
+	return d
 }
 
 // InsertDevice implements [store.Devices].
@@ -34,7 +36,11 @@ func (s *Store) InsertDevice(ctx context.Context, r store.Device) error {
 		if s.devices[r.Digest] != nil || s.devicesByUser[r.UserCode] != nil {
 			return store.ErrExists
 		}
-		d := &device{Device: r}
+		if !s.serves(r.ApplicationID) {
+			return store.ErrConflict
+		}
+		d := &device{Device: r, subject: subject{seq: s.cuts.seq}}
+		d.subject.hold(&s.cuts, r.UserID, r.ApplicationID)
 		s.devices[r.Digest], s.devicesByUser[r.UserCode] = d, d
 		s.devicesEnd.add(d, instantOf(r.Expires))
 		return nil
@@ -44,7 +50,7 @@ func (s *Store) InsertDevice(ctx context.Context, r store.Device) error {
 // DeviceByUserCode implements [store.Devices].
 func (s *Store) DeviceByUserCode(ctx context.Context, userCode store.Digest) (r store.Device, err error) {
 	err = s.read(ctx, func() error {
-		d := s.devicesByUser[userCode]
+		d := s.here(s.devicesByUser[userCode])
 		if d == nil {
 			return store.ErrNotFound
 		}
@@ -57,7 +63,7 @@ func (s *Store) DeviceByUserCode(ctx context.Context, userCode store.Digest) (r 
 // DecideDevice implements [store.Devices].
 func (s *Store) DecideDevice(ctx context.Context, userCode store.Digest, say store.Decision, userID string, epoch int64, at time.Time) error {
 	return s.write(ctx, func() error {
-		d := s.devicesByUser[userCode]
+		d := s.here(s.devicesByUser[userCode])
 		switch {
 		case d == nil || !micro(at).Before(d.Expires):
 			return store.ErrNotFound
@@ -65,6 +71,10 @@ func (s *Store) DecideDevice(ctx context.Context, userCode store.Digest, say sto
 			return store.ErrUsed
 		}
 		d.Decision, d.UserID, d.Epoch = say, userID, epoch
+		old := d.subject
+		d.subject = subject{seq: s.cuts.seq}
+		d.subject.hold(&s.cuts, userID, d.ApplicationID)
+		old.release(&s.cuts)
 		return nil
 	})
 }
@@ -72,7 +82,7 @@ func (s *Store) DecideDevice(ctx context.Context, userCode store.Digest, say sto
 // PollDevice implements [store.Devices].
 func (s *Store) PollDevice(ctx context.Context, digest store.Digest, applicationID int64, slower time.Duration, at time.Time) (before store.Device, err error) {
 	err = s.write(ctx, func() error {
-		d := s.devices[digest]
+		d := s.here(s.devices[digest])
 		if d == nil || d.ApplicationID != applicationID {
 			return store.ErrNotFound
 		}
@@ -91,7 +101,7 @@ func (s *Store) PollDevice(ctx context.Context, digest store.Digest, application
 func (s *Store) RedeemDevice(ctx context.Context, r store.Redemption) (stored store.Token, err error) {
 	at := micro(r.At)
 	err = s.write(ctx, func() error {
-		d := s.devices[r.Code]
+		d := s.here(s.devices[r.Code])
 		switch {
 		case d == nil || d.ApplicationID != r.ApplicationID:
 			return store.ErrNotFound
@@ -101,12 +111,12 @@ func (s *Store) RedeemDevice(ctx context.Context, r store.Redemption) (stored st
 		case d.Decision != store.Approved || !at.Before(d.Expires):
 			return store.ErrNotFound
 		}
-		t, err := s.insertFirst(r.Token)
+		t, err := s.insertFirst(r.Token, d.seq)
 		if err != nil {
 			return err
 		}
-		d.Spent, d.Family = at, t.family
-		stored = t.record()
+		d.Spent, d.Family = at, t.family.id
+		stored = s.record(t)
 		return nil
 	})
 	return stored, err

@@ -9,11 +9,12 @@ import (
 
 type code struct {
 	store.Code
+	subject
 	placeInQueue   int32
 	placeInUnspent int32 // -1 for none
 }
 
-// A holder is whom a code was given for: a user, to an application.
+// A holder is the user and the application of a code.
 type holder struct {
 	applicationID int64
 	userID        string
@@ -71,31 +72,37 @@ func (g *grants) pending(h holder, at time.Time) (n int) {
 	return n
 }
 
-func (g *grants) dropCode(c *code) {
-	g.leaveUnspent(c)
-	delete(g.codes, c.Digest)
-	g.codesEnd.remove(c)
+func (s *Store) dropCode(c *code) {
+	s.leaveUnspent(c)
+	delete(s.codes, c.Digest)
+	s.codesEnd.remove(c)
+	c.subject.release(&s.cuts)
 }
 
-func (g *grants) dropCodes(which func(*code) bool) {
-	for _, c := range g.codes {
-		if which(c) {
-			g.dropCode(c)
-		}
+// code returns the code with digest d, or nil. One that a cut-off concerns is
+// gone.
+func (s *Store) code(d store.Digest) *code {
+	if c := s.codes[d]; c != nil && c.subject.ends(&s.cuts) == 0 {
+		return c
 	}
+	return nil
 }
 
 // InsertCode implements [store.Grants].
 func (s *Store) InsertCode(ctx context.Context, r store.Code, most int) error {
 	r.Created, r.Expires, r.Spent = micro(r.Created), micro(r.Expires), micro(r.Spent)
 	return s.write(ctx, func() error {
-		if s.codes[r.Digest] != nil {
+		switch {
+		case s.codes[r.Digest] != nil:
 			return store.ErrExists
-		}
-		c := &code{Code: r, placeInUnspent: -1}
-		if s.pending(c.holder(), r.Created) >= most {
+		case !s.serves(r.ApplicationID):
 			return store.ErrConflict
 		}
+		c := &code{Code: r, subject: subject{seq: s.cuts.seq}, placeInUnspent: -1}
+		if s.pending(c.holder(), r.Created) >= most {
+			return store.ErrLimit
+		}
+		c.subject.hold(&s.cuts, r.UserID, r.ApplicationID)
 		if r.Spent.IsZero() {
 			s.joinUnspent(c)
 		}
@@ -108,7 +115,7 @@ func (s *Store) InsertCode(ctx context.Context, r store.Code, most int) error {
 // CodeByDigest implements [store.Grants].
 func (s *Store) CodeByDigest(ctx context.Context, d store.Digest) (r store.Code, err error) {
 	err = s.read(ctx, func() error {
-		c := s.codes[d]
+		c := s.code(d)
 		if c == nil {
 			return store.ErrNotFound
 		}
@@ -121,7 +128,7 @@ func (s *Store) CodeByDigest(ctx context.Context, d store.Digest) (r store.Code,
 // SpendCode implements [store.Grants].
 func (s *Store) SpendCode(ctx context.Context, d store.Digest, at time.Time) error {
 	return s.write(ctx, func() error {
-		c := s.codes[d]
+		c := s.code(d)
 		if c == nil {
 			return store.ErrNotFound
 		}
@@ -137,7 +144,7 @@ func (s *Store) SpendCode(ctx context.Context, d store.Digest, at time.Time) err
 func (s *Store) Redeem(ctx context.Context, r store.Redemption) (stored store.Token, err error) {
 	at := micro(r.At)
 	err = s.write(ctx, func() error {
-		c := s.codes[r.Code]
+		c := s.code(r.Code)
 		switch {
 		case c == nil || c.ApplicationID != r.ApplicationID:
 			return store.ErrNotFound
@@ -147,25 +154,32 @@ func (s *Store) Redeem(ctx context.Context, r store.Redemption) (stored store.To
 		case !at.Before(c.Expires):
 			return store.ErrNotFound
 		}
-		t, err := s.insertFirst(r.Token)
+		t, err := s.insertFirst(r.Token, c.seq)
 		if err != nil {
 			return err
 		}
 		s.leaveUnspent(c)
-		c.Spent, c.Family = at, t.family
-		stored = t.record()
+		c.Spent, c.Family = at, t.family.id
+		stored = s.record(t)
 		return nil
 	})
 	return stored, err
 }
 
-// insertFirst stores the first token of a grant, which begins a family.
-func (s *Store) insertFirst(r store.Token) (*token, error) {
-	r.Family = 0
-	return s.insert(r)
+// insertFirst stores the first token of a grant, which begins a family. seq is
+// that of its code or device.
+func (s *Store) insertFirst(r store.Token, seq int64) (*token, error) {
+	switch {
+	case !s.free(r):
+		return nil, store.ErrExists
+	case !s.serves(r.ApplicationID):
+		return nil, store.ErrConflict
+	}
+	r.Family, r.Refresh.Number, r.Refresh.GrantCreated = 0, 0, grantCreated(r)
+	return s.insert(r, nil, nil, seq), nil
 }
 
-// revokeFamily revokes what a grant led to; family is 0 if that was nothing.
+// revokeFamily revokes the family of a grant, which is 0 if there is none.
 func (s *Store) revokeFamily(family int64, at time.Time) {
 	s.revoke(store.Selection{Family: family}, instantOf(at))
 }
@@ -183,30 +197,30 @@ func (s *Store) Rotate(ctx context.Context, r store.Rotation) (out store.RotateO
 			!st.refresh.GrantExpires.IsZero() && !at.Before(st.refresh.GrantExpires)
 		if st.spent() {
 			if next := s.byID[st.refresh.successor]; next != nil && !expired && next.fresh() && r.Grace > 0 && at.Sub(st.refresh.Spent).Abs() < r.Grace {
-				out = store.RotateOutcome{Replayed: true, Token: next.record(), Nonce: st.refresh.Nonce}
-				return nil
+				if s.ended(next, next.state.Load()) == 0 {
+					out = store.RotateOutcome{Replayed: true, Token: s.record(next), Nonce: st.refresh.Nonce}
+					return nil
+				}
 			}
-			s.revokeFamily(old.family, at)
+			s.revokeFamily(old.family.id, at)
 			return store.ErrUsed
 		}
 		switch {
-		case expired || st.revoked != 0:
+		case expired || s.ended(old, st) != 0:
 			return store.ErrNotFound
 		case st.revision != r.Revision:
 			return store.ErrConflict
+		case !s.free(r.Token):
+			return store.ErrExists
 		}
 		successor := r.Token
-		successor.Family = old.family
-		next, err := s.insert(successor)
-		if err != nil {
-			return err
-		}
+		successor.Refresh.Number, successor.Refresh.GrantCreated = st.refresh.Number+1, st.refresh.GrantCreated
+		next := s.insert(successor, old.family, nil, old.seq) // first: the family lives on
 		spent := *st
 		spent.refresh = &refresh{st.refresh.Refresh, next.id}
 		spent.refresh.Spent, spent.refresh.Nonce, spent.revoked = at, r.Nonce, instantOf(at)
 		s.change(old, spent)
-		s.moveChildren(old.id, next.id)
-		out = store.RotateOutcome{Token: next.record(), Nonce: r.Nonce}
+		out = store.RotateOutcome{Token: s.record(next), Nonce: r.Nonce}
 		return nil
 	})
 	return out, err
@@ -216,14 +230,4 @@ func (s *Store) Rotate(ctx context.Context, r store.Rotation) (out store.RotateO
 func (t *token) fresh() bool {
 	st := t.state.Load()
 	return st.revoked == 0 && !st.spent()
-}
-
-// moveChildren gives what one token minted to another one.
-func (ts *tokens) moveChildren(from, to int64) {
-	for list := ts.byParent.lists[from]; len(list) > 0; list = ts.byParent.lists[from] {
-		child := list[len(list)-1]
-		ts.byParent.remove(from, child)
-		child.parent = to
-		ts.byParent.add(to, child)
-	}
 }

@@ -1,36 +1,48 @@
-// Package memory keeps everything in memory, for tests and for services that may
-// forget what they knew when they stop.
+// Package memory keeps the records of package store in memory, for tests and
+// for services that may lose their data when they stop.
 package memory
 
 import (
-	"cmp"
 	"context"
 	"hash/maphash"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/ostiary/auth/internal/options"
 	"github.com/ostiary/auth/store"
 )
 
-// A Store is all stores of package store in one, so that a bearer check and a
-// session check read the user along. It grows with what is put into it: call the
-// Purge methods now and then.
+// A Store implements all stores of package store, so that a bearer check and a
+// session check read the user in the same step. The Purge methods must be
+// called from time to time, or it grows without bound. It is safe for
+// concurrent use.
 //
-// Checks of access tokens, sessions and passwords take no lock; everything that
-// changes something takes the one there is. What such a check reads is never
-// changed in place: a change publishes a new state of the record, in one step.
+// Checks of access tokens, sessions and passwords take no lock unless something
+// changes meanwhile; everything that changes something takes the one there is.
+// The state that such a check reads never changes in place: a change publishes
+// a new state of the record.
 type Store struct {
-	// mu guards everything but what the tables promise and attempts.
-	mu   sync.RWMutex
-	seed maphash.Seed // of the tables that are found by text
+	// mu guards everything but attempts, activities and the tables, which have promises
+	// of their own.
+	mu sync.RWMutex
+	// steps counts the beginnings and ends of changes: it is odd during one. A
+	// reader that takes no lock looks again, with the lock, if it has changed
+	// meanwhile. So it never sees half of a change.
+	steps atomic.Uint64
+	seed  maphash.Seed // of the tables that are found by text
+
+	users store.Users // the host's, nil where the store has them itself
 
 	accounts *table[account] // by ID
 	names    *table[account] // those with a user, by name
 	lastUser int64
 
 	tokens
+	cuts
 	grants
+	consents
 
 	apps     map[int64]*store.Application
 	clients  map[string]*store.Application // by client identifier
@@ -38,7 +50,8 @@ type Store struct {
 	lastApp  int64
 
 	sessions
-	attempts attempts
+	attempts   attempts
+	activities activities
 }
 
 var (
@@ -46,21 +59,40 @@ var (
 	_ store.OAuth    = (*Store)(nil)
 	_ store.Sessions = (*Store)(nil)
 	_ store.Attempts = (*Store)(nil)
+
+	_ store.Activities = (*Store)(nil)
 )
 
-// New returns an empty store. It has no users.
+// NewWithUsers returns an empty store for a host that keeps its users elsewhere:
+// AccessByDigest and SessionByDigest return the user that users has. The
+// methods of [store.Accounts] go on to work on the store's own users, which
+// nothing else looks at then. It panics if users is nil.
+func NewWithUsers(users store.Users) *Store {
+	if options.IsNil(users) {
+		panic("memory: nil store.Users")
+	}
+	s := New()
+	s.users = users
+	return s
+}
+
+// New returns an empty store with users of its own, of which there are none yet.
 func New() *Store {
 	return &Store{
 		seed:     maphash.MakeSeed(),
 		accounts: newTable[account](),
 		names:    newTable[account](),
 		tokens:   newTokens(),
+		cuts:     newCuts(),
+		consents: newConsents(),
 		grants:   newGrants(),
 		apps:     make(map[int64]*store.Application),
 		clients:  make(map[string]*store.Application),
 		appNames: make(map[appName]int64),
 		sessions: newSessions(),
 		attempts: newAttempts(),
+
+		activities: newActivities(),
 	}
 }
 
@@ -81,8 +113,21 @@ func (s *Store) write(ctx context.Context, f func() error) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.steps.Add(1)
+	defer s.steps.Add(1)
 	return f()
 }
+
+// quiet returns the number of the step that was done last, and whether none is
+// under way.
+func (s *Store) quiet() (step uint64, quiet bool) {
+	step = s.steps.Load()
+	return step, step%2 == 0
+}
+
+// undisturbed reports whether no step has begun since: all that a reader has
+// seen existed at one instant.
+func (s *Store) undisturbed(step uint64) bool { return s.steps.Load() == step }
 
 // An instant is a time as the store keeps it: in microseconds since the zero
 // time, which is the 0 that means never.
@@ -105,7 +150,7 @@ func (i instant) time() time.Time {
 	return time.UnixMicro(int64(i - unixEpoch)).UTC()
 }
 
-// micro is what the store keeps of a time.
+// micro returns a time as the store keeps it.
 func micro(t time.Time) time.Time { return instantOf(t).time() }
 
 // live reports whether something that expires and may have ended is alive.
@@ -138,29 +183,4 @@ func leave[T any](list []*T, item *T, place func(*T) *int32) []*T {
 	list[at], *place(last) = last, at
 	list[end] = nil
 	return list[:end]
-}
-
-// index finds the tokens with a key. Those with the zero key are not in it.
-type index[K cmp.Ordered] struct {
-	lists map[K][]*token
-	place func(*token) *int32
-}
-
-func newIndex[K cmp.Ordered](place func(*token) *int32) index[K] {
-	return index[K]{make(map[K][]*token), place}
-}
-
-func (x index[K]) add(k K, t *token) {
-	if k != *new(K) {
-		x.lists[k] = join(x.lists[k], t, x.place)
-	}
-}
-
-func (x index[K]) remove(k K, t *token) {
-	if k == *new(K) {
-		return
-	}
-	if x.lists[k] = leave(x.lists[k], t, x.place); len(x.lists[k]) == 0 {
-		delete(x.lists, k)
-	}
 }

@@ -142,18 +142,31 @@ func TestPurgeForgetsEverything(t *testing.T) {
 	ctx := t.Context()
 	s := New()
 	now := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	var apps [3]int64 // the first is none
+	for i := range apps[1:] {
+		app, err := s.InsertApplication(ctx, store.Application{ClientID: fmt.Sprint(i), Name: fmt.Sprint(i)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		apps[i+1] = app.ID
+	}
 	for i := range byte(100) {
 		_, err := s.InsertToken(ctx, store.Token{
-			Digest: store.Digest{i}, UserID: fmt.Sprint(i % 7), ApplicationID: int64(i % 3), Family: int64(i % 5), ParentID: int64(i % 2),
+			Digest: store.Digest{i}, UserID: fmt.Sprint(i % 7), ApplicationID: apps[i%3], Family: int64(i % 5), ParentID: int64(i % 2),
 			Created: now, Expires: now.Add(time.Hour), Refresh: store.Refresh{Digest: store.Digest{i, 1}, Expires: now.Add(time.Hour)},
-		})
+		}, store.MintLimits{Depth: 2, Live: 100})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if _, _, err := s.InsertSession(ctx, store.Session{Digest: store.Digest{i}, UserID: fmt.Sprint(i % 11), Created: now, Expires: now.Add(time.Hour)}, store.Digest{}, 0); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Charge(ctx, []store.Charge{{Key: fmt.Sprint(i), Limit: store.Limit{Max: 1, Window: time.Hour}}}, now); err != nil {
+		if i%2 == 0 {
+			_, err = s.Charge(ctx, []store.Charge{{Key: fmt.Sprint(i), Limit: store.Limit{Max: 1, Window: time.Hour}, Spare: i%4 == 0}}, now)
+		} else {
+			err = s.Settle(ctx, store.Settlement{Remember: store.Memory{Key: fmt.Sprint(i), Group: fmt.Sprint(i % 3), Until: now.Add(time.Hour), Most: 50}})
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -168,9 +181,10 @@ func TestPurgeForgetsEverything(t *testing.T) {
 	}
 	left := map[string]int{
 		"accounts": s.accounts.held, "tokens": s.byDigest.held, "by ID": len(s.byID), "by refresh": len(s.byRefresh),
-		"by application": len(s.byApplication.lists), "by parent": len(s.byParent.lists), "by family": len(s.byFamily.lists),
+		"by way": len(s.byVia), "families": len(s.families), "all": s.every.n, "cut-offs": len(s.cuts.byKey),
 		"endings": s.endings.Len(), "sessions": s.sessionByDigest.held, "sessions by ID": len(s.sessionByID),
 		"sessions' end": s.sessionsEnd.Len(), "counters": len(s.attempts.counters), "windows": s.attempts.ends.Len(),
+		"memories": len(s.attempts.memories.byKey), "groups": len(s.attempts.memories.byGroup), "memories' end": s.attempts.memories.ends.Len(),
 	}
 	for what, n := range left {
 		if n != 0 {
@@ -184,6 +198,9 @@ func TestCodesLeaveNothingBehind(t *testing.T) {
 	ctx := t.Context()
 	s := New()
 	now := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	if _, err := s.InsertApplication(ctx, store.Application{ClientID: "c"}); err != nil {
+		t.Fatal(err)
+	}
 	for i := range byte(20) {
 		c := store.Code{Digest: store.Digest{i}, UserID: fmt.Sprint(i % 2), ApplicationID: 1, Created: now, Expires: now.Add(time.Minute)}
 		err := s.InsertCode(ctx, c, 100)
@@ -241,10 +258,10 @@ func TestChargeUnderFlood(t *testing.T) {
 			allowed++
 		}
 	}
-	if err := s.Forgive(ctx, []string{"flood 0", "flood 1"}); err != nil { // there is room again
+	if err := s.Settle(ctx, store.Settlement{Forget: []string{"flood 0", "flood 1"}}); err != nil { // there is room again
 		t.Fatal(err)
 	}
-	if err := s.Forgive(ctx, []string{"late"}); err != nil {
+	if err := s.Settle(ctx, store.Settlement{Forget: []string{"late"}}); err != nil {
 		t.Fatal(err)
 	}
 	for range 30 {
@@ -255,11 +272,56 @@ func TestChargeUnderFlood(t *testing.T) {
 	if allowed > 20 {
 		t.Errorf("%d attempts allowed, want at most 20", allowed)
 	}
-	now = now.Add(2 * time.Hour)
+	now = now.Add(4 * time.Hour)
 	for i := range 100_000 {
-		charge(fmt.Sprint("next hour ", i%10), 1_000_000)
+		charge(fmt.Sprint("next hours ", i%10), 1_000_000)
 	}
 	if got := len(s.attempts.counters); got > 10 {
-		t.Errorf("%d counters an hour after the flood, want 10: ended windows are not dropped", got)
+		t.Errorf("%d counters hours after the flood, want 10: ended windows are not dropped", got)
+	}
+}
+
+// B3: what a flood of names that nobody has leaves behind is bounded, makes room
+// for others, and refuses nobody.
+func TestSpareCountersMakeRoom(t *testing.T) {
+	ctx := t.Context()
+	s := New()
+	s.attempts.most = 50_000
+	now := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	charge := func(key string, spare bool) bool {
+		v, err := s.Charge(ctx, []store.Charge{{Key: key, Limit: store.Limit{Max: 1, Window: time.Hour}, Spare: spare}}, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v.Allowed
+	}
+	charge("victim", false)
+	refused := 0
+	for i := range 80_000 {
+		if !charge(fmt.Sprint("nobody ", i), true) {
+			refused++
+		}
+	}
+	for i := range 100 {
+		if !charge(fmt.Sprint("user ", i), false) {
+			refused++
+		}
+	}
+	if refused > 0 {
+		t.Errorf("%d keys of 80,100 were refused for what others did", refused)
+	}
+	for i := range 100 {
+		if charge(fmt.Sprint("user ", i), false) {
+			t.Errorf("user %d has been forgotten", i)
+		}
+	}
+	if charge("victim", false) {
+		t.Error("the victim's counter has been forgotten")
+	}
+	if got := len(s.attempts.counters); got > s.attempts.most {
+		t.Errorf("%d counters, want at most %d", got, s.attempts.most)
+	}
+	if n, err := s.PurgeAttempts(ctx, now.Add(2*time.Hour), 1<<30); err != nil || n != s.attempts.most || len(s.attempts.counters) != 0 || s.attempts.spares.Len() != 0 {
+		t.Errorf("purged %d, %v; %d left", n, err, len(s.attempts.counters))
 	}
 }

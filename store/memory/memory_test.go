@@ -39,27 +39,37 @@ func addUser(t testing.TB, s *memory.Store, name string) store.User {
 	return must(t, u, err)
 }
 
+// newStore returns a store with one application, 1.
+func newStore(t testing.TB) *memory.Store {
+	t.Helper()
+	s := memory.New()
+	app, err := s.InsertApplication(t.Context(), store.Application{ClientID: "c", Name: "c"})
+	must(t, app, err)
+	return s
+}
+
 // grant is a token with a refresh token, whose digests begin at n.
 func grant(user string, n int) store.Token {
 	return store.Token{
-		Digest: digest(n), UserID: user, ApplicationID: 7, Scopes: "read", Created: now, Modified: now, Expires: now.Add(time.Hour),
+		Digest: digest(n), UserID: user, ApplicationID: 1, Scopes: "read", Created: now, Modified: now, Expires: now.Add(time.Hour),
 		Refresh: store.Refresh{Digest: digest(n + 1), Scopes: "read", Expires: now.Add(24 * time.Hour)},
 	}
 }
 
 func TestTokenComesBackAsItWent(t *testing.T) {
-	s := memory.New()
+	s := newStore(t)
 	in := grant("9", 1)
 	in.Audience, in.Addresses = "https://a.example", []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
 	in.Created = in.Created.Add(999 * time.Nanosecond) // truncated
 	in.Refresh.GrantExpires = now.Add(48 * time.Hour).In(time.FixedZone("", 3600))
-	out, err := s.InsertToken(t.Context(), in)
+	out, err := s.InsertToken(t.Context(), in, store.MintLimits{})
 	must(t, out, err)
 	in.Addresses[0], out.Addresses[0] = netip.Prefix{}, netip.Prefix{} // no shared memory
 
 	want := in
 	want.ID, want.Family, want.Revision = 1, 1, 1
 	want.Created, want.Refresh.GrantExpires = now, now.Add(48*time.Hour)
+	want.ViaApplicationID, want.Refresh.GrantCreated = 1, now
 	want.Addresses = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
 	got, err := s.TokenByRefresh(t.Context(), in.Refresh.Digest)
 	if diff := cmp.Diff(want, must(t, got, err), cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
@@ -84,7 +94,7 @@ func TestRotation(t *testing.T) {
 		{"after the grace period the family ends", grace, grace, nil, store.ErrUsed},
 		{"a spent token that has expired ends the family", 25 * time.Hour, 100 * time.Hour, nil, store.ErrUsed},
 		{"a successor that was spent is not given again", 1, grace, func(t *testing.T, s *memory.Store, next store.Token) {
-			out, err := s.Rotate(t.Context(), store.Rotation{Refresh: next.Refresh.Digest, ApplicationID: 7, Revision: 1, At: now, Token: grant("9", 30)})
+			out, err := s.Rotate(t.Context(), store.Rotation{Refresh: next.Refresh.Digest, ApplicationID: 1, Revision: 1, At: now, Token: grant("9", 30)})
 			must(t, out, err)
 		}, store.ErrUsed},
 		{"nothing is given again after a revocation", 1, grace, func(t *testing.T, s *memory.Store, next store.Token) {
@@ -95,23 +105,23 @@ func TestRotation(t *testing.T) {
 		}, store.ErrUsed},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			ctx, s := t.Context(), memory.New()
-			first, err := s.InsertToken(ctx, grant("9", 1))
+			ctx, s := t.Context(), newStore(t)
+			first, err := s.InsertToken(ctx, grant("9", 1), store.MintLimits{})
 			must(t, first, err)
 			child := grant("9", 10)
 			child.ParentID, child.Refresh = first.ID, store.Refresh{}
-			child, err = s.InsertToken(ctx, child)
+			child, err = s.InsertToken(ctx, child, store.MintLimits{Depth: 1, Live: 1})
 			must(t, child, err)
 
-			r := store.Rotation{Refresh: first.Refresh.Digest, ApplicationID: 7, Revision: 1, At: now, Token: grant("9", 20), Nonce: [32]byte{1}, Grace: tt.grace}
+			r := store.Rotation{Refresh: first.Refresh.Digest, ApplicationID: 1, Revision: 1, At: now, Token: grant("9", 20), Nonce: [32]byte{1}, Grace: tt.grace}
 			out, err := s.Rotate(ctx, r)
 			must(t, out, err)
 			if out.Token.Family != first.Family || out.Replayed {
 				t.Errorf("rotated to %+v, want family %d", out, first.Family)
 			}
 			child, err = s.TokenByID(ctx, child.ID)
-			if must(t, child, err).ParentID != out.Token.ID {
-				t.Errorf("child of %d, want of the successor, %d", child.ParentID, out.Token.ID)
+			if must(t, child, err).ParentID != first.Family {
+				t.Errorf("child of %d, want of the family, %d", child.ParentID, first.Family)
 			}
 			if tt.before != nil {
 				tt.before(t, s, out.Token)
@@ -141,12 +151,12 @@ func TestRotation(t *testing.T) {
 // A spent refresh token stays as long as any of its family lives, and goes with
 // the last of them.
 func TestPurgeKeepsSpentTokens(t *testing.T) {
-	ctx, s := t.Context(), memory.New()
-	first, err := s.InsertToken(ctx, grant("9", 1))
+	ctx, s := t.Context(), newStore(t)
+	first, err := s.InsertToken(ctx, grant("9", 1), store.MintLimits{})
 	must(t, first, err)
 	next := grant("9", 20)
 	next.Expires = now.Add(72 * time.Hour)
-	out, err := s.Rotate(ctx, store.Rotation{Refresh: digest(2), ApplicationID: 7, Revision: 1, At: now, Token: next})
+	out, err := s.Rotate(ctx, store.Rotation{Refresh: digest(2), ApplicationID: 1, Revision: 1, At: now, Token: next})
 	must(t, out, err)
 
 	purged := func(at time.Duration, want int) {
@@ -168,7 +178,7 @@ func TestPurgeKeepsSpentTokens(t *testing.T) {
 func TestAccessIsOneRead(t *testing.T) {
 	ctx, s := t.Context(), memory.New()
 	u := addUser(t, s, "alice")
-	tok, err := s.InsertToken(ctx, store.Token{Digest: digest(1), UserID: u.ID, Scopes: "0", Created: now, Expires: now.Add(time.Hour)})
+	tok, err := s.InsertToken(ctx, store.Token{Digest: digest(1), UserID: u.ID, Scopes: "0", Created: now, Expires: now.Add(time.Hour)}, store.MintLimits{})
 	must(t, tok, err)
 	u.Email = tok.Scopes // as long, before anybody looks
 	if err := s.UpdateUser(ctx, u); err != nil {
@@ -185,7 +195,7 @@ func TestAccessIsOneRead(t *testing.T) {
 				default:
 				}
 				for d := range 2 {
-					a, err := s.AccessByDigest(ctx, digest(d+1), s)
+					a, err := s.AccessByDigest(ctx, digest(d+1))
 					if errors.Is(err, store.ErrNotFound) {
 						continue
 					}
@@ -207,7 +217,7 @@ func TestAccessIsOneRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		tok.Scopes, tok.Digest = string(text), digest(i%2+1)
-		if err := s.UpdateToken(ctx, tok); err != nil {
+		if err := s.UpdateToken(ctx, tok, store.KeepMinted); err != nil {
 			t.Fatal(err)
 		}
 		tok.Revision++
@@ -249,34 +259,18 @@ func TestUsers(t *testing.T) {
 // of ours that comes later is seen with what was there before.
 func TestUsersMayComeLater(t *testing.T) {
 	ctx, s := t.Context(), memory.New()
-	tok, err := s.InsertToken(ctx, store.Token{Digest: digest(1), UserID: "5", Created: now, Expires: now.Add(time.Hour)})
+	tok, err := s.InsertToken(ctx, store.Token{Digest: digest(1), UserID: "5", Created: now, Expires: now.Add(time.Hour)}, store.MintLimits{})
 	must(t, tok, err)
-	a, err := s.AccessByDigest(ctx, digest(1), s)
+	a, err := s.AccessByDigest(ctx, digest(1))
 	if must(t, a, err); a.User != (store.User{}) {
 		t.Errorf("user %+v of nobody", a.User)
 	}
 	must(t, 0, func() error { _, err := s.InsertUser(ctx, store.User{ID: "5", Name: "five"}); return err }())
-	a, err = s.AccessByDigest(ctx, digest(1), s)
+	a, err = s.AccessByDigest(ctx, digest(1))
 	if must(t, a, err); a.User.Name != "five" {
 		t.Errorf("user %+v, want five", a.User)
 	}
-	other := memory.New()
-	a, err = s.AccessByDigest(ctx, digest(1), other)
-	if must(t, a, err); a.User != (store.User{}) {
-		t.Errorf("user %+v of another store", a.User)
-	}
-	outage := errors.New("outage")
-	if _, err := s.AccessByDigest(ctx, digest(1), failing{s, outage}); !errors.Is(err, outage) {
-		t.Errorf("an outage of the host's users is %v", err)
-	}
 }
-
-type failing struct {
-	store.Users
-	err error
-}
-
-func (f failing) UserByID(context.Context, string) (store.User, error) { return store.User{}, f.err }
 
 func TestSessionLimit(t *testing.T) {
 	ctx, s := t.Context(), memory.New()
@@ -297,7 +291,7 @@ func TestSessionLimit(t *testing.T) {
 		t.Errorf("%d evicted, want 2: the new one stays, though the oldest", n)
 	}
 	for n, want := range map[int]store.EndReason{1: store.EndedRenewed, 2: store.EndedLimit, 3: store.EndedRenewed, 4: store.EndedLimit, 5: ""} {
-		x, _, err := s.SessionByDigest(ctx, digest(n), s)
+		x, _, err := s.SessionByDigest(ctx, digest(n))
 		if must(t, x, err); x.Reason != want || x.Ended.IsZero() != (want == "") {
 			t.Errorf("session %d ended at %v by %q, want %q", n, x.Ended, x.Reason, want)
 		}
@@ -305,7 +299,7 @@ func TestSessionLimit(t *testing.T) {
 	if err := s.SaveSession(ctx, digest(1), nil, 1, now); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("saving a dead session: %v, want ErrNotFound", err)
 	}
-	list, err := s.ListSessions(ctx, "9", now)
+	list, _, err := s.ListSessions(ctx, store.SessionFilter{UserID: "9"}, now, store.Page{Limit: 1000, Descending: true})
 	if must(t, list, err); len(list) != 1 || list[0].ID != 5 || list[0].Data != nil || list[0].Digest != (store.Digest{}) {
 		t.Errorf("listed %+v, want session 5 without digest and data", list)
 	}
@@ -352,29 +346,29 @@ func TestCancelledContextDoesNothing(t *testing.T) {
 	s := memory.New()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := s.InsertToken(ctx, grant("9", 1)); !errors.Is(err, context.Canceled) {
+	if _, err := s.InsertToken(ctx, grant("9", 1), store.MintLimits{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("InsertToken: %v", err)
 	}
 	if _, err := s.TokenByDigest(t.Context(), digest(1)); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("TokenByDigest: %v, want ErrNotFound", err)
 	}
-	if _, err := s.AccessByDigest(ctx, digest(1), s); !errors.Is(err, context.Canceled) {
+	if _, err := s.AccessByDigest(ctx, digest(1)); !errors.Is(err, context.Canceled) {
 		t.Errorf("AccessByDigest: %v", err)
 	}
 }
 
 // What every request does allocates nothing.
 func TestLookUpsDoNotAllocate(t *testing.T) {
-	ctx, s := t.Context(), memory.New()
+	ctx, s := t.Context(), newStore(t)
 	u := addUser(t, s, "alice")
-	tok, err := s.InsertToken(ctx, grant(u.ID, 1))
+	tok, err := s.InsertToken(ctx, grant(u.ID, 1), store.MintLimits{})
 	must(t, tok, err)
 	x, _, err := s.InsertSession(ctx, store.Session{Digest: digest(1), UserID: u.ID, Created: now, Expires: now.Add(time.Hour)}, store.Digest{}, 0)
 	must(t, x, err)
 	for name, f := range map[string]func() error{
-		"AccessByDigest":          func() error { _, err := s.AccessByDigest(ctx, digest(1), s); return err },
-		"AccessByDigest, unknown": func() error { _, _ = s.AccessByDigest(ctx, digest(99), s); return nil },
-		"SessionByDigest":         func() error { _, _, err := s.SessionByDigest(ctx, digest(1), s); return err },
+		"AccessByDigest":          func() error { _, err := s.AccessByDigest(ctx, digest(1)); return err },
+		"AccessByDigest, unknown": func() error { _, _ = s.AccessByDigest(ctx, digest(99)); return nil },
+		"SessionByDigest":         func() error { _, _, err := s.SessionByDigest(ctx, digest(1)); return err },
 		"UserByName":              func() error { _, err := s.UserByName(ctx, "alice"); return err },
 		"UserByID":                func() error { _, err := s.UserByID(ctx, u.ID); return err },
 		"PasswordHash":            func() error { _, err := s.PasswordHash(ctx, u.ID); return err },
@@ -382,5 +376,18 @@ func TestLookUpsDoNotAllocate(t *testing.T) {
 		if n := testing.AllocsPerRun(100, func() { must(t, 0, f()) }); n != 0 {
 			t.Errorf("%s allocates %v times", name, n)
 		}
+	}
+}
+
+func TestNilUsers(t *testing.T) {
+	for _, users := range []store.Users{nil, (*memory.Store)(nil)} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("NewWithUsers(%T) does not panic", users)
+				}
+			}()
+			memory.NewWithUsers(users)
+		}()
 	}
 }

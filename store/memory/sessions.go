@@ -4,21 +4,24 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"net/netip"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/ostiary/auth/store"
 )
 
-// A session is a login session. What never changes stands in the session
-// itself, what a check must see all at once in its state.
+// A session is a login session. Constant fields are in the session itself.
+// Fields that a check must see at one instant are in its state.
 type session struct {
 	id      int64
 	digest  store.Digest
 	owner   *account
 	epoch   int64
 	created instant
+	agent   string
 
 	state atomic.Pointer[sessionState]
 
@@ -27,7 +30,8 @@ type session struct {
 
 // A sessionState is never changed: a change of the session has a new one.
 type sessionState struct {
-	data []byte
+	data    []byte
+	address netip.Addr
 
 	seen, expires, ended instant
 
@@ -79,6 +83,8 @@ func (x *session) record(st *sessionState) store.Session {
 		UserID:   x.owner.id,
 		Epoch:    x.epoch,
 		Data:     bytes.Clone(st.data),
+		Address:  st.address,
+		Agent:    x.agent,
 		Created:  x.created.time(),
 		Seen:     st.seen.time(),
 		Expires:  st.expires.time(),
@@ -89,42 +95,40 @@ func (x *session) record(st *sessionState) store.Session {
 }
 
 // SessionByDigest implements [store.Sessions].
-func (s *Store) SessionByDigest(ctx context.Context, d store.Digest, users store.Users) (store.Session, store.User, error) {
+func (s *Store) SessionByDigest(ctx context.Context, d store.Digest) (store.Session, store.User, error) {
 	if err := ctx.Err(); err != nil {
 		return store.Session{}, store.User{}, err
 	}
-	x := s.session(d)
-	if x == nil {
+	x, st, u := s.sessionAndUser(d)
+	switch {
+	case x == nil:
 		return store.Session{}, store.User{}, store.ErrNotFound
-	}
-	if users != store.Users(s) {
-		u, err := foreignUser(ctx, users, x.owner.id)
-		return x.record(x.state.Load()), u, err
-	}
-	st, u := s.sessionAndUser(x)
-	if u == nil {
+	case s.users != nil:
+		u, err := s.hostUser(ctx, x.owner.id)
+		return x.record(st), u, err
+	case u == nil:
 		return x.record(st), store.User{}, nil
 	}
 	return x.record(st), u.User, nil
 }
 
-// sessionAndUser returns the state of a session and its user as they were at one
-// moment.
-func (s *Store) sessionAndUser(x *session) (*sessionState, *user) {
-	for {
-		st := x.state.Load()
-		u := x.owner.user.Load()
-		switch {
-		case x.state.Load() != st: // they may not belong together
-		case u == nil && st.ended == 0 && x.owner.id != "":
-			// Either nobody has such a user, or DeleteUser is half done.
-			s.mu.RLock()
-			defer s.mu.RUnlock()
-			return x.state.Load(), x.owner.user.Load()
-		default:
-			return st, u
+// sessionAndUser returns a session, its state and its user as they were at one
+// instant.
+func (s *Store) sessionAndUser(d store.Digest) (x *session, st *sessionState, u *user) {
+	look := func() {
+		if x = s.session(d); x != nil {
+			st, u = x.state.Load(), x.owner.user.Load()
 		}
 	}
+	if step, quiet := s.quiet(); quiet {
+		if look(); s.undisturbed(step) {
+			return x, st, u
+		}
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	look()
+	return x, st, u
 }
 
 // InsertSession implements [store.Sessions].
@@ -151,9 +155,11 @@ func (s *Store) InsertSession(ctx context.Context, r store.Session, replaces sto
 			owner:   s.openAccount(r.UserID),
 			epoch:   r.Epoch,
 			created: created,
+			agent:   strings.Clone(r.Agent),
 		}
 		st := &sessionState{
 			data:     bytes.Clone(r.Data),
+			address:  r.Address,
 			seen:     instantOf(r.Seen),
 			expires:  instantOf(r.Expires),
 			ended:    instantOf(r.Ended),
@@ -213,7 +219,7 @@ func (s *Store) SaveSession(ctx context.Context, d store.Digest, data []byte, re
 }
 
 // TouchSession implements [store.Sessions].
-func (s *Store) TouchSession(ctx context.Context, d store.Digest, expires, at time.Time) error {
+func (s *Store) TouchSession(ctx context.Context, d store.Digest, expires, at time.Time, from netip.Addr) error {
 	return s.write(ctx, func() error {
 		x := s.session(d)
 		if x == nil {
@@ -222,6 +228,9 @@ func (s *Store) TouchSession(ctx context.Context, d store.Digest, expires, at ti
 		next := *x.state.Load()
 		if to := instantOf(expires); live(next.ended, next.expires, instantOf(at)) && to > next.expires {
 			next.expires, next.seen = to, instantOf(at)
+			if from.IsValid() {
+				next.address = from
+			}
 			s.changeSession(x, next)
 		}
 		return nil
@@ -262,9 +271,20 @@ func (s *Store) end(sel store.SessionSelection, reason store.EndReason, at insta
 }
 
 // ListSessions implements [store.Sessions].
-func (s *Store) ListSessions(ctx context.Context, userID string, at time.Time) (list []store.Session, err error) {
+func (s *Store) ListSessions(ctx context.Context, f store.SessionFilter, at time.Time, p store.Page) (list []store.Session, total int, err error) {
 	err = s.read(ctx, func() error {
-		for _, x := range s.liveSessions(userID, instantOf(at)) {
+		if f.UserID == "" {
+			return nil
+		}
+		live := slices.DeleteFunc(s.liveSessions(f.UserID, instantOf(at)), func(x *session) bool {
+			return f.ID != 0 && x.id != f.ID || f.Epoch != nil && x.epoch != *f.Epoch
+		})
+		if !p.Descending {
+			slices.Reverse(live)
+		}
+		total = len(live)
+		from := min(max(p.Offset, 0), total)
+		for _, x := range live[from : from+min(max(p.Limit, 0), total-from)] {
 			shown := *x.state.Load()
 			shown.data = nil
 			r := x.record(&shown)
@@ -273,7 +293,7 @@ func (s *Store) ListSessions(ctx context.Context, userID string, at time.Time) (
 		}
 		return nil
 	})
-	return list, err
+	return list, total, err
 }
 
 // liveSessions returns the sessions of a user that are live, newest first.

@@ -1,38 +1,37 @@
 package memory
 
 import (
-	"cmp"
 	"context"
 	"net/netip"
 	"slices"
 	"sync/atomic"
-	"time"
 	"unique"
 
 	"github.com/ostiary/auth/store"
 )
 
-// A token is an access token with its refresh token. What never changes stands
-// in the token itself, what a bearer check must see all at once in its state.
+// A token is an access token with its refresh token. Constant fields are in the
+// token itself. Fields that a bearer check must see at one instant are in its
+// state.
 type token struct {
-	id, application, family int64
+	id, application int64
 
+	family  *family
 	owner   *account
 	epoch   int64
 	created instant
 	bounds  *bounds // nil for none
+	subject
 
 	state atomic.Pointer[tokenState]
 	used  atomic.Int64 // the instant of the last use
 
-	// Guarded by Store.mu, like the places.
-	parent int64
+	// Guarded by Store.mu.
+	placeOfMember, placeOfMinted, placeOfSpent, placeInQueue int32
+	lapsed                                                   bool // it is in the list lapsed of its root
 
-	placeOfOwner, placeOfApplication, placeOfParent, placeOfFamily int32
-	placeInQueue                                                   int32
-
-	// first is the state of most tokens. It stands here, and not somewhere
-	// else in memory, for the sake of those who look for them.
+	// first is the state of most tokens. It is part of the token, so that a
+	// look-up reads one place in memory.
 	first tokenState
 }
 
@@ -60,28 +59,27 @@ type refresh struct {
 }
 
 type tokens struct {
-	byDigest      *table[token]
-	byID          map[int64]*token
-	byRefresh     map[store.Digest]*token
-	byApplication index[int64]
-	byParent      index[int64]
-	// byFamily has those whose family is not their own ID.
-	byFamily  index[int64]
+	byDigest  *table[token]
+	byID      map[int64]*token
+	byRefresh map[store.Digest]*token
+	byVia     shelves           // those that are not marked as revoked
+	every     sorted            // by ID; the same
+	expiring  sorted            // by expiry; the personal ones among these
+	families  map[int64]*family // those with members, or whose children have some
 	endings   queue[token]
 	lastToken int64
 }
 
-func placeOfOwner(t *token) *int32 { return &t.placeOfOwner }
-
 func newTokens() tokens {
 	return tokens{
-		byDigest:      newTable[token](),
-		byID:          make(map[int64]*token),
-		byRefresh:     make(map[store.Digest]*token),
-		byApplication: newIndex[int64](func(t *token) *int32 { return &t.placeOfApplication }),
-		byParent:      newIndex[int64](func(t *token) *int32 { return &t.placeOfParent }),
-		byFamily:      newIndex[int64](func(t *token) *int32 { return &t.placeOfFamily }),
-		endings:       queue[token]{place: func(t *token) *int32 { return &t.placeInQueue }},
+		byDigest:  newTable[token](),
+		byID:      make(map[int64]*token),
+		byRefresh: make(map[store.Digest]*token),
+		byVia:     make(shelves),
+		every:     sorted{order: tokenOrder(store.OrderID)},
+		expiring:  sorted{order: tokenOrder(store.OrderExpires)},
+		families:  make(map[int64]*family),
+		endings:   queue[token]{place: func(t *token) *int32 { return &t.placeInQueue }},
 	}
 }
 
@@ -90,32 +88,45 @@ func (ts *tokens) tokenByDigest(d store.Digest) *token {
 	return ts.byDigest.find(hashOf(d), func(t *token) bool { return t.state.Load().digest == d })
 }
 
-// insert stores a new token, unless one of its digests is taken or the token
-// that minted it has ended.
-func (s *Store) insert(r store.Token) (*token, error) {
-	hasRefresh := r.Refresh.Digest != store.Digest{}
-	if s.tokenByDigest(r.Digest) != nil || hasRefresh && s.byRefresh[r.Refresh.Digest] != nil {
-		return nil, store.ErrExists
+// ended returns when a token with that state ended, 0 for not.
+func (s *Store) ended(t *token, st *tokenState) instant {
+	if st.revoked != 0 {
+		return st.revoked
 	}
-	if r.ParentID != 0 {
-		parent := s.byID[r.ParentID]
-		if parent == nil {
-			return nil, store.ErrConflict
-		}
-		if st := parent.state.Load(); !live(st.revoked, st.expires, instantOf(r.Created)) {
-			return nil, store.ErrConflict
-		}
+	if at := t.subject.ends(&s.cuts); at != 0 {
+		return at
 	}
+	if t.family.parent == nil {
+		return 0
+	}
+	return t.family.endedAbove(&s.cuts, t.seq)
+}
+
+// free reports whether no token has one of the digests.
+func (ts *tokens) free(r store.Token) bool {
+	return ts.tokenByDigest(r.Digest) == nil && (r.Refresh.Digest == store.Digest{} || ts.byRefresh[r.Refresh.Digest] == nil)
+}
+
+// insert stores a new token, whose digests are free, in a family: nil for one
+// of its own, below parent unless that is nil. seq is the number of the newest
+// cut-off at the issue of the token's grant.
+func (s *Store) insert(r store.Token, f, parent *family, seq int64) *token {
 	s.lastToken++
+	if f == nil {
+		f = s.found(r, parent, seq)
+	}
 	t := &token{
 		id:          s.lastToken,
 		owner:       s.openAccount(r.UserID),
 		application: r.ApplicationID,
-		parent:      r.ParentID,
-		family:      cmp.Or(r.Family, s.lastToken),
+		family:      f,
 		epoch:       r.Epoch,
 		created:     instantOf(r.Created),
+		subject:     subject{seq: seq},
+
+		placeOfSpent: -1,
 	}
+	t.hold(&s.cuts, r.UserID, f.via)
 	if r.Audience != "" || len(r.Addresses) > 0 {
 		t.bounds = &bounds{r.Audience, slices.Clone(r.Addresses)}
 	}
@@ -130,75 +141,151 @@ func (s *Store) insert(r store.Token) (*token, error) {
 		revision:    1,
 	}
 	st := &t.first
-	if hasRefresh {
+	if r.Refresh.Digest != (store.Digest{}) {
 		kept := refresh{Refresh: r.Refresh}
 		kept.Expires, kept.GrantExpires, kept.Spent = micro(kept.Expires), micro(kept.GrantExpires), micro(kept.Spent)
+		kept.GrantCreated = micro(kept.GrantCreated)
 		st.refresh = &kept
 		s.byRefresh[kept.Digest] = t
 	}
 	t.state.Store(st)
 	s.byID[t.id] = t
-	t.owner.tokens = join(t.owner.tokens, t, placeOfOwner)
-	s.byApplication.add(t.application, t)
-	s.byParent.add(t.parent, t)
-	if t.family != t.id {
-		s.byFamily.add(t.family, t)
+	t.owner.issued++
+	f.add(t)
+	if st.spent() {
+		f.spent = join(f.spent, t, placeOfSpent)
 	}
-	s.endings.add(t, st.ends())
-	s.byDigest.add(hashOf(st.digest), t) // last: from here on it is found
-	return t, nil
+	if st.revoked == 0 {
+		f.live.Add(1)
+		t.owner.tokens.add(t)
+		s.every.add(t)
+		if t.application == 0 {
+			s.expiring.add(t)
+		}
+		s.byVia.add(f.via, t)
+		if f.root != nil {
+			f.root.below = join(f.root.below, t, placeOfMinted)
+		}
+	}
+	s.endings.add(t, st.purgeable())
+	s.byDigest.add(hashOf(st.digest), t)
+	return t
+}
+
+// found returns a new family for a token that is about to be stored.
+func (s *Store) found(r store.Token, parent *family, seq int64) *family {
+	f := &family{id: r.Family, parent: parent, via: r.ApplicationID, subject: subject{seq: seq}}
+	if f.id == 0 {
+		f.id = s.lastToken
+	}
+	if parent != nil {
+		f.independent, f.depth = r.Independent, parent.depth+1
+		if f.root = parent.root; f.root == nil {
+			f.root = parent
+		}
+		if f.via == 0 {
+			f.via = parent.via
+		}
+		parent.addChild(f)
+	}
+	f.hold(&s.cuts, r.UserID, f.via)
+	s.families[f.id] = f
+	return f
 }
 
 // dropToken forgets a token.
 func (s *Store) dropToken(t *token) {
 	st := t.state.Load()
+	if st.revoked == 0 {
+		s.unlive(t, st.expires)
+	}
 	s.byDigest.remove(hashOf(st.digest), t)
 	delete(s.byID, t.id)
 	if st.refresh != nil {
 		delete(s.byRefresh, st.refresh.Digest)
 	}
-	t.owner.tokens = leave(t.owner.tokens, t, placeOfOwner)
+	t.owner.issued--
 	s.closeAccount(t.owner)
-	s.byApplication.remove(t.application, t)
-	s.byParent.remove(t.parent, t)
-	if t.family != t.id {
-		s.byFamily.remove(t.family, t)
-	}
+	t.subject.release(&s.cuts)
 	s.endings.remove(t)
+	t.family.unspent(t)
+	t.family.drop(t)
+	s.forget(t.family)
 }
 
-// change publishes a new state of a token.
-func (ts *tokens) change(t *token, next tokenState) {
-	t.state.Store(&next)
-	ts.endings.move(t, next.ends())
-	// The token may end earlier now than those thought who wait for its end.
-	if parent := ts.byID[t.parent]; parent != nil {
-		ts.endings.move(parent, parent.state.Load().ends())
-	}
-	if next.spent() {
-		return
-	}
-	for _, other := range ts.familyOf(t.family) {
-		if st := other.state.Load(); st.spent() {
-			ts.endings.move(other, st.ends())
+// forget drops a family without tokens and descendants.
+func (s *Store) forget(f *family) {
+	for ; f != nil && len(f.members) == 0 && len(f.children) == 0; f = f.parent {
+		delete(s.families, f.id)
+		f.subject.release(&s.cuts)
+		if f.parent != nil {
+			f.parent.dropChild(f)
 		}
 	}
 }
 
-// familyOf returns the tokens of a family.
-func (ts *tokens) familyOf(family int64) []*token {
-	members := ts.byFamily.lists[family]
-	if first := ts.byID[family]; first != nil && first.family == family {
-		return append(slices.Clone(members), first)
+// unlive takes a token out of the live ones of its family, and off the lists.
+func (s *Store) unlive(t *token, at instant) {
+	t.owner.tokens.remove(t)
+	s.every.remove(t)
+	if t.application == 0 {
+		s.expiring.remove(t)
 	}
-	return members
+	s.byVia.remove(t.family.via, t)
+	if f := t.family; f.live.Load() == 1 {
+		f.ended.Store(int64(at)) // first: a reader that sees none live needs it
+	}
+	t.family.live.Add(-1)
+	if root := t.family.root; root != nil {
+		root.leaveTree(t)
+	}
+}
+
+// change publishes a new state of a token.
+func (s *Store) change(t *token, next tokenState) {
+	listed := t.state.Load().revoked == 0
+	if listed && next.revoked != 0 {
+		s.unlive(t, next.revoked)
+		listed = false
+	}
+	moves := listed && t.application == 0 && t.state.Load().expires != next.expires
+	if listed {
+		t.owner.tokens.takeOut(t)
+		s.byVia.takeOut(t.family.via, t)
+	}
+	if moves {
+		s.expiring.remove(t)
+	}
+	if !t.state.Load().spent() && next.spent() {
+		t.family.spent = join(t.family.spent, t, placeOfSpent)
+	}
+	t.state.Store(&next)
+	if listed {
+		t.owner.tokens.putBack(t)
+		s.byVia.putBack(t.family.via, t)
+	}
+	if moves {
+		s.expiring.add(t)
+	}
+	s.endings.move(t, next.purgeable())
 }
 
 // spent reports whether the refresh token was used.
 func (st *tokenState) spent() bool { return st.refresh != nil && !st.refresh.Spent.IsZero() }
 
-// ends returns when the token and its refresh token both have ended.
-func (st *tokenState) ends() instant {
+// never is the end of a grant that has none.
+const never = instant(1<<63 - 1)
+
+// purgeable returns when a token may be forgotten, as far as it alone can tell:
+// when it has ended with its refresh token, or with its grant if that was spent.
+// The end of a family brings the latter forward.
+func (st *tokenState) purgeable() instant {
+	if st.spent() {
+		if st.refresh.GrantExpires.IsZero() {
+			return never
+		}
+		return instantOf(st.refresh.GrantExpires)
+	}
 	ends := st.expires
 	if st.refresh != nil {
 		ends = max(ends, instantOf(st.refresh.Expires))
@@ -210,24 +297,28 @@ func (st *tokenState) ends() instant {
 }
 
 // record returns the token as the contract has it. Store.mu is held.
-func (t *token) record() store.Token {
-	st := t.state.Load()
+func (s *Store) record(t *token) store.Token {
+	st, f := t.state.Load(), t.family
 	r := store.Token{
-		ID:            t.id,
-		Digest:        st.digest,
-		UserID:        t.owner.id,
-		ApplicationID: t.application,
-		ParentID:      t.parent,
-		Family:        t.family,
-		Scopes:        st.scopes.Value(),
-		Epoch:         t.epoch,
-		Description:   st.description,
-		Created:       t.created.time(),
-		Modified:      st.modified.time(),
-		Expires:       st.expires.time(),
-		LastUsed:      instant(t.used.Load()).time(),
-		Revoked:       st.revoked.time(),
-		Revision:      st.revision,
+		ID:               t.id,
+		Digest:           st.digest,
+		UserID:           t.owner.id,
+		ApplicationID:    t.application,
+		Family:           f.id,
+		ParentID:         f.parentID(),
+		Independent:      f.independent,
+		RootID:           f.rootID(),
+		Depth:            f.depth,
+		ViaApplicationID: f.via,
+		Scopes:           st.scopes.Value(),
+		Epoch:            t.epoch,
+		Description:      st.description,
+		Created:          t.created.time(),
+		Modified:         st.modified.time(),
+		Expires:          st.expires.time(),
+		LastUsed:         instant(t.used.Load()).time(),
+		Revoked:          s.ended(t, st).time(),
+		Revision:         st.revision,
 	}
 	if t.bounds != nil {
 		r.Audience, r.Addresses = t.bounds.audience, slices.Clone(t.bounds.addresses)
@@ -239,55 +330,65 @@ func (t *token) record() store.Token {
 }
 
 // AccessByDigest implements [store.Tokens].
-func (s *Store) AccessByDigest(ctx context.Context, d store.Digest, users store.Users) (store.Access, error) {
+func (s *Store) AccessByDigest(ctx context.Context, d store.Digest) (a store.Access, err error) {
 	if err := ctx.Err(); err != nil {
 		return store.Access{}, err
 	}
-	own := users == store.Users(s)
-	var t *token
-	var st *tokenState
-	var u *user
-	for {
-		if t = s.tokenByDigest(d); t == nil {
-			return store.Access{}, store.ErrNotFound
+	var found bool
+	if step, quiet := s.quiet(); quiet {
+		found = s.access(d, &a)
+		if s.undisturbed(step) {
+			return s.withHostUser(ctx, a, found)
 		}
-		st = t.state.Load()
-		if own {
-			u = t.owner.user.Load()
-		}
-		if own && u == nil && st.revoked == 0 && t.owner.id != "" {
-			// Either nobody has such a user, or DeleteUser is half done.
-			s.mu.RLock()
-			st, u = t.state.Load(), t.owner.user.Load()
-			s.mu.RUnlock()
-		}
-		// Token and user belong together only if neither has changed since.
-		if st.digest == d && t.state.Load() == st {
-			break
-		}
+		a = store.Access{}
 	}
-	a := store.Access{
-		TokenID:       t.id,
-		UserID:        t.owner.id,
-		ApplicationID: t.application,
-		Scopes:        st.scopes.Value(),
-		Epoch:         t.epoch,
-		Expires:       st.expires.time(),
-		Revoked:       st.revoked.time(),
-		LastUsed:      instant(t.used.Load()).time(),
+	s.mu.RLock()
+	found = s.access(d, &a)
+	s.mu.RUnlock()
+	return s.withHostUser(ctx, a, found)
+}
+
+// withHostUser adds the user of a host, if the users are not the store's own.
+func (s *Store) withHostUser(ctx context.Context, a store.Access, found bool) (store.Access, error) {
+	if !found {
+		return store.Access{}, store.ErrNotFound
+	}
+	if s.users == nil {
+		return a, nil
+	}
+	var err error
+	a.User, err = s.hostUser(ctx, a.UserID)
+	return a, err
+}
+
+// access reads a token, with its user if that is the store's own.
+func (s *Store) access(d store.Digest, a *store.Access) bool {
+	t := s.tokenByDigest(d)
+	if t == nil {
+		return false
+	}
+	st := t.state.Load()
+	*a = store.Access{
+		TokenID:          t.id,
+		Family:           t.family.id,
+		UserID:           t.owner.id,
+		ApplicationID:    t.application,
+		ViaApplicationID: t.family.via,
+		Scopes:           st.scopes.Value(),
+		Epoch:            t.epoch,
+		Expires:          st.expires.time(),
+		Revoked:          s.ended(t, st).time(),
+		LastUsed:         instant(t.used.Load()).time(),
 	}
 	if t.bounds != nil {
 		a.Audience, a.Addresses = t.bounds.audience, slices.Clone(t.bounds.addresses)
 	}
-	if u != nil {
-		a.User = u.User
+	if s.users == nil {
+		if u := t.owner.user.Load(); u != nil {
+			a.User = u.User
+		}
 	}
-	if own {
-		return a, nil
-	}
-	var err error
-	a.User, err = foreignUser(ctx, users, a.UserID)
-	return a, err
+	return true
 }
 
 // TokenByDigest implements [store.Tokens].
@@ -311,170 +412,8 @@ func (s *Store) token(ctx context.Context, find func() *token) (r store.Token, e
 		if t == nil {
 			return store.ErrNotFound
 		}
-		r = t.record()
+		r = s.record(t)
 		return nil
 	})
 	return r, err
-}
-
-// InsertToken implements [store.Tokens].
-func (s *Store) InsertToken(ctx context.Context, r store.Token) (stored store.Token, err error) {
-	err = s.write(ctx, func() error {
-		t, err := s.insert(r)
-		if err == nil {
-			stored = t.record()
-		}
-		return err
-	})
-	return stored, err
-}
-
-// UpdateToken implements [store.Tokens].
-func (s *Store) UpdateToken(ctx context.Context, r store.Token) error {
-	return s.write(ctx, func() error {
-		t := s.byID[r.ID]
-		if t == nil {
-			return store.ErrNotFound
-		}
-		next := *t.state.Load()
-		old := next.digest
-		switch {
-		case next.revision != r.Revision || next.revoked != 0:
-			return store.ErrConflict
-		case old != r.Digest && s.tokenByDigest(r.Digest) != nil:
-			return store.ErrExists
-		}
-		next.digest, next.scopes, next.description = r.Digest, unique.Make(r.Scopes), r.Description
-		next.expires, next.modified = instantOf(r.Expires), instantOf(r.Modified)
-		if next.refresh != nil {
-			kept := *next.refresh
-			kept.Scopes = r.Refresh.Scopes
-			next.refresh = &kept
-		}
-		next.revision++
-		if old == r.Digest {
-			s.change(t, next)
-			return nil
-		}
-		// While both digests lead to the token, its state says which one holds.
-		s.byDigest.add(hashOf(r.Digest), t)
-		s.change(t, next)
-		s.byDigest.remove(hashOf(old), t)
-		return nil
-	})
-}
-
-// RevokeTokens implements [store.Tokens].
-func (s *Store) RevokeTokens(ctx context.Context, sel store.Selection, at time.Time) (n int, err error) {
-	err = s.write(ctx, func() error {
-		n = s.revoke(sel, instantOf(at))
-		return nil
-	})
-	return n, err
-}
-
-// revoke ends what sel names and everything it minted.
-func (s *Store) revoke(sel store.Selection, at instant) (n int) {
-	for todo := s.selected(sel); len(todo) > 0; {
-		t := todo[len(todo)-1]
-		todo = append(todo[:len(todo)-1], s.byParent.lists[t.id]...)
-		if next := *t.state.Load(); next.revoked == 0 {
-			next.revoked = at
-			s.change(t, next)
-			n++
-		}
-	}
-	return n
-}
-
-// selected returns the tokens that sel names, by the narrowest index.
-func (s *Store) selected(sel store.Selection) (list []*token) {
-	switch {
-	case sel.TokenID != 0:
-		if t := s.byID[sel.TokenID]; t != nil {
-			list = []*token{t}
-		}
-	case sel.Family != 0:
-		list = slices.Clone(s.familyOf(sel.Family))
-	case sel.UserID != "":
-		if a := s.account(sel.UserID); a != nil {
-			list = slices.Clone(a.tokens)
-		}
-	case sel.ApplicationID != 0:
-		list = slices.Clone(s.byApplication.lists[sel.ApplicationID])
-	case sel.All:
-		for t := range s.byDigest.all() {
-			list = append(list, t)
-		}
-	}
-	return slices.DeleteFunc(list, func(t *token) bool {
-		return sel.Family != 0 && t.family != sel.Family ||
-			sel.UserID != "" && t.owner.id != sel.UserID ||
-			sel.ApplicationID != 0 && t.application != sel.ApplicationID
-	})
-}
-
-// Touch implements [store.Tokens].
-func (s *Store) Touch(ctx context.Context, seen []store.Sighting) error {
-	return s.read(ctx, func() error { // no state changes
-		for _, sighting := range seen {
-			t := s.byID[sighting.TokenID]
-			if t == nil || t.state.Load().revoked != 0 {
-				continue
-			}
-			at := int64(instantOf(sighting.At))
-			for {
-				used := t.used.Load()
-				if at <= used || t.used.CompareAndSwap(used, at) {
-					break
-				}
-			}
-		}
-		return nil
-	})
-}
-
-// Purge implements [store.Tokens].
-func (s *Store) Purge(ctx context.Context, endedBefore time.Time, max int) (n int, err error) {
-	before := instantOf(endedBefore)
-	err = s.write(ctx, func() error {
-		n = s.purgeTokens(before, max)
-		n += s.codesEnd.purge(before, max-n, s.dropCode)
-		n += s.devicesEnd.purge(before, max-n, s.dropDevice)
-		return nil
-	})
-	return n, err
-}
-
-func (s *Store) purgeTokens(before instant, most int) (n int) {
-	for n < most {
-		t := s.endings.first(before)
-		if t == nil {
-			break
-		}
-		if ends := s.familyEnds(t); ends >= before {
-			s.endings.move(t, ends)
-			continue
-		}
-		s.dropToken(t)
-		n++
-	}
-	return n
-}
-
-// familyEnds returns when a token can be forgotten: one whose refresh token was
-// spent stays until its family has ended, so that a replay is recognised, and a
-// parent until its children have, so that they can be reached from further up.
-func (ts *tokens) familyEnds(t *token) instant {
-	st := t.state.Load()
-	ends := st.ends()
-	if st.spent() {
-		for _, other := range ts.familyOf(t.family) {
-			ends = max(ends, other.state.Load().ends())
-		}
-	}
-	for _, child := range ts.byParent.lists[t.id] {
-		ends = max(ends, child.state.Load().ends())
-	}
-	return ends
 }

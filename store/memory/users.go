@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/ostiary/auth/store"
 )
@@ -20,11 +19,12 @@ type account struct {
 	id   string
 	user atomic.Pointer[user] // nil where the store has no such user
 
-	tokens   []*token
+	tokens   shelf
+	issued   int // tokens of it, marked as revoked or not
 	sessions []*session
 }
 
-// user is a user with what only [store.Users.PasswordHash] shows.
+// user is a user with the password hash.
 type user struct {
 	store.User
 	hash string
@@ -39,7 +39,7 @@ func (s *Store) account(id string) *account {
 func (s *Store) openAccount(id string) *account {
 	a := s.account(id)
 	if a == nil {
-		a = &account{id: id}
+		a = &account{id: id, tokens: newShelf()}
 		s.accounts.add(maphash.String(s.seed, id), a)
 	}
 	return a
@@ -47,7 +47,7 @@ func (s *Store) openAccount(id string) *account {
 
 // closeAccount forgets an account that nothing belongs to any more.
 func (s *Store) closeAccount(a *account) {
-	if a.user.Load() == nil && len(a.tokens) == 0 && len(a.sessions) == 0 {
+	if a.user.Load() == nil && a.issued == 0 && len(a.sessions) == 0 {
 		s.accounts.remove(maphash.String(s.seed, a.id), a)
 	}
 }
@@ -73,12 +73,12 @@ func (s *Store) userByName(name string) *user {
 	return u
 }
 
-// foreignUser asks the host for a user; a missing one is a zero one.
-func foreignUser(ctx context.Context, users store.Users, id string) (store.User, error) {
+// hostUser asks the host for a user; a missing one is a zero one.
+func (s *Store) hostUser(ctx context.Context, id string) (store.User, error) {
 	if id == "" {
 		return store.User{}, nil
 	}
-	u, err := users.UserByID(ctx, id)
+	u, err := s.users.UserByID(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
 		return store.User{}, nil
 	}
@@ -138,19 +138,36 @@ func (s *Store) SetPasswordHash(ctx context.Context, userID, hash string) error 
 	})
 }
 
-// UpdateUser implements [store.Accounts].
-func (s *Store) UpdateUser(ctx context.Context, next store.User) error {
-	return s.changeUser(ctx, next.ID, func(u *user) error {
-		if next.Name != u.Name && s.userByName(next.Name) != nil {
-			return store.ErrExists
+// ReplacePassword implements [store.Accounts].
+func (s *Store) ReplacePassword(ctx context.Context, userID string, epoch int64, hash string) (after store.User, err error) {
+	err = s.changeUser(ctx, userID, func(u *user) error {
+		if u.Epoch != epoch {
+			return store.ErrConflict
 		}
-		next.ID, next.Epoch, next.Created = u.ID, u.Epoch, u.Created
-		if u.Active && !next.Active {
-			next.Epoch++
-		}
-		u.User = next
+		u.hash = hash
+		u.Epoch++
+		after = u.User
 		return nil
 	})
+	return after, err
+}
+
+// UpdateUser implements [store.Accounts].
+func (s *Store) UpdateUser(ctx context.Context, next store.User) error {
+	return s.changeUser(ctx, next.ID, func(u *user) error { return s.replaceUser(u, next) })
+}
+
+// replaceUser replaces all of u that is the caller's to say.
+func (s *Store) replaceUser(u *user, next store.User) error {
+	if next.Name != u.Name && s.userByName(next.Name) != nil {
+		return store.ErrExists
+	}
+	next.ID, next.Epoch, next.Created = u.ID, u.Epoch, u.Created
+	if u.Active && !next.Active {
+		next.Epoch++
+	}
+	u.User = next
+	return nil
 }
 
 // changeUser publishes a changed copy of the user.
@@ -204,65 +221,10 @@ func (s *Store) InsertUser(ctx context.Context, u store.User) (store.User, error
 	return u, nil
 }
 
-// number reads a decimal ID as the store assigns them.
+// number reads an ID that is a decimal number as this package would write it.
 func number(id string) (int64, bool) {
 	n, err := strconv.ParseInt(id, 10, 64)
-	return n, err == nil && n >= 0 && strconv.FormatInt(n, 10) == id
-}
-
-// DeleteUser implements [store.Accounts].
-func (s *Store) DeleteUser(ctx context.Context, id string, at time.Time) error {
-	return s.write(ctx, func() error {
-		u := s.userByID(id)
-		if u == nil {
-			return store.ErrNotFound
-		}
-		a := s.account(id)
-		a.user.Store(nil)
-		s.names.remove(maphash.String(s.seed, u.Name), a)
-		s.dropCodes(func(c *code) bool { return c.UserID == id })
-		s.dropDevices(func(d *device) bool { return d.UserID == id })
-		s.revoke(store.Selection{UserID: id}, instantOf(at))
-		s.end(store.SessionSelection{UserID: id}, store.EndedAdmin, instantOf(at))
-		s.closeAccount(a)
-		return nil
-	})
-}
-
-// ListUsers implements [store.Accounts].
-func (s *Store) ListUsers(ctx context.Context, name string, p store.Page) (list []store.User, total int, err error) {
-	var users []*user
-	err = s.read(ctx, func() error {
-		if name != "" {
-			if u := s.userByName(name); u != nil {
-				users = append(users, u)
-			}
-			return nil
-		}
-		for a := range s.accounts.all() {
-			if u := a.user.Load(); u != nil {
-				users = append(users, u)
-			}
-		}
-		return nil
-	})
-	for _, u := range page(users, p, userOrder(p.Order)) {
-		list = append(list, u.User)
-	}
-	return list, len(users), err
-}
-
-func userOrder(by store.OrderBy) func(a, b *user) int {
-	return func(a, b *user) int {
-		var c int
-		switch by {
-		case store.OrderName:
-			c = strings.Compare(a.Name, b.Name)
-		case store.OrderCreated:
-			c = a.Created.Compare(b.Created)
-		}
-		return cmp.Or(c, compareIDs(a.ID, b.ID))
-	}
+	return n, err == nil && strconv.FormatInt(n, 10) == id
 }
 
 // compareIDs orders numbers by value, before everything else.

@@ -60,6 +60,27 @@ func (s *Store) SetPasswordHash(ctx context.Context, userID, hash string) error 
 	return err
 }
 
+// ReplacePassword implements [store.Accounts].
+func (s *Store) ReplacePassword(ctx context.Context, userID string, epoch int64, hash string) (u store.User, err error) {
+	err = s.write(ctx, "replace a password", func(tx *tx) error {
+		n, err := tx.exec(replacePassword, hash, userID, epoch)
+		if err != nil {
+			return err
+		}
+		if err := tx.get(userByID, []any{userID}, appendUser(nil, &u)...); err != nil {
+			return err
+		}
+		if n == 0 {
+			return store.ErrConflict
+		}
+		return nil
+	})
+	if err != nil {
+		return store.User{}, err
+	}
+	return u, nil
+}
+
 // noNumber orders IDs that are no numbers after those that are.
 const noNumber = math.MaxInt64
 
@@ -112,40 +133,128 @@ func (s *Store) UpdateUser(ctx context.Context, u store.User) error {
 	return err
 }
 
-// DeleteUser implements [store.Accounts].
-func (s *Store) DeleteUser(ctx context.Context, id string, at time.Time) error {
-	return s.write(ctx, "delete a user", func(tx *tx) error {
-		n, err := tx.exec(deleteUser, id)
+// ChangeUser implements [store.Accounts].
+func (s *Store) ChangeUser(ctx context.Context, id string, c store.UserChange) (u store.User, err error) {
+	change, args := userChange(c)
+	ends := c.Admin != nil && !*c.Admin || c.Active != nil && !*c.Active
+	err = s.write(ctx, "change a user", func(tx *tx) error {
+		err := tx.keepingAdmin(id, ends, func(condition string) (int64, error) {
+			return tx.exec(change+condition, append(args, id)...)
+		})
 		if err != nil {
 			return err
 		}
-		if n == 0 {
-			return store.ErrNotFound
+		return tx.get(userByID, []any{id}, appendUser(nil, &u)...)
+	})
+	if err != nil {
+		return store.User{}, err
+	}
+	return u, nil
+}
+
+// userChange returns the statement that makes the change, without the user.
+func userChange(c store.UserChange) (query string, args []any) {
+	query = "UPDATE auth_users SET "
+	for _, text := range []struct {
+		column string
+		to     *string
+	}{{"name", c.Name}, {"email", c.Email}, {"first_name", c.FirstName}, {"last_name", c.LastName}} {
+		if text.to != nil {
+			query, args = query+text.column+" = ?, ", append(args, *text.to)
 		}
-		for _, query := range []string{deleteUserCodes, deleteUserDevices} {
-			if _, err := tx.exec(query, id); err != nil {
-				return err
-			}
+	}
+	if c.Active != nil && !*c.Active {
+		query += "epoch = CASE WHEN is_active THEN epoch + 1 ELSE epoch END, "
+	}
+	for _, flag := range []struct {
+		column string
+		to     *bool
+	}{{"is_admin", c.Admin}, {"is_auditor", c.Auditor}, {"is_active", c.Active}} {
+		if flag.to != nil {
+			query, args = query+flag.column+" = ?, ", append(args, *flag.to)
 		}
-		if _, err := tx.revoke(store.Selection{UserID: id}, at); err != nil {
+	}
+	return query + "revision = revision + 1 WHERE id = ?", args
+}
+
+// keepingAdmin does a step that may end an active administrator, and refuses it
+// for the last one. The step returns how many users it concerned, and adds the
+// condition to its own. Most steps concern somebody else and need no lock.
+func (t *tx) keepingAdmin(id string, ends bool, step func(condition string) (int64, error)) error {
+	condition := ""
+	if ends {
+		condition = " AND NOT (is_admin AND is_active)"
+	}
+	n, err := step(condition)
+	if err != nil || n == 1 {
+		return err
+	}
+	if !ends {
+		return store.ErrNotFound
+	}
+	// Two that end each other would not see it. Nobody has the ID "", whose
+	// slot is as good as any.
+	if err := t.useSlot(slotOf(userSlots, "")); err != nil {
+		return err
+	}
+	var u store.User
+	if err := t.get(userByID, []any{id}, appendUser(nil, &u)...); err != nil {
+		return err
+	}
+	var others int
+	if err := t.get(otherAdmins, []any{id}, &others); err != nil {
+		return err
+	}
+	if others == 0 {
+		return store.ErrLastAdmin
+	}
+	if n, err = step(""); err == nil && n == 0 {
+		return store.ErrNotFound
+	}
+	return err
+}
+
+// DeleteUser implements [store.Accounts].
+func (s *Store) DeleteUser(ctx context.Context, id string, at time.Time) error {
+	err := s.write(ctx, "delete a user", func(tx *tx) error {
+		err := tx.keepingAdmin(id, true, func(condition string) (int64, error) {
+			return tx.exec(deleteUser+condition, id)
+		})
+		if err != nil {
+			return err
+		}
+		if _, err := tx.exec(deleteUserConsents, id); err != nil {
+			return err
+		}
+		if err := tx.cutOff(cutKey{userID: id}, 0, at); err != nil {
 			return err
 		}
 		_, err = tx.endSessions(store.SessionSelection{UserID: id}, store.EndedAdmin, at)
 		return err
 	})
+	if err == nil {
+		s.markNow(ctx, cutKey{userID: id})
+	}
+	return err
 }
 
 // ListUsers implements [store.Accounts].
-func (s *Store) ListUsers(ctx context.Context, name string, p store.Page) ([]store.User, int, error) {
-	var f filter
-	if name != "" {
-		f.and("u.name = ?", name)
+func (s *Store) ListUsers(ctx context.Context, f store.UserFilter, p store.Page) ([]store.User, int, error) {
+	var where filter
+	if f.Name != "" {
+		where.and("u.name = ?", f.Name)
+	}
+	if err := where.andWhere(s.dialect, f.Where, userWhere); err != nil {
+		return nil, 0, err
 	}
 	columns := []string{"u.id_number", "u.id"}
-	if p.Order == store.OrderName {
+	switch p.Order {
+	case store.OrderName:
 		columns = []string{"u.name"}
+	case store.OrderCreated:
+		columns = []string{"u.created_at", "u.id_number", "u.id"}
 	}
-	return page(ctx, s, "list users", countUsers, listUsers, f.where(), orderBy(p.Descending, columns...), f.args, p,
+	return page(ctx, s, "list users", countUsers, listUsers, where.where(), orderBy(p.Descending, columns...), where.args, p,
 		func(scan func(...any) error) (u store.User, err error) {
 			return u, scan(appendUser(nil, &u)...)
 		})

@@ -10,9 +10,12 @@ import (
 
 // InsertDevice implements [store.Devices].
 func (s *Store) InsertDevice(ctx context.Context, d store.Device) error {
-	_, err := s.change(ctx, "insert a device", false, insertDevice,
+	n, err := s.change(ctx, "insert a device", false, insertDevice,
 		bytesOf(d.Digest), bytesOf(d.UserCode), d.ApplicationID, d.Scopes, d.Audience, micros(d.Created), micros(d.Expires),
-		d.Interval.Microseconds(), orNever(d.Polled), int64(d.Decision), d.UserID, d.Epoch, orNever(d.Spent), d.Family)
+		d.Interval.Microseconds(), orNever(d.Polled), int64(d.Decision), d.UserID, d.Epoch, orNever(d.Spent), d.Family, d.ApplicationID)
+	if err == nil && n == 0 {
+		err = store.ErrConflict
+	}
 	return err
 }
 
@@ -43,13 +46,14 @@ func (s *Store) DeviceByUserCode(ctx context.Context, userCode store.Digest) (st
 	if err := s.get(ctx, "look up a device", deviceByUserCode, []any{userCode[:]}, deviceDest(&d)...); err != nil {
 		return store.Device{}, err
 	}
+	s.noticeSkew("device", d.Created, d.Polled)
 	return d, nil
 }
 
 // DecideDevice implements [store.Devices].
 func (s *Store) DecideDevice(ctx context.Context, userCode store.Digest, say store.Decision, userID string, epoch int64, at time.Time) error {
 	return s.write(ctx, "decide about a device", func(tx *tx) error {
-		n, err := tx.exec(decideDevice, int64(say), userID, epoch, userCode[:], micros(at))
+		n, err := tx.exec(decideDevice, int64(say), epoch, userID, userCode[:], micros(at))
 		if err != nil || n == 1 {
 			return err
 		}

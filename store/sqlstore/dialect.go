@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// A Dialect is a kind of database. It decides about placeholders and types, not
-// about what the statements do. The zero Dialect is none and is refused.
+// A Dialect is a kind of database. Dialects differ in placeholders and types,
+// not in the meaning of statements. The zero Dialect is refused.
 type Dialect uint8
 
 const (
@@ -36,7 +36,7 @@ func (d Dialect) String() string {
 
 func (d Dialect) valid() bool { return d >= SQLite && d <= MySQL }
 
-// rewrite turns a statement of queries.go into what the dialect takes.
+// rewrite translates a statement of queries.go to the dialect.
 func (d Dialect) rewrite(query, prefix string) string {
 	if prefix != defaultPrefix {
 		query = strings.ReplaceAll(query, defaultPrefix, prefix)
@@ -89,4 +89,35 @@ func (d Dialect) tableExists() string {
 	default:
 		return `SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?`
 	}
+}
+
+// The indexes of live tokens, see schema step lists: by user and ID, by user and in
+// other orders, by application and ID, by ID.
+const (
+	indexListed   = "listed"
+	indexCreated  = "created"
+	indexModified = "modified"
+	indexExpiring = "expiring"
+	indexIssued   = "issued"
+	indexEvery    = "every"
+)
+
+// tokensBy returns where tokens are read from, by an index of live tokens unless it
+// is empty. MySQL has to be told: it would rather go through the primary key until
+// it has met as many as it needs.
+func (d Dialect) tokensBy(index string) string {
+	if d == MySQL && index != "" {
+		return "\n\tFROM auth_tokens t FORCE INDEX (auth_tokens_" + index + ")"
+	}
+	return "\n\tFROM auth_tokens t"
+}
+
+// orderLive is orderBy for live tokens, as they stand in the indexes: behind
+// revoked_at, which is NULL in all of them. PostgreSQL does not see by itself that
+// it orders nothing, and MariaDB sorts if it is named.
+func (d Dialect) orderLive(descending bool, columns ...string) string {
+	if d != MySQL {
+		columns = append([]string{"t.revoked_at"}, columns...)
+	}
+	return orderBy(descending, columns...)
 }

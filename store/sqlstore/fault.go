@@ -14,20 +14,22 @@ import (
 	"github.com/ostiary/auth/store"
 )
 
-// A fault is what an error of a driver means for the step that got it.
+// A fault is the meaning of a driver's error for the step that got it.
 type fault uint8
 
 const (
 	outage  fault = iota // nothing known, nothing to be done
 	taken                // a unique value exists
 	beaten               // another transaction was in the way; nothing was done
-	dropped              // the connection is gone; what was in flight may have been done
+	dropped              // the connection is lost; the statement may have been executed
+	useless              // the connection cannot do it any more, another may; nothing was done
+	full                 // the server takes no further connection; nothing was done
 	decided              // not the database's: a verdict of this package, or a context
 )
 
-// faultOf tells what err means. No driver is known here: PostgreSQL's tell the
-// SQLSTATE through a method, SQLite's a result code or at least SQLite's own
-// words, MySQL's begin their text with the number.
+// faultOf returns the meaning of err. No driver is known here: PostgreSQL's
+// tell the SQLSTATE through a method, SQLite's a result code or at least
+// SQLite's own words, MySQL's begin their text with the number.
 func (d Dialect) faultOf(err error) fault {
 	for _, sentinel := range []error{
 		store.ErrNotFound, store.ErrExists, store.ErrConflict, store.ErrUsed, errText,
@@ -77,8 +79,13 @@ func postgresFault(state string) fault {
 		return taken
 	case state == "40001", state == "40P01", state == "55P03": // serialization, deadlock, lock timeout
 		return beaten
-	case strings.HasPrefix(state, "08"), strings.HasPrefix(state, "57P"): // connection, shutdown
+	case strings.HasPrefix(state, "08"), strings.HasPrefix(state, "57P"), // connection, shutdown
+		state == "25P03", state == "25P04": // ended for having taken too long
 		return dropped
+	case state == "0A000", state == "25006": // the cached plan has another type; read-only
+		return useless
+	case state == "53300":
+		return full
 	}
 	return outage
 }
@@ -96,6 +103,20 @@ func mysqlNumber(err error) int {
 	return 0
 }
 
+// alreadyDone reports whether a change of the schema failed because it was made
+// before. Only MySQL commits each change by itself.
+func (d Dialect) alreadyDone(err error) bool {
+	if d != MySQL {
+		return false
+	}
+	switch mysqlNumber(err) {
+	case 1060, 1061, 1091, // duplicate column, duplicate key, no such key to drop
+		1062: // the rows of a table, by another node of a cluster at the same time
+		return true
+	}
+	return false
+}
+
 func mysqlFault(n int) fault {
 	switch n {
 	case 1062:
@@ -104,6 +125,12 @@ func mysqlFault(n int) fault {
 		return beaten
 	case 1053, 1079, 1080, 1152, 1927, 2006, 2013: // shutdown, killed, aborted
 		return dropped
+	case 1290, 1836, 1792, // read-only, as a server or as a session
+		1047,       // the node of a cluster is not ready
+		1243, 1615: // the prepared statement is gone, or out of date
+		return useless
+	case 1040, 1203, 1226: // of the server, of a user by the server's settings or its own
+		return full
 	}
 	return outage
 }

@@ -42,6 +42,11 @@ func TestFaultOf(t *testing.T) {
 		{"cannot connect now", Postgres, pgError("57P03"), dropped},
 		{"statement timeout", Postgres, pgError("57014"), outage},
 		{"disk full", Postgres, pgError("53100"), outage},
+		{"a cached plan whose result changed", Postgres, pgError("0A000"), useless},
+		{"read-only since it was demoted", Postgres, pgError("25006"), useless},
+		{"idle for too long in a transaction", Postgres, pgError("25P03"), dropped},
+		{"too many connections", Postgres, pgError("53300"), full},
+		{"a prepared statement is lost, see pooler.go", Postgres, pgError("26000"), outage},
 		{"wrapped", Postgres, fmt.Errorf("x: %w", pgError("40001")), beaten},
 
 		{"a unique value of MySQL", MySQL, errors.New("Error 1062 (23000): Duplicate entry 'x' for key 'y'"), taken},
@@ -49,6 +54,13 @@ func TestFaultOf(t *testing.T) {
 		{"lock wait timeout", MySQL, errors.New("Error 1205 (HY000): Lock wait timeout exceeded"), beaten},
 		{"deadlock", MySQL, fmt.Errorf("x: %w", errors.New("Error 1213 (40001): Deadlock found")), beaten},
 		{"shutdown", MySQL, errors.New("Error 1053 (08S01): Server shutdown in progress"), dropped},
+		{"read-only since it was demoted", MySQL, errors.New("Error 1290 (HY000): The MySQL server is running with the --read-only option"), useless},
+		{"read-only mode", MySQL, errors.New("Error 1836 (HY000): Running in read-only mode"), useless},
+		{"read-only session", MySQL, errors.New("Error 1792 (25006): Cannot execute statement in a READ ONLY transaction"), useless},
+		{"a node that left its cluster", MySQL, errors.New("Error 1047 (08S01): WSREP has not yet prepared node for application use"), useless},
+		{"a prepared statement is out of date", MySQL, errors.New("Error 1615 (HY000): Prepared statement needs to be re-prepared"), useless},
+		{"too many connections", MySQL, errors.New("Error 1040 (08004): Too many connections"), full},
+		{"too many connections of a user", MySQL, errors.New("Error 1226 (42000): User 'x' has exceeded the 'max_user_connections' resource"), full},
 		{"too long", MySQL, errors.New("Error 1406 (22001): Data too long"), outage},
 		{"a text that quotes another error", MySQL, errors.New("Error 1366 (HY000): Incorrect value: 'Error 1062 (23000)'"), outage},
 		{"broken connection", MySQL, errors.New("invalid connection"), dropped},
@@ -113,13 +125,15 @@ func TestRepeat(t *testing.T) {
 		{"beaten goes on", false, pgError("40001"), beatenTimes},
 		{"dropped is sent again a few times", true, pgError("08006"), 1 + droppedTimes},
 		{"dropped is not sent again where that does harm", false, pgError("08006"), 1},
+		{"a useless connection is replaced by a new one", false, pgError("0A000"), 2},
+		{"a server that is full without a connection of ours", true, pgError("53300"), 1},
 		{"an unknown commit is not repeated", true, errUnknown{pgError("40001")}, 1},
 		{"an outage is not repeated", true, errors.New("boo"), 1},
 		{"a verdict is not repeated", true, store.ErrConflict, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &Store{dialect: Postgres}
+				s, _, _ := openMute(t)
 				tries := 0
 				err := s.repeat(t.Context(), "do", tt.resend, func() error {
 					tries++

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"strconv"
 	"time"
 
@@ -11,20 +12,37 @@ import (
 
 // InsertCode implements [store.Grants].
 func (s *Store) InsertCode(ctx context.Context, c store.Code, most int) error {
-	slot := slotOf("codes", strconv.FormatInt(c.ApplicationID, 10)+":"+c.UserID)
+	slot := slotOf(codeSlots, strconv.FormatInt(c.ApplicationID, 10)+":"+c.UserID)
 	return s.write(ctx, "insert a code", func(tx *tx) error {
-		if err := tx.lockSlot(slot); err != nil {
+		if err := tx.useSlot(slot); err != nil {
 			return err
 		}
 		n, err := tx.exec(insertCode,
 			bytesOf(c.Digest), c.ApplicationID, c.UserID, c.Scopes, c.Audience, c.Epoch, c.RedirectURI,
 			c.Challenge, micros(c.Created), micros(c.Expires), orNever(c.Spent), c.Family,
-			slot, c.UserID, micros(c.Created), c.ApplicationID, most)
-		if err == nil && n == 0 {
-			err = store.ErrConflict
+			slot, c.ApplicationID, c.UserID, micros(c.Created), c.ApplicationID, most)
+		if err != nil || n == 1 {
+			return err
 		}
-		return err
+		switch err := tx.serves(c.ApplicationID); {
+		case errors.Is(err, sql.ErrNoRows):
+			return store.ErrConflict
+		case err != nil:
+			return err
+		}
+		return store.ErrLimit
 	})
+}
+
+// serves returns why no token may be issued to an application: sql.ErrNoRows if it
+// does not exist, and store.ErrConflict if it is disabled.
+func (t *tx) serves(applicationID int64) error {
+	var a store.Application
+	err := t.get(applicationByID, []any{applicationID}, applicationDest(&a)...)
+	if err == nil && a.Disabled {
+		err = store.ErrConflict
+	}
+	return err
 }
 
 // CodeByDigest implements [store.Grants].
@@ -36,6 +54,7 @@ func (s *Store) CodeByDigest(ctx context.Context, d store.Digest) (store.Code, e
 	if err != nil {
 		return store.Code{}, err
 	}
+	s.noticeSkew("code", c.Created)
 	return c, nil
 }
 
@@ -61,11 +80,21 @@ func (s *Store) Redeem(ctx context.Context, r store.Redemption) (store.Token, er
 	})
 }
 
-// redeem spends something that pays for a token, by the statement spend, and
-// notes the family of the token by the statement name. look tells what is to be
-// known where nothing could be spent.
+// redeem spends a code or a device code by the statement spend, and stores the
+// family of the token by the statement name. look returns the reason if nothing
+// could be spent.
 func (s *Store) redeem(ctx context.Context, r store.Redemption, what, spend, name string, look func(*tx) (time.Time, int64, error)) (out store.Token, err error) {
-	used := false
+	in, err := insertionOf(r.Token)
+	if err != nil {
+		return store.Token{}, err
+	}
+	in.token.Family, in.payer = 0, r.Code[:]
+	var conditions string
+	var args []any
+	if r.Token.ApplicationID != 0 {
+		conditions, args = andServed, []any{r.Token.ApplicationID}
+	}
+	used, family := false, int64(0)
 	at := micros(r.At)
 	err = s.write(ctx, what, func(tx *tx) error {
 		used = false
@@ -74,7 +103,8 @@ func (s *Store) redeem(ctx context.Context, r store.Redemption, what, spend, nam
 			return err
 		}
 		if n == 0 {
-			spent, family, err := look(tx)
+			var spent time.Time
+			spent, family, err = look(tx)
 			if err != nil {
 				return err
 			}
@@ -84,9 +114,14 @@ func (s *Store) redeem(ctx context.Context, r store.Redemption, what, spend, nam
 			used = true
 			return tx.revokeFamily(family, r.At)
 		}
-		t := r.Token
-		t.Family = 0
-		if out, err = tx.insertToken(t); err != nil {
+		out, err = tx.insertToken(in, conditions, args...)
+		if errors.Is(err, sql.ErrNoRows) {
+			if err := tx.serves(r.Token.ApplicationID); err != nil {
+				return err
+			}
+			return store.ErrNotFound // deleted or disabled as the statement saw it
+		}
+		if err != nil {
 			return err
 		}
 		_, err = tx.exec(name, out.Family, r.Code[:])
@@ -96,13 +131,8 @@ func (s *Store) redeem(ctx context.Context, r store.Redemption, what, spend, nam
 	case err != nil:
 		return store.Token{}, err
 	case used:
+		s.markBelow(ctx, []int64{family}, micros(r.At))
 		return store.Token{}, store.ErrUsed
 	}
 	return out, nil
-}
-
-// revokeFamily ends a family, 0 being none.
-func (t *tx) revokeFamily(family int64, at time.Time) error {
-	_, err := t.revoke(store.Selection{Family: family}, at)
-	return err
 }

@@ -3,13 +3,12 @@ package sqlstore
 import (
 	"context"
 	"strings"
-	"time"
 
 	"github.com/ostiary/auth/store"
 )
 
 // A filter is a list of conditions that must all hold. Their text consists of
-// constants of this package; what callers send goes into args.
+// constants of this package; values of callers are in args.
 type filter struct {
 	parts []string
 	args  []any
@@ -20,11 +19,21 @@ func (f *filter) and(condition string, args ...any) {
 	f.args = append(f.args, args...)
 }
 
+// add adds the conditions of another.
+func (f *filter) add(other filter) {
+	f.parts = append(f.parts, other.parts...)
+	f.args = append(f.args, other.args...)
+}
+
+// text returns the conditions, "" if there is none.
+func (f *filter) text() string { return strings.Join(f.parts, " AND ") }
+
+// where returns the conditions as a clause.
 func (f *filter) where() string {
 	if f.parts == nil {
 		return ""
 	}
-	return " WHERE " + strings.Join(f.parts, " AND ")
+	return " WHERE " + f.text()
 }
 
 func orderBy(descending bool, columns ...string) string {
@@ -35,25 +44,9 @@ func orderBy(descending bool, columns ...string) string {
 	return " ORDER BY " + strings.Join(columns, direction+", ") + direction
 }
 
-// ListTokens implements [store.Tokens].
-func (s *Store) ListTokens(ctx context.Context, f store.TokenFilter, p store.Page) ([]store.Token, int, error) {
-	var where filter
-	from := ""
-	switch {
-	case f.All:
-	case f.UserID == "" && len(f.Organizations) == 0:
-		return nil, 0, ctx.Err()
-	case f.UserID == "":
-		where.and("t.application_id IN (SELECT a.id FROM auth_applications a WHERE a.organization_id"+
-			inList(len(f.Organizations))+")", numbers(f.Organizations)...)
-	case len(f.Organizations) == 0:
-		where.and("t.user_id = ?", f.UserID)
-	default:
-		// With OR in the condition PostgreSQL would read the whole table.
-		from = visibleTokens + inList(len(f.Organizations)) + visibleTokensEnd
-		where.args = append([]any{f.UserID}, numbers(f.Organizations)...)
-	}
-	where.and("t.revoked_at IS NULL")
+// narrowed returns the conditions by which f narrows what may be listed, and
+// whether there can be such tokens.
+func (s *Store) narrowed(f store.TokenFilter) (where filter, some bool, err error) {
 	switch f.Kind {
 	case store.PersonalToken:
 		where.and("t.application_id = 0")
@@ -78,27 +71,11 @@ func (s *Store) ListTokens(ctx context.Context, f store.TokenFilter, p store.Pag
 	if f.Search != "" {
 		where.and("INSTR(t.description, ?) > 0", f.Search)
 	}
-	return page(ctx, s, "list tokens", countTokens, listTokens, from+where.where(), tokenOrder(p), where.args, p,
-		func(scan func(...any) error) (t store.Token, err error) {
-			err = scan(tokenDest(&t)...)
-			return t, err
-		})
-}
-
-func tokenOrder(p store.Page) string {
-	columns := []string{"t.id"}
-	switch p.Order {
-	case store.OrderCreated:
-		columns = []string{"t.created_at", "t.id"}
-	case store.OrderModified:
-		columns = []string{"t.modified_at", "t.id"}
-	case store.OrderExpires:
-		columns = []string{"t.expires_at", "t.id"}
-	case store.OrderLastUsed:
-		// Databases disagree where NULL goes.
-		columns = []string{"CASE WHEN t.last_used_at IS NULL THEN 0 ELSE 1 END", "t.last_used_at", "t.id"}
+	if err := where.andWhere(s.dialect, f.Where, tokenWhere); err != nil {
+		return filter{}, false, err
 	}
-	return orderBy(p.Descending, columns...)
+	// Text that cannot be stored is no token's.
+	return where, checkText(where.args) == nil, nil
 }
 
 func numbers(list []int64) []any {
@@ -114,7 +91,7 @@ func applicationDest(a *store.Application) []any {
 	return []any{
 		&a.ID, &a.ClientID, (*digestVar)(&a.Secret), (*digestVar)(&a.OldSecret), when(&a.OldSecretExpires), &a.Name,
 		&a.Description, &a.OrganizationID, &a.Confidential, &a.GrantType, (*listVar)(&a.RedirectURIs),
-		&a.SkipConsent, when(&a.Created), when(&a.Modified), &a.Revision,
+		&a.SkipConsent, &a.RequirePKCE, &a.Resource, &a.Disabled, when(&a.Created), when(&a.Modified), &a.Epoch, &a.Revision,
 	}
 }
 
@@ -130,11 +107,17 @@ func (s *Store) ListApplications(ctx context.Context, f store.ApplicationFilter,
 	if f.ID != 0 {
 		where.and("a.id = ?", f.ID)
 	}
+	if len(f.IDs) > 0 {
+		where.and("a.id"+inList(len(f.IDs)), numbers(f.IDs)...)
+	}
 	if f.Name != "" {
 		where.and("a.name = ?", f.Name)
 	}
 	if f.Search != "" {
 		where.and("(INSTR(a.name, ?) > 0 OR INSTR(a.description, ?) > 0)", f.Search, f.Search)
+	}
+	if err := where.andWhere(s.dialect, f.Where, applicationWhere); err != nil {
+		return nil, 0, err
 	}
 	return page(ctx, s, "list applications", countApplications, listApplications, where.where(), applicationOrder(p), where.args, p,
 		func(scan func(...any) error) (a store.Application, err error) {
@@ -156,18 +139,4 @@ func applicationOrder(p store.Page) string {
 		columns = []string{"a.organization_id", "a.name", "a.id"}
 	}
 	return orderBy(p.Descending, columns...)
-}
-
-// ListSessions implements [store.Sessions].
-func (s *Store) ListSessions(ctx context.Context, userID string, at time.Time) ([]store.Session, error) {
-	args := []any{userID, micros(at)}
-	if checkText(args) != nil {
-		return nil, nil // nothing like that is stored
-	}
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	return list(ctx, s, "list sessions", listSessions, args, func(scan func(...any) error) (v store.Session, err error) {
-		err = scan(&v.ID, &v.UserID, &v.Epoch, when(&v.Created), when(&v.Seen), when(&v.Expires), &v.Revision)
-		return v, err
-	})
 }

@@ -26,6 +26,9 @@ const createVersions = `CREATE TABLE IF NOT EXISTS auth_schema (version BIGINT N
 type migration struct {
 	version int64
 	text    string
+
+	// compatible is the oldest version whose programs go on beside this one.
+	compatible int64
 }
 
 // migrations returns the steps of a dialect, the first one first.
@@ -40,9 +43,26 @@ func migrations(d Dialect, prefix string) ([]migration, error) {
 		if err != nil {
 			return nil, err
 		}
-		list[i] = migration{int64(i + 1), strings.ReplaceAll(string(text), defaultPrefix, prefix)}
+		list[i] = migration{version: int64(i + 1), text: strings.ReplaceAll(string(text), defaultPrefix, prefix)}
+		if list[i].compatible, err = compatible(list[i]); err != nil {
+			return nil, err
+		}
 	}
 	return list, nil
+}
+
+// compatible reads the first line of a step, which says "-- compatible: 1".
+func compatible(m migration) (int64, error) {
+	if m.version == 1 {
+		return 1, nil // it began everything, and says nothing
+	}
+	line, _, _ := strings.Cut(m.text, "\n")
+	digits, ok := strings.CutPrefix(line, "-- compatible: ")
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if !ok || err != nil || n < 1 || n > m.version {
+		return 0, fmt.Errorf("sqlstore: step %d of the schema does not say with what it is compatible", m.version)
+	}
+	return n, nil
 }
 
 // statements cuts the text of a step into statements.
@@ -51,6 +71,9 @@ func (m migration) statements() []string {
 }
 
 func (m migration) record(prefix string) string {
+	if m.version > 1 {
+		return fmt.Sprintf("INSERT INTO %sschema (version, compatible) VALUES (%d, %d)", prefix, m.version, m.compatible)
+	}
 	return "INSERT INTO " + prefix + "schema (version) VALUES (" + strconv.FormatInt(m.version, 10) + ")"
 }
 
@@ -74,7 +97,8 @@ func currentVersion(ctx context.Context, q queryer, d Dialect, prefix string) (v
 	return newest.V, nil
 }
 
-// checkVersion refuses every schema but the one that this package is written for.
+// checkVersion refuses a schema that this package cannot work with: one that is
+// older, and one that is newer and not compatible.
 func checkVersion(ctx context.Context, db *sql.DB, d Dialect, prefix string) error {
 	steps, err := migrations(d, prefix)
 	if err != nil {
@@ -84,14 +108,24 @@ func checkVersion(ctx context.Context, db *sql.DB, d Dialect, prefix string) err
 	if err != nil {
 		return err
 	}
-	if err := refuseNewer(current, steps); err != nil {
+	if err := refuseNewer(ctx, db, d, prefix, current, steps); err != nil {
 		return err
 	}
-	if want := int64(len(steps)); current != want {
-		return fmt.Errorf("sqlstore: the schema has version %d and this program needs %d: call Migrate first", current, want)
+	if want := int64(len(steps)); current < want {
+		return schemaError(fmt.Sprintf("sqlstore: the schema has version %d and this program needs %d: call Migrate first", current, want))
 	}
 	return nil
 }
+
+// ErrSchema is wrapped by the errors of [Open], [Migrate] and [Store.Ready] that say
+// that the database answers, and that its schema does not fit this package.
+var ErrSchema = errors.New("sqlstore: the schema does not fit this program")
+
+// A schemaError says how a schema does not fit.
+type schemaError string
+
+func (e schemaError) Error() string { return string(e) }
+func (e schemaError) Unwrap() error { return ErrSchema }
 
 // checkFixedRows refuses a database that has lost rows which came with the schema,
 // such as one that somebody emptied table by table: without them a step would
@@ -101,17 +135,32 @@ func checkFixedRows(ctx context.Context, db *sql.DB, d Dialect, prefix string) e
 	if err := db.QueryRowContext(ctx, d.rewrite(fixedRows, prefix)).Scan(&found); err != nil {
 		return fmt.Errorf("sqlstore: count the rows of the schema: %w", err)
 	}
-	if found != slots {
-		return fmt.Errorf("sqlstore: rows of the schema are gone: %[1]slocks must have the slots 0 to %[2]d, and %[1]scounters the name users", prefix, slots-1)
+	if found != 2*allSlots {
+		return fmt.Errorf("sqlstore: rows of the schema are gone: %[1]slocks must have the slots 0 to %[2]d, and %[1]scounters the names users and cutoffs", prefix, allSlots-1)
 	}
 	return nil
 }
 
-func refuseNewer(current int64, steps []migration) error {
-	if known := int64(len(steps)); current > known {
-		return fmt.Errorf("sqlstore: the schema has version %d, which is newer than this program knows (%d)", current, known)
+// refuseNewer refuses a schema that is newer than this package knows, unless it
+// says that this version goes on beside it.
+func refuseNewer(ctx context.Context, q queryer, d Dialect, prefix string, current int64, steps []migration) error {
+	known := int64(len(steps))
+	if current <= known {
+		return nil
+	}
+	var from int64
+	if err := q.QueryRowContext(ctx, d.rewrite(schemaCompatible, prefix), current).Scan(&from); err != nil {
+		return fmt.Errorf("sqlstore: read with what the schema is compatible: %w", err)
+	}
+	if known < from {
+		return schemaError(fmt.Sprintf("sqlstore: the schema has version %d, which programs from version %d on can use, and this program knows %d", current, from, known))
 	}
 	return nil
+}
+
+// missing returns the steps that a schema lacks.
+func missing(current int64, steps []migration) []migration {
+	return steps[min(current, int64(len(steps))):]
 }
 
 // Plan returns the SQL that [Migrate] would run, "" if there is nothing to do. It
@@ -119,6 +168,9 @@ func refuseNewer(current int64, steps []migration) error {
 func Plan(ctx context.Context, db *sql.DB, d Dialect, opts *Options) (string, error) {
 	o, err := settle(d, opts)
 	if err != nil {
+		return "", err
+	}
+	if err := checkDialect(ctx, db, d); err != nil {
 		return "", err
 	}
 	steps, err := migrations(d, o.Prefix)
@@ -129,11 +181,11 @@ func Plan(ctx context.Context, db *sql.DB, d Dialect, opts *Options) (string, er
 	if err != nil {
 		return "", err
 	}
-	if err := refuseNewer(current, steps); err != nil {
+	if err := refuseNewer(ctx, db, d, o.Prefix, current, steps); err != nil {
 		return "", err
 	}
 	var b strings.Builder
-	for _, m := range steps[current:] {
+	for _, m := range missing(current, steps) {
 		if m.version == 1 {
 			b.WriteString(d.rewrite(createVersions, o.Prefix) + ";\n\n")
 		}
@@ -142,14 +194,19 @@ func Plan(ctx context.Context, db *sql.DB, d Dialect, opts *Options) (string, er
 	return b.String(), nil
 }
 
-// Migrate brings the schema in db to the version of this package. It goes
-// forward only, does nothing where there is nothing to do, and refuses a schema
-// that is newer. Any number of processes may call it at the same time. SQLite
-// and PostgreSQL change the schema in one transaction; MySQL cannot, so there a
-// call that was interrupted is to be repeated. A SQLite file is put in WAL mode.
+// Migrate brings the schema in db to the version of this package. Nil options
+// mean the defaults. It goes forward only, and does nothing if the schema is up
+// to date. It refuses a newer schema, unless that one is compatible with this
+// version. Any number of processes may call it at the same time. SQLite and
+// PostgreSQL change the schema in one transaction. MySQL cannot, so an
+// interrupted call must be repeated there. Migrate puts a SQLite file in WAL
+// mode.
 func Migrate(ctx context.Context, db *sql.DB, d Dialect, opts *Options) error {
 	o, err := settle(d, opts)
 	if err != nil {
+		return err
+	}
+	if err := checkDialect(ctx, db, d); err != nil {
 		return err
 	}
 	steps, err := migrations(d, o.Prefix)
@@ -173,7 +230,7 @@ func Migrate(ctx context.Context, db *sql.DB, d Dialect, opts *Options) error {
 		if err != nil {
 			return err
 		}
-		if err := refuseNewer(current, steps); err != nil || current == int64(len(steps)) {
+		if err := refuseNewer(ctx, conn, d, o.Prefix, current, steps); err != nil || len(missing(current, steps)) == 0 {
 			return err
 		}
 		if d == MySQL {
@@ -194,12 +251,12 @@ func upgrade(ctx context.Context, q execQueryer, d Dialect, steps []migration, p
 	if err != nil {
 		return err
 	}
-	if err := refuseNewer(current, steps); err != nil {
+	if err := refuseNewer(ctx, q, d, prefix, current, steps); err != nil {
 		return err
 	}
-	for _, m := range steps[current:] {
+	for _, m := range missing(current, steps) {
 		for _, statement := range append(m.statements(), m.record(prefix)) {
-			if _, err := q.ExecContext(ctx, statement); err != nil {
+			if _, err := q.ExecContext(ctx, statement); err != nil && !d.alreadyDone(err) {
 				return fmt.Errorf("schema %d: %w", m.version, err)
 			}
 		}
@@ -230,7 +287,7 @@ func migrateTransaction(ctx context.Context, conn *sql.Conn, d Dialect, steps []
 	return tx.Commit()
 }
 
-// lockNumber is the same for all who migrate the same tables.
+// lockNumber is the same for all processes that migrate the same tables.
 func lockNumber(name string) int64 {
 	sum := sha256.Sum256([]byte("github.com/ostiary/auth/store/sqlstore " + name))
 	return int64(binary.BigEndian.Uint64(sum[:]) >> 1)

@@ -8,94 +8,148 @@ import (
 	"github.com/ostiary/auth/store"
 )
 
+// markStep is how many tokens one step of a revocation marks.
+const markStep = 200
+
 // condition turns a selection into a condition on t. It is "" if nothing is
 // selected.
 func condition(sel store.Selection) (where string, args []any) {
-	var parts []string
-	and := func(part string, arg any) {
-		parts = append(parts, part)
-		args = append(args, arg)
-	}
+	var f filter
 	if sel.TokenID != 0 {
-		and("t.id = ?", sel.TokenID)
+		f.and("t.id = ?", sel.TokenID)
 	}
 	if sel.UserID != "" {
-		and("t.user_id = ?", sel.UserID)
+		f.and("t.user_id = ?", sel.UserID)
 	}
 	if sel.ApplicationID != 0 {
-		and("t.application_id = ?", sel.ApplicationID)
+		f.and(viaToken+" = ?", sel.ApplicationID)
 	}
 	if sel.Family != 0 {
-		and("t.family = ?", sel.Family)
+		f.and("t.family = ?", sel.Family)
 	}
-	if sel.All && parts == nil {
-		return "1 = 1", nil
+	if sel.All && f.parts == nil {
+		f.and("1 = 1")
 	}
-	return strings.Join(parts, " AND "), args
+	return f.text(), f.args
 }
 
 // RevokeTokens implements [store.Tokens].
 func (s *Store) RevokeTokens(ctx context.Context, sel store.Selection, at time.Time) (n int, err error) {
-	if where, _ := condition(sel); where == "" {
+	if where, _ := condition(sel); where == "" && sel.MintedBy == 0 {
 		return 0, ctx.Err()
 	}
+	if key, bulk := keyOf(sel); bulk {
+		return s.revokeBulk(ctx, key, at)
+	}
+	var marked []int64
+	var families []int64
 	err = s.write(ctx, "revoke tokens", func(tx *tx) error {
-		n, err = tx.revoke(sel, at)
+		marked, families, err = tx.revoke(sel, at)
 		return err
 	})
 	if err != nil {
 		return 0, err
 	}
-	return n, nil
+	return len(marked) + s.markBelow(ctx, families, micros(at)), nil
 }
 
-// revoke ends what sel names and everything it minted. The families are locked
-// before it looks for tokens, so that no rotation carries one of them on, and
-// each generation is revoked before it looks for the next: whoever inserts a
-// child holds its parent meanwhile, so that the child either is there by then or
-// finds its parent revoked.
-func (t *tx) revoke(sel store.Selection, at time.Time) (int, error) {
-	where, args := condition(sel)
-	if where == "" {
-		return 0, nil
-	}
-	if t.s.dialect != SQLite { // who writes there is alone
-		if _, err := column[int64](t, lockFamilies+where+lockFamiliesEnd, args...); err != nil {
-			return 0, err
+// revoke marks the tokens that a selection names which is not bulk, and returns
+// them with their families. It names a family at most, or what one minted.
+func (t *tx) revoke(sel store.Selection, at time.Time) (marked, families []int64, err error) {
+	if sel.Family != 0 {
+		// So that no rotation carries the family on meanwhile.
+		if err := t.useSlot(familySlot(sel.Family)); err != nil {
+			return nil, nil, err
 		}
 	}
-	now := micros(at)
-	revoked, err := t.exec(revokeTokens+where, append([]any{now, now, now}, args...)...)
-	if err != nil {
-		return 0, err
+	var found []pair
+	if sel.MintedBy != 0 {
+		found, err = t.mintedBy(sel)
+	} else {
+		where, args := condition(sel)
+		found, err = rows(t, namedTokens+where+namedTokensEnd, append(args, maxNamed), func(scan func(...any) error) (p pair, err error) {
+			return p, scan(&p.id, &p.family)
+		})
 	}
-	// Not only if something was revoked: a parent may have ended in the same
-	// microsecond. It costs one look into an index.
-	children, err := column[int64](t, childrenOf+where+childrenOfEnd, append([]any{now}, args...)...)
-	for ; err == nil && len(children) > 0; children, err = t.generation(children, now) {
-		n, err := t.each(revokeTokens+"t.id", children, now, now, now)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, p := range found {
+		marked, families = append(marked, p.id), append(families, p.family)
+	}
+	n, err := t.markEnded(marked, micros(at))
+	return marked[:n], families, err
+}
+
+// maxNamed is more than the live tokens of a family or a tree: there are as many
+// as limits allow.
+const maxNamed = 100_000
+
+// markEnded notes in records that they ended. Those that had ended stay as they
+// are and do not count.
+func (t *tx) markEnded(ids []int64, at int64) (marked int64, err error) {
+	return t.each(revokeTokens, ids, at, at, at, at, at)
+}
+
+// revokeFamily ends a family, 0 being none.
+func (t *tx) revokeFamily(family int64, at time.Time) error {
+	if family == 0 {
+		return nil
+	}
+	_, _, err := t.revoke(store.Selection{Family: family}, at)
+	return err
+}
+
+// markBelow marks what families minted that have ended: it is dead already. It
+// returns how many tokens it marked. It goes on while it can; what it leaves,
+// Purge does.
+func (s *Store) markBelow(ctx context.Context, families []int64, at int64) (marked int) {
+	for step := 0; len(families) > 0 && step < 4*store.MaxDepth; step++ {
+		kids, err := s.minted(ctx, families)
+		if err != nil || len(kids) == 0 {
+			break
+		}
+		var ids, next []int64
+		for _, kid := range kids {
+			ids, next = append(ids, kid.id), append(next, kid.family)
+		}
+		var n int64
+		err = s.write(ctx, "mark the descendants of revoked tokens", func(tx *tx) (err error) {
+			n, err = tx.markEnded(ids, at)
+			return err
+		})
 		if err != nil {
-			return 0, err
+			break
 		}
-		revoked += n
+		if marked += int(n); len(kids) >= markStep {
+			next = append(next, families...) // there may be more
+		}
+		families = next
 	}
-	return int(revoked), err
+	return marked
 }
 
-// generation returns the children of parents that were just revoked.
-func (t *tx) generation(parents []int64, now int64) (children []int64, err error) {
-	err = inBatches(parents, func(list string, args []any) error {
-		ids, err := column[int64](t, childrenOf+"t.id"+list+childrenOfEnd, append([]any{now}, args...)...)
-		children = append(children, ids...)
+// minted returns live children of those families that have ended, a step of them,
+// with the children's families.
+func (s *Store) minted(ctx context.Context, families []int64) (kids []pair, err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	err = inBatches(families, func(in string, args []any) error {
+		if len(kids) >= markStep {
+			return nil
+		}
+		some, err := list(ctx, s, "list the descendants of revoked tokens", mintedOf+in+mintedOfEnd, append(args, markStep-len(kids)),
+			func(scan func(...any) error) (p pair, err error) { return p, scan(&p.id, &p.family) })
+		kids = append(kids, some...)
 		return err
 	})
-	return children, err
+	return kids, err
 }
 
 // each runs a statement that ends in a column for all values of that column.
 func (t *tx) each(query string, ids []int64, args ...any) (changed int64, err error) {
-	err = inBatches(ids, func(list string, values []any) error {
-		n, err := t.exec(query+list, append(args[:len(args):len(args)], values...)...)
+	err = inBatches(ids, func(in string, values []any) error {
+		n, err := t.exec(query+in, append(args[:len(args):len(args)], values...)...)
 		changed += n
 		return err
 	})
@@ -103,7 +157,7 @@ func (t *tx) each(query string, ids []int64, args ...any) (changed int64, err er
 }
 
 // inBatches calls f with " IN (?, ?, …)" and the arguments for it.
-func inBatches(ids []int64, f func(list string, args []any) error) error {
+func inBatches(ids []int64, f func(in string, args []any) error) error {
 	const most = 500
 	for len(ids) > 0 {
 		n := min(len(ids), most)

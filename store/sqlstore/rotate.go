@@ -4,20 +4,20 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"slices"
 
+	"github.com/ostiary/auth/observe"
 	"github.com/ostiary/auth/store"
 )
 
 // Rotate implements [store.Grants].
 func (s *Store) Rotate(ctx context.Context, r store.Rotation) (out store.RotateOutcome, err error) {
-	if s.dialect == Postgres && r.Token.ParentID == 0 {
+	if s.dialect == Postgres {
 		out, err = s.rotateAtOnce(ctx, r)
 		if !errors.Is(err, store.ErrNotFound) {
 			return out, err
 		}
 	}
-	used := false
+	var used int64
 	err = s.write(ctx, "rotate a refresh token", func(tx *tx) error {
 		out, used, err = tx.rotate(r)
 		return err
@@ -25,30 +25,33 @@ func (s *Store) Rotate(ctx context.Context, r store.Rotation) (out store.RotateO
 	switch {
 	case err != nil:
 		return store.RotateOutcome{}, err
-	case used:
+	case used != 0:
+		s.markBelow(ctx, []int64{used}, micros(r.At))
 		return store.RotateOutcome{}, store.ErrUsed
 	}
 	return out, nil
 }
 
-// rotateAtOnce rotates a token of the usual kind, that is live and has minted
-// nothing, by one statement: a round trip instead of five. It returns
+// rotateAtOnce rotates a token of the usual kind, that is live and was minted by
+// nobody, by one statement: a round trip instead of five. It returns
 // store.ErrNotFound for all others, and has done nothing then.
 func (s *Store) rotateAtOnce(ctx context.Context, r store.Rotation) (store.RotateOutcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	next, values, err := tokenRow(r.Token)
+	in, err := insertionOf(r.Token)
 	if err != nil {
 		return store.RotateOutcome{}, err
 	}
+	next := in.token
 	now := micros(r.At)
 	args := []any{r.Refresh[:], now, orNone(r.Nonce), now, now, now, r.ApplicationID, r.Revision, now, now}
-	args = append(args, slices.Delete(values, familyValue, familyValue+1)...)
+	args = append(args, in.values...)
 	if checkText(args) != nil {
 		return store.RotateOutcome{}, store.ErrNotFound
 	}
-	err = s.repeat(ctx, "rotate a refresh token", false, func() error {
-		return s.prepared[rotateAtOnce].QueryRowContext(ctx, args...).Scan(&next.ID, &next.Family)
+	err = s.alone(ctx, observe.KindWrite, "rotate a refresh token", false, rotateAtOnce, func(on statement) error {
+		return on.QueryRowContext(ctx, args...).
+			Scan(&next.ID, &next.Family, &next.Refresh.Number, when(&next.Refresh.GrantCreated))
 	})
 	if err != nil {
 		return store.RotateOutcome{}, err
@@ -56,27 +59,14 @@ func (s *Store) rotateAtOnce(ctx context.Context, r store.Rotation) (store.Rotat
 	return store.RotateOutcome{Token: next, Nonce: r.Nonce}, nil
 }
 
-func (t *tx) rotate(r store.Rotation) (out store.RotateOutcome, used bool, err error) {
-	parentEnded := false
-	if r.Token.ParentID != 0 {
-		// The successor is a child like its predecessor: who revokes the parent
-		// must find it. The lock comes first, as it does for who revokes; that
-		// the parent has ended counts only once the token turns out good, since
-		// a second use must end the family in any case.
-		err := t.lockParent(r.Token.ParentID, r.Token.Created)
-		if parentEnded = errors.Is(err, store.ErrConflict); err != nil && !parentEnded {
-			return out, false, err
-		}
-	}
-	var old store.Token
-	var successor int64
-	var minted bool
-	err = t.get(familyByRefresh, []any{r.Refresh[:]}, append(tokenDest(&old), &successor, &minted)...)
+// rotate returns the family that a second use has ended, 0 for none.
+func (t *tx) rotate(r store.Rotation) (out store.RotateOutcome, used int64, err error) {
+	old, successor, err := t.lockFamily(r.Refresh)
 	if err != nil {
-		return out, false, err
+		return out, 0, err
 	}
 	if old.ApplicationID != r.ApplicationID {
-		return out, false, store.ErrNotFound
+		return out, 0, store.ErrNotFound
 	}
 	at := stored(r.At)
 	expired := !at.Before(old.Refresh.Expires) ||
@@ -84,57 +74,74 @@ func (t *tx) rotate(r store.Rotation) (out store.RotateOutcome, used bool, err e
 	switch {
 	case !old.Refresh.Spent.IsZero():
 		if r.Grace > 0 && !expired && at.Sub(old.Refresh.Spent).Abs() < r.Grace {
-			out, err = t.replay(old, successor)
+			out, err = t.replay(old.Token, successor)
 			if !errors.Is(err, sql.ErrNoRows) {
-				return out, false, err
+				return out, 0, err
 			}
 		}
-		return out, true, t.revokeFamily(old.Family, r.At)
+		return out, old.Family, t.revokeFamily(old.Family, r.At)
 	case expired, !old.Revoked.IsZero():
-		return out, false, store.ErrNotFound
-	case parentEnded, old.Revision != r.Revision:
-		return out, false, store.ErrConflict
+		return out, 0, store.ErrNotFound
+	case old.Revision != r.Revision:
+		return out, 0, store.ErrConflict
 	}
-	next := r.Token
-	next.Family = old.Family
-	if next, err = t.insertToken(next); err != nil {
-		return out, false, err
+	in, err := insertionOf(r.Token)
+	if err != nil {
+		return out, 0, err
+	}
+	in.after(&old)
+	// The lock is held. Where several nodes of a cluster write, the revocation of
+	// the family at another one has to collide with this.
+	if err := t.useSlot(familySlot(old.Family)); err != nil {
+		return out, 0, err
+	}
+	next, err := t.insertSuccessor(in)
+	if err != nil {
+		return out, 0, err
 	}
 	now := micros(at)
 	n, err := t.exec(spendRefresh, now, orNone(r.Nonce), next.ID, now, now, now, old.ID, now)
 	if err != nil {
-		return out, false, err
+		return out, 0, err
 	}
 	if n != 1 {
 		// Cannot happen while the locks hold. The statement decides all the same.
-		return out, false, errors.New("a refresh token changed while it was locked")
+		return out, 0, errors.New("a refresh token changed while it was locked")
 	}
-	if minted {
-		if err := t.adoptChildren(old.ID, next.ID); err != nil {
-			return out, false, err
+	return store.RotateOutcome{Token: next, Nonce: r.Nonce}, 0, nil
+}
+
+// lockFamily holds the family of a refresh token, and returns the token and the ID
+// of its successor, 0 for none.
+func (t *tx) lockFamily(refresh store.Digest) (old tokenRecord, successor int64, err error) {
+	query, dest := familyByRefresh, old.dest()
+	var newest sql.Null[int64]
+	if t.s.dialect == MySQL {
+		query, dest[len(dest)-1] = familyByRefreshMySQL, &newest
+	}
+	if err := t.get(query, []any{refresh[:]}, append(dest, &successor)...); err != nil {
+		return old, 0, err
+	}
+	if newest.V > old.seq {
+		if err := t.get(cutByID, []any{old.ID}, when(&old.cut)); err != nil {
+			return old, 0, err
 		}
 	}
-	return store.RotateOutcome{Token: next, Nonce: r.Nonce}, false, nil
+	return old, successor, t.settle(&old)
 }
 
-// adoptChildren makes what one token minted the children of another.
-func (t *tx) adoptChildren(from, to int64) error {
-	if _, err := t.exec(adoptChildren, to, from); err != nil {
-		return err
-	}
-	_, err := t.exec(markMinted, to)
-	return err
-}
-
-// replay returns what the rotation that spent old returned, or sql.ErrNoRows if
-// its successor is not what it was any more.
+// replay returns the outcome of the rotation that spent old, or sql.ErrNoRows
+// if its successor has changed.
 func (t *tx) replay(old store.Token, successor int64) (store.RotateOutcome, error) {
-	var next store.Token
-	if err := t.get(tokenByID, []any{successor}, tokenDest(&next)...); err != nil {
+	var next tokenRecord
+	if err := t.get(tokenByID, []any{successor}, next.dest()...); err != nil {
+		return store.RotateOutcome{}, err
+	}
+	if err := t.settle(&next); err != nil {
 		return store.RotateOutcome{}, err
 	}
 	if !next.Refresh.Spent.IsZero() || !next.Revoked.IsZero() {
 		return store.RotateOutcome{}, sql.ErrNoRows
 	}
-	return store.RotateOutcome{Replayed: true, Token: next, Nonce: old.Refresh.Nonce}, nil
+	return store.RotateOutcome{Replayed: true, Token: next.Token, Nonce: old.Refresh.Nonce}, nil
 }

@@ -1,14 +1,15 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
 
+	"github.com/ostiary/auth/observe"
 	"github.com/ostiary/auth/store"
 )
 
@@ -27,32 +28,44 @@ type errUnknown struct{ err error }
 func (e errUnknown) Error() string { return "outcome of the commit unknown: " + e.err.Error() }
 func (e errUnknown) Unwrap() error { return e.err }
 
-// repeat runs step until it succeeds or another try is of no use. resend tells
-// that a lost connection does no harm: what was under way has not happened, or
-// may happen twice.
+// repeat runs step until it succeeds or another try is useless. resend allows
+// another try after a lost connection: the step was not executed, or may be
+// executed twice.
 func (s *Store) repeat(ctx context.Context, what string, resend bool, step func() error) error {
+	most := 0 // how often connections that are useless or gone are replaced
 	for n := 1; ; n++ {
 		err := step()
 		if err == nil {
 			return nil
 		}
-		again := false
-		if _, unknown := errors.AsType[errUnknown](err); !unknown {
+		again, wait := false, true
+		_, unknown := errors.AsType[errUnknown](err)
+		_, hopeless := errors.AsType[errHopeless](err)
+		if !unknown && !hopeless {
 			switch s.dialect.faultOf(err) {
 			case beaten:
 				again = n < beatenTimes
 			case dropped:
 				again = resend && n <= droppedTimes
+				if open := s.openConns(); resend && open > 0 { // these may be gone, too
+					most = cmp.Or(most, n+open)
+					again, wait = n <= most, false
+				}
+			case useless:
+				most = cmp.Or(most, n+s.openConns())
+				again, wait = n <= most, false
+			case full: // one of those that are open will be free
+				again = n < beatenTimes && s.openConns() > 0
 			}
 		}
-		if !again || pause(ctx, n) != nil {
+		if !again || wait && pause(ctx, n) != nil {
 			return s.fail(what, err)
 		}
 	}
 }
 
-// pause waits before the try that follows the n-th: at random, so that those who
-// collided do not meet again.
+// pause waits before the try that follows the n-th: at random, so that
+// colliding callers do not collide again.
 func pause(ctx context.Context, n int) error {
 	wait := min(firstWait<<min(n, 16), longestWait)
 	timer := time.NewTimer(rand.N(wait))
@@ -78,6 +91,9 @@ func (s *Store) fail(what string, err error) error {
 	if s.dialect.faultOf(err) == taken {
 		return store.ErrExists
 	}
+	if s.dialect == Postgres && lostStatement(err) {
+		return fmt.Errorf("sqlstore: %s: %w (%s)", what, err, lostStatementRemedy)
+	}
 	return fmt.Errorf("sqlstore: %s: %w", what, err)
 }
 
@@ -100,6 +116,59 @@ func (s *Store) leave() {
 	}
 }
 
+// A statement is ready to run: a *sql.Stmt, or the text of one that was not
+// prepared.
+type statement interface {
+	ExecContext(ctx context.Context, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, args ...any) *sql.Row
+}
+
+// statement returns a statement of queries.go, in a transaction unless that is
+// nil.
+func (s *Store) statement(ctx context.Context, in *sql.Tx, query string) statement {
+	stmt := s.prepared[query]
+	switch {
+	case stmt != nil && in != nil:
+		return in.StmtContext(ctx, stmt)
+	case stmt != nil:
+		return stmt
+	case in != nil:
+		return plain{in, s.text(query)}
+	}
+	return plain{s.db, s.text(query)}
+}
+
+// text returns a statement in the dialect's form.
+func (s *Store) text(query string) string {
+	if text, ok := s.texts[query]; ok {
+		return text
+	}
+	return s.dialect.rewrite(query, s.prefix)
+}
+
+// plain is a statement that was not prepared.
+type plain struct {
+	on interface { // *sql.DB or *sql.Tx
+		ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+		QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+		QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+	}
+	text string
+}
+
+func (p plain) ExecContext(ctx context.Context, args ...any) (sql.Result, error) {
+	return p.on.ExecContext(ctx, p.text, args...)
+}
+
+func (p plain) QueryContext(ctx context.Context, args ...any) (*sql.Rows, error) {
+	return p.on.QueryContext(ctx, p.text, args...)
+}
+
+func (p plain) QueryRowContext(ctx context.Context, args ...any) *sql.Row {
+	return p.on.QueryRowContext(ctx, p.text, args...)
+}
+
 // A tx is a transaction that writes.
 type tx struct {
 	ctx context.Context
@@ -108,30 +177,36 @@ type tx struct {
 }
 
 // write runs step in one transaction, again if it was beaten or the connection
-// broke. What step found out for the caller it must set anew each time. An
-// error rolls back; a step that both changes something and has bad news returns
-// nil and tells the news through a variable.
+// broke. Step must set its results anew each time. An error rolls back. A step
+// that must commit although its outcome is an error returns nil and sets a
+// variable.
 func (s *Store) write(ctx context.Context, what string, step func(*tx) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	return s.repeat(ctx, what, true, func() error {
+	c, err := s.admit(ctx, observe.KindWrite)
+	if err != nil {
+		return s.fail(what, err)
+	}
+	err = s.repeat(ctx, what, true, func() error {
 		if err := s.enter(ctx); err != nil {
 			return err
 		}
 		defer s.leave()
 		return s.transact(ctx, step)
 	})
+	s.ended(ctx, c, err)
+	return err
 }
 
 func (s *Store) transact(ctx context.Context, step func(*tx) error) error {
-	conn, err := s.db.Conn(ctx)
+	conn, fresh, err := s.conn(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	t, err := conn.BeginTx(ctx, s.dialect.txOptions())
 	if err != nil {
-		return err
+		return s.dropUseless(conn, fresh, err)
 	}
 	u := &tx{ctx: ctx, tx: t, s: s}
 	if s.dialect == SQLite {
@@ -144,7 +219,7 @@ func (s *Store) transact(ctx context.Context, step func(*tx) error) error {
 		if rollback := t.Rollback(); rollback != nil && !errors.Is(rollback, sql.ErrTxDone) {
 			discard(conn)
 		}
-		return err
+		return s.dropUseless(conn, fresh, err)
 	}
 	err = t.Commit()
 	if err == nil {
@@ -160,12 +235,6 @@ func (s *Store) transact(ctx context.Context, step func(*tx) error) error {
 	return err
 }
 
-// discard throws a connection away that may be in the middle of a transaction:
-// back in the pool it would swallow what the next one believes is committed.
-func discard(conn *sql.Conn) {
-	_ = conn.Raw(func(any) error { return driver.ErrBadConn })
-}
-
 // exec runs a statement and returns how many rows it changed.
 func (t *tx) exec(query string, args ...any) (int64, error) {
 	res, err := t.result(query, args)
@@ -179,10 +248,7 @@ func (t *tx) result(query string, args []any) (sql.Result, error) {
 	if err := checkText(args); err != nil {
 		return nil, err
 	}
-	if stmt := t.s.prepared[query]; stmt != nil {
-		return t.tx.StmtContext(t.ctx, stmt).ExecContext(t.ctx, args...)
-	}
-	return t.tx.ExecContext(t.ctx, t.s.dialect.rewrite(query, t.s.prefix), args...)
+	return t.s.statement(t.ctx, t.tx, query).ExecContext(t.ctx, args...)
 }
 
 // insert runs an INSERT that ends in "RETURNING id" and returns the id.
@@ -203,30 +269,26 @@ func (t *tx) get(query string, args []any, dest ...any) error {
 	if err := checkText(args); err != nil {
 		return err
 	}
-	if stmt := t.s.prepared[query]; stmt != nil {
-		return t.tx.StmtContext(t.ctx, stmt).QueryRowContext(t.ctx, args...).Scan(dest...)
-	}
-	return t.tx.QueryRowContext(t.ctx, t.s.dialect.rewrite(query, t.s.prefix), args...).Scan(dest...)
+	return t.s.statement(t.ctx, t.tx, query).QueryRowContext(t.ctx, args...).Scan(dest...)
 }
 
 // column reads the one column of all rows.
 func column[T any](t *tx, query string, args ...any) ([]T, error) {
+	return rows(t, query, args, func(scan func(...any) error) (v T, err error) {
+		return v, scan(&v)
+	})
+}
+
+// rows reads all rows.
+func rows[T any](t *tx, query string, args []any, read func(scan func(...any) error) (T, error)) ([]T, error) {
 	if err := checkText(args); err != nil {
 		return nil, err
 	}
-	var rows *sql.Rows
-	var err error
-	if stmt := t.s.prepared[query]; stmt != nil {
-		rows, err = t.tx.StmtContext(t.ctx, stmt).QueryContext(t.ctx, args...)
-	} else {
-		rows, err = t.tx.QueryContext(t.ctx, t.s.dialect.rewrite(query, t.s.prefix), args...)
-	}
+	found, err := t.s.statement(t.ctx, t.tx, query).QueryContext(t.ctx, args...)
 	if err != nil {
 		return nil, err
 	}
-	return collect(rows, func(scan func(...any) error) (v T, err error) {
-		return v, scan(&v)
-	})
+	return collect(found, read)
 }
 
 // collect reads all rows and closes them.
@@ -243,13 +305,13 @@ func collect[T any](rows *sql.Rows, read func(scan func(...any) error) (T, error
 	return list, rows.Err()
 }
 
-// change runs one statement that is a step of its own, and returns how many rows
-// it changed. It is not sent again after the connection broke, unless repeating
-// it is harmless.
+// change runs one statement that is a step of its own, and returns the number
+// of changed rows. It is not sent again after the connection broke, unless
+// repeating it is harmless.
 func (s *Store) change(ctx context.Context, what string, harmless bool, query string, args ...any) (changed int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	err = s.repeat(ctx, what, harmless, func() error {
+	err = s.alone(ctx, observe.KindWrite, what, harmless, query, func(on statement) error {
 		if err := checkText(args); err != nil {
 			return err
 		}
@@ -257,13 +319,7 @@ func (s *Store) change(ctx context.Context, what string, harmless bool, query st
 			return err
 		}
 		defer s.leave()
-		var res sql.Result
-		var err error
-		if stmt := s.prepared[query]; stmt != nil {
-			res, err = stmt.ExecContext(ctx, args...)
-		} else {
-			res, err = s.db.ExecContext(ctx, s.dialect.rewrite(query, s.prefix), args...)
-		}
+		res, err := on.ExecContext(ctx, args...)
 		if err != nil {
 			return err
 		}
@@ -273,7 +329,19 @@ func (s *Store) change(ctx context.Context, what string, harmless bool, query st
 	return changed, err
 }
 
-// get looks one record up, by a prepared statement. Text that cannot be stored
+// alone runs one statement that is a step of its own, with repetitions. See
+// repeat for resend.
+func (s *Store) alone(ctx context.Context, kind observe.Kind, what string, resend bool, query string, run func(statement) error) error {
+	c, err := s.admit(ctx, kind)
+	if err != nil {
+		return s.fail(what, err)
+	}
+	err = s.repeat(ctx, what, resend, func() error { return s.once(ctx, query, run) })
+	s.ended(ctx, c, err)
+	return err
+}
+
+// get looks one record up. Text that cannot be stored
 // is not found.
 func (s *Store) get(ctx context.Context, what, query string, args []any, dest ...any) error {
 	if checkText(args) != nil {
@@ -284,27 +352,37 @@ func (s *Store) get(ctx context.Context, what, query string, args []any, dest ..
 	}
 	ctx, cancel := s.lookup(ctx)
 	defer cancel()
-	stmt := s.prepared[query]
-	err := stmt.QueryRowContext(ctx, args...).Scan(dest...)
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, sql.ErrNoRows):
+	c, err := s.admit(ctx, observe.KindRead)
+	if err != nil {
+		return s.fail(what, err)
+	}
+	err = s.statement(ctx, nil, query).QueryRowContext(ctx, args...).Scan(dest...)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		err = s.getAgain(ctx, what, err, query, args, dest)
+	}
+	s.ended(ctx, c, err)
+	if errors.Is(err, sql.ErrNoRows) {
 		return store.ErrNotFound
 	}
+	return err
+}
+
+// getAgain is get after a first try that failed.
+func (s *Store) getAgain(ctx context.Context, what string, failed error, query string, args, dest []any) error {
 	return s.repeat(ctx, what, true, func() error {
-		if err != nil { // the first try
-			first := err
-			err = nil
-			return first
+		if err := failed; err != nil {
+			failed = nil
+			return err
 		}
-		return stmt.QueryRowContext(ctx, args...).Scan(dest...)
+		return s.once(ctx, query, func(on statement) error {
+			return on.QueryRowContext(ctx, args...).Scan(dest...)
+		})
 	})
 }
 
-// lookup returns the context of a look-up: not the caller's, who may go away,
-// and without any deadline where the database is in this process and has a
-// connection to spare, since only waiting for one could take long.
+// lookup returns the context of a look-up. It is not that of the caller, who
+// may go away. It has no deadline if the database is in this process and has a
+// free connection, since only waiting for one could take long.
 func (s *Store) lookup(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx = context.WithoutCancel(ctx)
 	if s.dialect.local() {
@@ -315,16 +393,10 @@ func (s *Store) lookup(ctx context.Context) (context.Context, context.CancelFunc
 	return context.WithTimeout(ctx, min(lookupTimeout, s.timeout))
 }
 
-// list reads all rows of a query that is put together.
+// list reads all rows of a composed query.
 func list[T any](ctx context.Context, s *Store, what, query string, args []any, read func(scan func(...any) error) (T, error)) (all []T, err error) {
-	err = s.repeat(ctx, what, true, func() error {
-		var rows *sql.Rows
-		var err error
-		if stmt := s.prepared[query]; stmt != nil {
-			rows, err = stmt.QueryContext(ctx, args...)
-		} else {
-			rows, err = s.db.QueryContext(ctx, s.dialect.rewrite(query, s.prefix), args...)
-		}
+	err = s.alone(ctx, observe.KindRead, what, true, query, func(on statement) error {
+		rows, err := on.QueryContext(ctx, args...)
 		if err != nil {
 			return err
 		}
@@ -332,27 +404,4 @@ func list[T any](ctx context.Context, s *Store, what, query string, args []any, 
 		return err
 	})
 	return all, err
-}
-
-// page reads one page of a list and counts the whole.
-func page[T any](ctx context.Context, s *Store, what, count, query, where, order string, args []any, p store.Page, read func(scan func(...any) error) (T, error)) (all []T, total int, err error) {
-	if checkText(args) != nil {
-		return nil, 0, nil // nothing like that is stored
-	}
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	totals, err := list(ctx, s, what, count+where, args, func(scan func(...any) error) (n int, err error) {
-		return n, scan(&n)
-	})
-	if err != nil {
-		return nil, 0, err
-	}
-	if p.Limit < 1 {
-		return nil, totals[0], nil
-	}
-	all, err = list(ctx, s, what, query+where+order+" LIMIT ? OFFSET ?", append(args, p.Limit, max(p.Offset, 0)), read)
-	if err != nil {
-		return nil, 0, err
-	}
-	return all, totals[0], nil
 }

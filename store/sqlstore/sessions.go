@@ -4,21 +4,21 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"strings"
+	"net/netip"
 	"time"
 
 	"github.com/ostiary/auth/store"
 )
 
 // SessionByDigest implements [store.Sessions].
-func (s *Store) SessionByDigest(ctx context.Context, d store.Digest, users store.Users) (store.Session, store.User, error) {
+func (s *Store) SessionByDigest(ctx context.Context, d store.Digest) (store.Session, store.User, error) {
 	var v store.Session
 	var u store.User
 	query := sessionByDigest
-	dest := append(make([]any, 0, 21),
+	dest := append(make([]any, 0, 23),
 		&v.ID, (*digestVar)(&v.Digest), &v.UserID, &v.Epoch, &v.Data, when(&v.Created), when(&v.Seen), when(&v.Expires),
-		when(&v.Ended), &v.Reason, &v.Revision)
-	own := s.owns(users)
+		when(&v.Ended), &v.Reason, &v.Revision, (*addressVar)(&v.Address), &v.Agent)
+	own := s.users == nil
 	if own {
 		query = sessionAndUser
 		dest = appendUser(dest, &u)
@@ -26,9 +26,10 @@ func (s *Store) SessionByDigest(ctx context.Context, d store.Digest, users store
 	if err := s.get(ctx, "look up a session", query, []any{d[:]}, dest...); err != nil {
 		return store.Session{}, store.User{}, err
 	}
+	s.noticeSkew("session", v.Created, v.Seen)
 	if !own {
 		var err error
-		if u, err = foreignUser(ctx, users, v.UserID); err != nil {
+		if u, err = s.hostUser(ctx, v.UserID); err != nil {
 			return store.Session{}, store.User{}, err
 		}
 	}
@@ -51,12 +52,13 @@ func (s *Store) InsertSession(ctx context.Context, v store.Session, replaces sto
 		if v.UserID != "" {
 			// Two logins at the same time would not see each other's session,
 			// nor would EndSessions.
-			if err := tx.lockSlot(slotOf("user", v.UserID)); err != nil {
+			if err := tx.useSlot(slotOf(userSlots, v.UserID)); err != nil {
 				return err
 			}
 		}
 		out.ID, err = tx.insert(insertSession, bytesOf(out.Digest), out.UserID, out.Epoch, out.Data, micros(out.Created),
-			micros(out.Seen), micros(out.Expires), orNever(out.Ended), string(out.Reason), micros(gone))
+			micros(out.Seen), micros(out.Expires), orNever(out.Ended), string(out.Reason), micros(gone),
+			addressText(out.Address), out.Agent)
 		if err != nil {
 			return err
 		}
@@ -87,19 +89,32 @@ func (t *tx) evict(v store.Session, keep int) (int, error) {
 	return int(n), err
 }
 
-// slotOf returns the lock of a kind of name.
-func slotOf(kind, name string) int64 {
-	sum := sha256.Sum256([]byte(kind + "\x00" + name))
-	return int64(sum[0]) % slots
+// slotOf returns the lock of a name among those of a purpose.
+func slotOf(purpose int64, name string) int64 {
+	sum := sha256.Sum256([]byte(name))
+	return purpose + int64(sum[0])%slots
 }
 
-// lockSlot holds a slot until the end of the transaction. Who writes to SQLite
-// holds everything already.
+// familySlot returns the lock of a family, as the statements of rotations know it.
+func familySlot(family int64) int64 { return familySlots + family&(slots-1) }
+
+// lockSlot locks a slot until the end of the transaction. A writer of SQLite
+// has locked everything already.
 func (t *tx) lockSlot(slot int64) error {
 	if t.s.dialect == SQLite {
 		return nil
 	}
 	return t.get(lockSlot, []any{slot}, &slot)
+}
+
+// useSlot is lockSlot for promises that must hold among the nodes of a cluster,
+// too.
+func (t *tx) useSlot(slot int64) error {
+	if t.s.dialect != MySQL {
+		return t.lockSlot(slot)
+	}
+	_, err := t.exec(useSlot, slot)
+	return err
 }
 
 // SaveSession implements [store.Sessions].
@@ -108,7 +123,7 @@ func (s *Store) SaveSession(ctx context.Context, d store.Digest, data []byte, re
 	if err != nil || n == 1 {
 		return err
 	}
-	v, _, err := s.SessionByDigest(ctx, d, s)
+	v, _, err := s.SessionByDigest(ctx, d)
 	if err != nil {
 		return err
 	}
@@ -119,39 +134,32 @@ func (s *Store) SaveSession(ctx context.Context, d store.Digest, data []byte, re
 }
 
 // TouchSession implements [store.Sessions].
-func (s *Store) TouchSession(ctx context.Context, d store.Digest, expires, at time.Time) error {
-	until := micros(expires)
-	_, err := s.change(ctx, "prolong a session", true, touchSession, until, micros(at), until, d[:], micros(at), until)
+func (s *Store) TouchSession(ctx context.Context, d store.Digest, expires, at time.Time, from netip.Addr) error {
+	until, address := micros(expires), addressText(from)
+	_, err := s.change(ctx, "prolong a session", true, touchSession, until, micros(at), until, address, address, d[:], micros(at), until)
 	return err
 }
 
 // sessionCondition turns a selection into a condition. It is "" if nothing is
 // selected.
 func sessionCondition(sel store.SessionSelection) (where string, args []any) {
-	var parts []string
-	and := func(part string, arg any) {
-		parts = append(parts, part)
-		args = append(args, arg)
-	}
+	var f filter
 	if sel.ID != 0 {
-		and("id = ?", sel.ID)
+		f.and("id = ?", sel.ID)
 	}
 	if sel.Digest != (store.Digest{}) {
-		and("digest = ?", bytesOf(sel.Digest))
+		f.and("digest = ?", bytesOf(sel.Digest))
 	}
 	if sel.UserID != "" {
-		and("user_id = ?", sel.UserID)
+		f.and("user_id = ?", sel.UserID)
 	}
-	if parts == nil {
-		if !sel.All {
-			return "", nil
-		}
-		parts = append(parts, "1 = 1")
+	if sel.All && f.parts == nil {
+		f.and("1 = 1")
 	}
-	if sel.Except != (store.Digest{}) {
-		and("digest <> ?", bytesOf(sel.Except))
+	if sel.Except != (store.Digest{}) && f.parts != nil {
+		f.and("digest <> ?", bytesOf(sel.Except))
 	}
-	return strings.Join(parts, " AND "), args
+	return f.text(), f.args
 }
 
 // EndSessions implements [store.Sessions].
@@ -168,7 +176,7 @@ func (s *Store) EndSessions(ctx context.Context, sel store.SessionSelection, rea
 	err := s.write(ctx, "end sessions", func(tx *tx) error {
 		// A statement that waits for one session does not see another that
 		// was stored meanwhile, though it may end later.
-		err := tx.lockSlot(slotOf("user", sel.UserID))
+		err := tx.useSlot(slotOf(userSlots, sel.UserID))
 		if err == nil {
 			n, err = tx.endSessions(sel, reason, at)
 		}
@@ -188,6 +196,27 @@ func (t *tx) endSessions(sel store.SessionSelection, reason store.EndReason, at 
 func endArgs(reason store.EndReason, at time.Time, selection []any) []any {
 	now := micros(at)
 	return append([]any{now, string(reason), now, now}, selection...)
+}
+
+// ListSessions implements [store.Sessions].
+func (s *Store) ListSessions(ctx context.Context, f store.SessionFilter, at time.Time, p store.Page) ([]store.Session, int, error) {
+	if f.UserID == "" {
+		return nil, 0, ctx.Err()
+	}
+	var where filter
+	where.and("s.user_id = ? AND s.ended_at IS NULL AND s.expires_at > ?", f.UserID, micros(at))
+	if f.ID != 0 {
+		where.and("s.id = ?", f.ID)
+	}
+	if f.Epoch != nil {
+		where.and("s.epoch = ?", *f.Epoch)
+	}
+	return page(ctx, s, "list sessions", countSessions, listSessions, where.where(), orderBy(p.Descending, "s.created_at", "s.id"), where.args, p,
+		func(scan func(...any) error) (v store.Session, err error) {
+			err = scan(&v.ID, &v.UserID, &v.Epoch, when(&v.Created), when(&v.Seen), when(&v.Expires), &v.Revision,
+				(*addressVar)(&v.Address), &v.Agent)
+			return v, err
+		})
 }
 
 // PurgeSessions implements [store.Sessions].

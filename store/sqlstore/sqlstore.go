@@ -1,35 +1,43 @@
-// Package sqlstore keeps everything of package store in a SQL database.
+// Package sqlstore keeps the records of package store in a SQL database.
 //
 //	db, err := sql.Open("sqlite", "file:auth.db?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=busy_timeout(5000)")
 //	err = sqlstore.Migrate(ctx, db, sqlstore.SQLite, nil)
 //	st, err := sqlstore.Open(ctx, db, sqlstore.SQLite, nil)
 //
 // It uses database/sql and no driver. A [Store] is [store.Accounts],
-// [store.OAuth], [store.Sessions] and [store.Attempts]; a host with users of its
-// own passes its own [store.Users] and leaves the users here empty.
+// [store.OAuth], [store.Sessions], [store.Attempts] and [store.Activities]. A
+// host with its own users sets [Options.Users]; the table of users here then
+// stays empty.
 //
-// What a method reported is on the disk, and what takes several statements is
-// one transaction. Steps that lost against another transaction, or whose
-// connection broke before they were committed, are repeated for as long as the
-// context and [Options.Timeout] allow. Where the connection breaks while a
-// commit is under way, nobody knows what became of it: that is an error, never a
-// success, and the caller asks again.
+// A reported change is on the disk. A step of several statements is one
+// transaction. A step that lost against another transaction, or whose
+// connection broke before the commit, is repeated for as long as the context
+// and [Options.Timeout] allow. If the connection breaks during the commit, its
+// outcome is unknown: the method returns an error, never a success, and the
+// caller must look again.
 //
 // # Connections
 //
-// Look-ups of one record run to their end, within 2 seconds, even if the caller
-// has gone: to interrupt a read of microseconds costs as much as the read, and
-// with some drivers the connection. Everything else honours the context. No
-// method needs more than one connection at a time, and none keeps one.
+// A look-up of one record runs to its end, within 2 seconds, even if the
+// context is cancelled, because an interruption costs as much as the read, and
+// with some drivers the connection. All other methods honour the context. No
+// method needs more than one connection at a time, or keeps one.
 //
-// SQLite: on a local disk, in WAL mode, with synchronous FULL or EXTRA. Give
-// every connection a busy_timeout, and the file to no one else to read. Writers
-// of one process queue up in the [Store], so use one per process.
+// SQLite: on a local disk, in WAL mode, with synchronous FULL or EXTRA. Every
+// connection needs a busy_timeout. The file must not be readable by others. The
+// writers of a process queue up in its [Store], so a process should have one.
 //
 // PostgreSQL: any isolation level may be the default. Choose a schema with
 // search_path. synchronous_commit must not be off.
 //
-// MySQL, MariaDB: innodb_flush_log_at_trx_commit must be 1, and sql_mode strict.
+// MySQL, MariaDB: innodb_flush_log_at_trx_commit must be 1, and sql_mode strict. A
+// node of a Galera cluster needs interpolateParams=true and wsrep_sync_wait=7 in
+// the data source name of its driver.
+//
+// Poolers in transaction mode need [Options.NoPreparedStatements]. While a server
+// hangs, calls fail at once; [Store.Ready] is for readiness probes. The page
+// doc/databases.md of the repository has poolers, clusters, clocks, and what is
+// repeated when.
 package sqlstore
 
 import (
@@ -38,10 +46,15 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"time"
 
+	"github.com/ostiary/auth/internal/hook"
+	"github.com/ostiary/auth/internal/options"
+	"github.com/ostiary/auth/observe"
 	"github.com/ostiary/auth/store"
 )
 
@@ -57,6 +70,28 @@ type Options struct {
 	// context has no earlier deadline. Zero means 10 seconds. [Migrate] has no
 	// limit but the context.
 	Timeout time.Duration
+
+	// NoPreparedStatements makes the store send every statement as text, prepare
+	// nothing by name and rely on nothing that a connection remembers. It is for
+	// poolers that give each transaction another connection, such as PgBouncer
+	// in transaction mode. A look-up is slower by the time that the database
+	// takes to parse it. The driver must not prepare by name either, which
+	// [Open] checks in PostgreSQL: pgx has default_query_exec_mode=exec.
+	NoPreparedStatements bool
+
+	// Logger receives warnings for the operator of the database: it hangs, or
+	// clocks differ. Nil means [slog.Default].
+	Logger *slog.Logger
+
+	// Observe is called for the events StoreCalled, CircuitOpened and CircuitClosed,
+	// see package observe. Nil costs nothing. [Migrate] ignores it.
+	Observe observe.Func
+
+	// Users are the host's, for a host that has a table of its own:
+	// AccessByDigest and SessionByDigest return the user that Users has, which
+	// is a second read. Nil means the users of this database, which are read
+	// along. [Migrate] ignores it.
+	Users store.Users
 }
 
 const (
@@ -75,29 +110,44 @@ func settle(d Dialect, opts *Options) (Options, error) {
 	o := Options{
 		Prefix:  cmp.Or(opts.Prefix, defaultPrefix),
 		Timeout: cmp.Or(opts.Timeout, defaultTimeout),
+		Users:   opts.Users,
+		Logger:  options.Logger(opts.Logger),
+		Observe: opts.Observe,
+
+		NoPreparedStatements: opts.NoPreparedStatements,
 	}
 	switch {
 	case !d.valid():
-		return o, errors.New("sqlstore: unknown dialect")
+		return o, errors.New("sqlstore: unknown dialect: give SQLite, Postgres or MySQL of this package")
 	case !goodPrefix.MatchString(o.Prefix):
-		return o, errors.New("sqlstore: Options.Prefix is not a plain identifier")
-	case o.Timeout < 0:
-		return o, errors.New("sqlstore: Options.Timeout is negative")
+		return o, fmt.Errorf("sqlstore: Options.Prefix %q is not at most 30 lower-case letters, digits and underscores that begin with a letter", o.Prefix)
+	case o.Timeout < time.Millisecond:
+		return o, fmt.Errorf("sqlstore: Options.Timeout %v is below a millisecond", o.Timeout)
+	case o.Users != nil && options.IsNil(o.Users):
+		return o, errors.New("sqlstore: Options.Users holds a nil pointer")
 	}
 	return o, nil
 }
 
 // A Store is a database. It is safe for concurrent use.
 type Store struct {
-	db       *sql.DB
-	dialect  Dialect
-	prefix   string
-	timeout  time.Duration
-	prepared map[string]*sql.Stmt // by the constant in queries.go; never changes
+	db        *sql.DB
+	dialect   Dialect
+	prefix    string
+	timeout   time.Duration
+	users     store.Users // the host's, nil where they are in db
+	log       *slog.Logger
+	hook      *hook.Hook
+	circuit   circuit
+	life      context.Context // ends with Close
+	end       context.CancelFunc
+	hopeless  atomic.Int64         // when a new connection was useless, in microseconds
+	skewNoted atomic.Int64         // when clocks were last seen to be apart, in microseconds
+	texts     map[string]string    // in the dialect's form, by the constant in queries.go; never changes
+	prepared  map[string]*sql.Stmt // by the same; never changes, empty with NoPreparedStatements
 
-	// writer is held by the one who writes to SQLite: to wait here is fair and
-	// costs nothing, other than to ask again until the file is free. It is nil
-	// for servers.
+	// writer is held by the writer of SQLite: waiting here is fair and cheaper
+	// than polling the file. It is nil for servers.
 	writer chan struct{}
 }
 
@@ -106,25 +156,29 @@ var (
 	_ store.OAuth    = (*Store)(nil)
 	_ store.Sessions = (*Store)(nil)
 	_ store.Attempts = (*Store)(nil)
+
+	_ store.Activities = (*Store)(nil)
 )
 
-// Open returns the store in db, which stays the caller's to close. It refuses a
-// database whose schema is older than this package, which [Migrate] changes, or
-// newer, or has lost rows that came with it, and one whose settings would lose
-// what was acknowledged. It prepares all statements; [Store.Close] gives them
-// back.
+// Open returns the store in db. The caller must close db after the store. Nil
+// options mean the defaults. Open refuses a schema that is older than this
+// package, for which [Migrate] must run first, one that is newer and not
+// compatible, and one that has lost rows. It refuses a database whose settings
+// would lose acknowledged changes. It prepares all statements, unless
+// [Options.NoPreparedStatements] is set; [Store.Close] closes them.
 func Open(ctx context.Context, db *sql.DB, d Dialect, opts *Options) (*Store, error) {
-	if db == nil {
-		panic("sqlstore: nil *sql.DB")
-	}
 	o, err := settle(d, opts)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{
-		db: db, dialect: d, prefix: o.Prefix, timeout: o.Timeout,
-		prepared: make(map[string]*sql.Stmt),
+	if err := checkDialect(ctx, db, d); err != nil {
+		return nil, err
 	}
+	s := &Store{
+		db: db, dialect: d, prefix: o.Prefix, timeout: o.Timeout, users: o.Users, log: o.Logger, hook: hook.New(o.Observe, o.Logger),
+		texts: make(map[string]string), prepared: make(map[string]*sql.Stmt),
+	}
+	s.life, s.end = context.WithCancel(context.Background())
 	if d == SQLite {
 		s.writer = make(chan struct{}, 1)
 	}
@@ -138,9 +192,28 @@ func Open(ctx context.Context, db *sql.DB, d Dialect, opts *Options) (*Store, er
 		return nil, err
 	}
 	for _, query := range preparedQueries(d) {
-		stmt, err := db.PrepareContext(ctx, d.rewrite(query, s.prefix))
+		s.texts[query] = d.rewrite(query, s.prefix)
+	}
+	if o.NoPreparedStatements {
+		if err := checkNothingPrepared(ctx, db, d); err != nil {
+			return nil, err
+		}
+	}
+	notePool(ctx, db, d, s.log)
+	galera, err := inGalera(ctx, db, d, s.log)
+	if err != nil {
+		return nil, err
+	}
+	if galera || o.NoPreparedStatements {
+		return s, nil
+	}
+	if err := checkPrepared(ctx, db, d); err != nil {
+		return nil, err
+	}
+	for query, text := range s.texts {
+		stmt, err := db.PrepareContext(ctx, text)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("sqlstore: prepare a statement: %w", err), s.Close())
+			return nil, errors.Join(s.fail("prepare a statement", err), s.Close())
 		}
 		s.prepared[query] = stmt
 	}
@@ -149,6 +222,7 @@ func Open(ctx context.Context, db *sql.DB, d Dialect, opts *Options) (*Store, er
 
 // Close gives the prepared statements back. The store must not be used any more.
 func (s *Store) Close() error {
+	s.end()
 	var errs []error
 	for _, stmt := range s.prepared {
 		errs = append(errs, stmt.Close())
@@ -156,7 +230,7 @@ func (s *Store) Close() error {
 	return errors.Join(errs...)
 }
 
-// checkSettings refuses a database that would lose or change what it is given.
+// checkSettings refuses a database that would lose or change values.
 func checkSettings(ctx context.Context, db *sql.DB, d Dialect) error {
 	ask := func(query string) (answer string, err error) {
 		if err := db.QueryRowContext(ctx, query).Scan(&answer); err != nil {
@@ -193,7 +267,7 @@ func checkSettings(ctx context.Context, db *sql.DB, d Dialect) error {
 		if mode, err := ask("SELECT @@sql_mode"); err != nil {
 			return err
 		} else if !strings.Contains(mode, "STRICT_TRANS_TABLES") && !strings.Contains(mode, "STRICT_ALL_TABLES") {
-			return errors.New("sqlstore: MySQL's sql_mode is not strict: it would cut what does not fit")
+			return errors.New("sqlstore: MySQL's sql_mode is not strict: it would cut long values")
 		}
 		if flush, err := ask("SELECT @@innodb_flush_log_at_trx_commit"); err != nil {
 			return err

@@ -13,8 +13,8 @@ import (
 	"github.com/ostiary/auth/store"
 )
 
-// errText is what a statement gets for text that no caller may send. It is
-// refused here, so that no driver and no database has to have an opinion on it.
+// errText refuses text that no caller may pass. It is refused here, because
+// drivers and databases treat it in different ways.
 var errText = errors.New("sqlstore: text with NUL or invalid UTF-8")
 
 // checkText refuses arguments that must not reach a driver.
@@ -129,6 +129,31 @@ func prefixesText(list []netip.Prefix) (string, error) {
 		b = p.AppendTo(b)
 	}
 	return string(b), nil
+}
+
+// An addressVar scans an address, or NULL or "" for none.
+type addressVar netip.Addr
+
+func (v *addressVar) Scan(src any) error {
+	*v = addressVar{}
+	if src == nil {
+		return nil
+	}
+	text, err := textOf(src)
+	if err != nil || text == "" {
+		return err
+	}
+	addr, err := netip.ParseAddr(text)
+	*v = addressVar(addr)
+	return err
+}
+
+// addressText returns addr as it is stored, "" for none.
+func addressText(addr netip.Addr) string {
+	if !addr.IsValid() {
+		return ""
+	}
+	return addr.String()
 }
 
 // A listVar scans a JSON list of strings.

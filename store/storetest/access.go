@@ -35,7 +35,7 @@ var accessChecks = []check{
 	},
 	{
 		name:    "the user is the one that users has",
-		promise: "AccessByDigest returns its user as users has it; a missing user is a zero User and no error",
+		promise: "AccessByDigest returns the user that the users of the store have; a missing user is a zero User and no error",
 		run:     accessForeign,
 	},
 	{
@@ -45,25 +45,38 @@ var accessChecks = []check{
 	},
 }
 
+var sessionAccessChecks = []check{
+	{
+		name:    "the user is the one that users has",
+		promise: "SessionByDigest returns the user that the users of the store have; a missing user is a zero User and no error",
+		run:     sessionForeign,
+	},
+	{
+		name:    "an outage of users is an outage",
+		promise: "every error that is not a sentinel is an outage",
+		run:     sessionOutage,
+	},
+}
+
 func accessState(t *tester) {
 	u, app := t.user(), t.application()
 	tok, machine := t.insert(t.pair(u.ID, app.ID)), t.insert(t.pair("", app.ID))
 	orphan := t.insert(t.personal("nobody"))
 	want := store.Access{
-		TokenID: tok.ID, UserID: u.ID, ApplicationID: app.ID, Scopes: tok.Scopes, Epoch: tok.Epoch, Expires: tok.Expires, User: u,
+		TokenID: tok.ID, Family: tok.Family, UserID: u.ID, ApplicationID: app.ID, ViaApplicationID: app.ID, Scopes: tok.Scopes, Epoch: tok.Epoch, Expires: tok.Expires, User: u,
 	}
 	read := func(what string, tok store.Token, want store.Access) {
 		t.Helper()
-		got, err := t.st.AccessByDigest(t.Context(), tok.Digest, t.st)
+		got, err := t.st.AccessByDigest(t.Context(), tok.Digest)
 		t.must(err)
 		t.same(what, want, got)
 	}
 	read("of a user", tok, want)
 	read("of an application alone", machine, store.Access{
-		TokenID: machine.ID, ApplicationID: app.ID, Scopes: machine.Scopes, Epoch: machine.Epoch, Expires: machine.Expires,
+		TokenID: machine.ID, Family: machine.Family, ApplicationID: app.ID, ViaApplicationID: app.ID, Scopes: machine.Scopes, Epoch: machine.Epoch, Expires: machine.Expires,
 	})
 	read("of nobody", orphan, store.Access{
-		TokenID: orphan.ID, UserID: "nobody", Scopes: orphan.Scopes, Epoch: orphan.Epoch, Expires: orphan.Expires,
+		TokenID: orphan.ID, Family: orphan.Family, UserID: "nobody", Scopes: orphan.Scopes, Epoch: orphan.Epoch, Expires: orphan.Expires,
 	})
 	t.must(t.st.Touch(t.Context(), []store.Sighting{{TokenID: tok.ID, At: at(us)}}))
 	want.LastUsed = at(us)
@@ -82,51 +95,67 @@ func accessState(t *tester) {
 
 func accessForeign(t *tester) {
 	u, stranger := t.user(), t.user()
-	tok, session := t.insert(t.personal(u.ID)), t.insertSession(t.login(u.ID, at(0)))
 	twin := store.User{ID: u.ID, Name: "host " + u.Name, Epoch: 42, Active: true, Created: at(day)}
-	users := hostUsers{byID: map[string]store.User{u.ID: twin, "": {Name: "nobody"}}}
-	a, err := t.st.AccessByDigest(t.Context(), tok.Digest, users)
-	t.must(err)
-	t.same("AccessByDigest: the host's user", twin, a.User)
-	s, got, err := t.st.SessionByDigest(t.Context(), session.Digest, users)
-	t.must(err)
-	t.same("SessionByDigest: the host's user", twin, got)
-	t.same("SessionByDigest: the session", session, s)
-
-	// The store has this one, the host has not.
-	tok, session = t.insert(t.personal(stranger.ID)), t.insertSession(t.login(stranger.ID, at(0)))
-	a, err = t.st.AccessByDigest(t.Context(), tok.Digest, users)
-	t.must(err)
-	t.same("AccessByDigest: a user the host does not have", store.User{}, a.User)
-	_, got, err = t.st.SessionByDigest(t.Context(), session.Digest, users)
-	t.must(err)
-	t.same("SessionByDigest: a user the host does not have", store.User{}, got)
-
-	tok, session = t.insert(t.personal("")), t.insertSession(t.login("", at(0)))
-	a, err = t.st.AccessByDigest(t.Context(), tok.Digest, users)
-	t.must(err)
-	t.same("AccessByDigest: no user", store.User{}, a.User)
-	_, got, err = t.st.SessionByDigest(t.Context(), session.Digest, users)
-	t.must(err)
-	t.same("SessionByDigest: no user", store.User{}, got)
-
-	_, err = t.st.AccessByDigest(t.Context(), t.digest(), users)
-	t.refused("AccessByDigest: no token", store.ErrNotFound, err)
-	_, _, err = t.st.SessionByDigest(t.Context(), t.digest(), users)
-	t.refused("SessionByDigest: no session", store.ErrNotFound, err)
+	st := t.open(t.T, hostUsers{byID: map[string]store.User{u.ID: twin, "": {Name: "nobody"}}})
+	for _, tt := range []struct {
+		name, id string
+		want     store.User
+	}{
+		{"the host's user", u.ID, twin},
+		{"a user whom the host does not have", stranger.ID, store.User{}},
+		{"no user", "", store.User{}},
+	} {
+		tok, err := st.InsertToken(t.Context(), t.personal(tt.id), limits)
+		t.must(err)
+		a, err := st.AccessByDigest(t.Context(), tok.Digest)
+		t.must(err)
+		t.same(tt.name, tt.want, a.User)
+		t.same(tt.name+": the ID", tt.id, a.UserID)
+	}
+	_, err := st.AccessByDigest(t.Context(), t.digest())
+	t.refused("no token", store.ErrNotFound, err)
 }
 
 func accessOutage(t *tester) {
-	u := t.user()
-	tok, session := t.insert(t.personal(u.ID)), t.insertSession(t.login(u.ID, at(0)))
-	users := hostUsers{err: errHostDown}
-	_, err := t.st.AccessByDigest(t.Context(), tok.Digest, users)
+	st := t.open(t.T, hostUsers{err: errHostDown})
+	tok, err := st.InsertToken(t.Context(), t.personal("u"), limits)
+	t.must(err)
+	_, err = st.AccessByDigest(t.Context(), tok.Digest)
 	t.outage("AccessByDigest", err)
-	_, _, err = t.st.SessionByDigest(t.Context(), session.Digest, users)
+}
+
+func sessionForeign(t *tester) {
+	u, stranger := t.user(), t.user()
+	twin := store.User{ID: u.ID, Name: "host " + u.Name, Epoch: 42, Active: true, Created: at(day)}
+	st := t.open(t.T, hostUsers{byID: map[string]store.User{u.ID: twin, "": {Name: "nobody"}}})
+	for _, tt := range []struct {
+		name, id string
+		want     store.User
+	}{
+		{"the host's user", u.ID, twin},
+		{"a user whom the host does not have", stranger.ID, store.User{}},
+		{"no user", "", store.User{}},
+	} {
+		want, _, err := st.InsertSession(t.Context(), t.login(tt.id, at(0)), store.Digest{}, 0)
+		t.must(err)
+		s, got, err := st.SessionByDigest(t.Context(), want.Digest)
+		t.must(err)
+		t.same(tt.name, tt.want, got)
+		t.same(tt.name+": the session", want, s)
+	}
+	_, _, err := st.SessionByDigest(t.Context(), t.digest())
+	t.refused("no session", store.ErrNotFound, err)
+}
+
+func sessionOutage(t *tester) {
+	st := t.open(t.T, hostUsers{err: errHostDown})
+	s, _, err := st.InsertSession(t.Context(), t.login("u", at(0)), store.Digest{}, 0)
+	t.must(err)
+	_, _, err = st.SessionByDigest(t.Context(), s.Digest)
 	t.outage("SessionByDigest", err)
 }
 
-// outage reports success and sentinels.
+// outage reports an error if err is nil or one of the sentinels.
 func (t *tester) outage(what string, err error) {
 	t.Helper()
 	if err == nil {

@@ -2,10 +2,8 @@ package storetest
 
 import (
 	"crypto/rand"
-	"errors"
 	"math"
 	"slices"
-	"strconv"
 
 	"github.com/ostiary/auth/store"
 )
@@ -72,8 +70,13 @@ var applicationChecks = []check{
 		run:     applicationDeleteRace,
 	},
 	{
-		name:    "a deletion ends the tokens of those who still see the application",
-		promise: "InsertToken does not ask whether the application exists, but who still finds that afterwards knows that its deletion ends t",
+		name:    "what asks for another consent is another epoch",
+		promise: "Epoch grows with each change of what a user consents to: RedirectURIs, Confidential, Secret, OrganizationID or SkipConsent",
+		run:     applicationEpoch,
+	},
+	{
+		name:    "no order of an insert and a deletion leaves a live token",
+		promise: "InsertToken returns ErrConflict if t.ApplicationID names an application that does not exist; whatever the order of an insert and a concurrent deletion is, no live token of that application remains",
 		run:     applicationInsertTokenRace,
 	},
 }
@@ -95,7 +98,7 @@ func applicationFields(t *tester) {
 		given := store.Application{
 			ID: 77, Revision: 77, // not the caller's to say
 			ClientID: prefix + s, Name: prefix + s, Description: s, OrganizationID: int64(i%3) * math.MaxInt32,
-			Confidential: i%2 == 0, GrantType: s, RedirectURIs: texts[:i], SkipConsent: i%3 == 0,
+			Confidential: i%2 == 0, GrantType: s, RedirectURIs: texts[:i], SkipConsent: i%3 == 0, RequirePKCE: i%2 == 1, Resource: s,
 			Created: times[i%len(times)], Modified: times[(i+1)%len(times)],
 		}
 		if i%2 == 0 {
@@ -103,11 +106,11 @@ func applicationFields(t *tester) {
 		}
 		stored, err := t.st.InsertApplication(t.Context(), given)
 		t.must(err)
-		if stored.ID <= 0 || stored.Revision == 77 {
+		if stored.ID <= 0 || stored.Revision == 77 || stored.Epoch == 77 {
 			t.Errorf("got ID %d and revision %d, want the store's", stored.ID, stored.Revision)
 		}
 		want := given
-		want.ID, want.Revision = stored.ID, stored.Revision
+		want.ID, want.Epoch, want.Revision = stored.ID, stored.Epoch, stored.Revision
 		want.Created, want.Modified, want.OldSecretExpires = kept(given.Created), kept(given.Modified), kept(given.OldSecretExpires)
 		t.same("InsertApplication", want, stored)
 		t.sameApplication("the application", want)
@@ -205,6 +208,7 @@ func applicationMemory(t *tester) {
 	t.must(t.st.UpdateApplication(t.Context(), given))
 	spoil(given.RedirectURIs)
 	a.RedirectURIs = []string{good}
+	a.Epoch++
 	a.Revision++
 	t.sameApplication("after what UpdateApplication was given changed", a)
 }
@@ -218,12 +222,12 @@ func applicationUpdate(t *tester) {
 			ID: a.ID, Revision: a.Revision,
 			Secret: t.digest(), OldSecret: a.Secret, OldSecretExpires: times[i%len(times)],
 			Name: prefix + s, Description: s, OrganizationID: int64(i % 3), Confidential: i%2 == 0, GrantType: s,
-			RedirectURIs: texts[i:], SkipConsent: i%3 == 0, Modified: times[(i+1)%len(times)],
-			ClientID: rand.Text(), Created: at(day), // not the caller's to change
+			RedirectURIs: texts[i:], SkipConsent: i%3 == 0, RequirePKCE: i%3 == 1, Resource: s, Disabled: i%4 == 0, Modified: times[(i+1)%len(times)],
+			Epoch: 77, ClientID: rand.Text(), Created: at(day), // not the caller's to change
 		}
 		t.must(t.st.UpdateApplication(t.Context(), given))
 		want := given
-		want.ClientID, want.Created, want.Revision = a.ClientID, a.Created, a.Revision+1
+		want.ClientID, want.Created, want.Epoch, want.Revision = a.ClientID, a.Created, a.Epoch+1, a.Revision+1
 		want.OldSecretExpires, want.Modified = kept(given.OldSecretExpires), kept(given.Modified)
 		t.sameApplication("the application", want)
 		_, err := t.st.ApplicationByClientID(t.Context(), given.ClientID)
@@ -278,7 +282,6 @@ func applicationDelete(t *tester) {
 	_, err := t.st.RevokeTokens(t.Context(), store.Selection{TokenID: dead.ID}, at(us))
 	t.must(err)
 	personal, oPair, oCode, oDevice := t.insert(t.personal(u.ID)), t.insert(t.pair(u.ID, other.ID)), t.code(u.ID, other.ID), t.device(other.ID)
-	session := t.insertSession(t.login(u.ID, at(0)))
 
 	t.must(t.st.DeleteApplication(t.Context(), app.ID, when))
 
@@ -308,7 +311,6 @@ func applicationDelete(t *tester) {
 	t.sameApplication("another application", other)
 	t.sameCode("a code of another application", oCode)
 	t.sameDevice("a device of another application", oDevice)
-	t.same("a session", session, t.session(session.Digest))
 
 	again, err := t.st.InsertApplication(t.Context(), store.Application{ClientID: app.ClientID, Name: app.Name, OrganizationID: app.OrganizationID})
 	t.must(err)
@@ -317,113 +319,52 @@ func applicationDelete(t *tester) {
 	}
 }
 
-func applicationInsertRace(t *tester) {
-	k := 0
-	t.rounds(func() {
-		k++
-		clientID, name := rand.Text(), rand.Text()
-		apps := make([]store.Application, contenders)
-		winner := t.oneWinner("InsertApplication", store.ErrExists, race(contenders, func(i int) (err error) {
-			a := store.Application{ClientID: clientID, Name: name, OrganizationID: 1, Description: strconv.Itoa(i)}
-			if k%2 == 0 {
-				a.ClientID = rand.Text()
-			} else {
-				a.Name = rand.Text()
-			}
-			apps[i], err = t.st.InsertApplication(t.Context(), a)
-			return err
-		}))
-		t.sameApplication("the winner", apps[winner])
-	})
-}
-
-func applicationUpdateRace(t *tester) {
+func applicationEpoch(t *tester) {
 	a := t.application()
-	t.rounds(func() {
-		winner := t.oneWinner("UpdateApplication", store.ErrConflict, race(contenders, func(i int) error {
-			given := a
-			given.Description, given.RedirectURIs = strconv.Itoa(i), slices.Repeat(a.RedirectURIs[:1], i%4+1)
-			return t.st.UpdateApplication(t.Context(), given)
-		}))
-		a.Description, a.RedirectURIs = strconv.Itoa(winner), slices.Repeat(a.RedirectURIs[:1], winner%4+1)
-		a.Revision++
-		t.sameApplication("the winner", a)
-	})
-}
-
-func applicationDeleteRace(t *tester) {
-	u := t.user()
-	t.rounds(func() {
-		app := t.application()
-		tok := t.insert(t.pair(u.ID, app.ID))
-		rot, red := t.rotation(tok, at(us)), t.redemption(t.code(u.ID, app.ID), at(us))
-		dev := store.Redemption{Code: t.approved(app.ID, u).Digest, ApplicationID: app.ID, At: at(us), Token: t.pair(u.ID, app.ID)}
-		given := []store.Token{{}, rot.Token, red.Token, dev.Token}
-		for i, err := range race(4, func(i int) (err error) {
-			switch i {
-			case 0:
-				err = t.st.DeleteApplication(t.Context(), app.ID, at(2*us))
-			case 1:
-				_, err = t.st.Rotate(t.Context(), rot)
-			case 2:
-				_, err = t.st.Redeem(t.Context(), red)
-			case 3:
-				_, err = t.st.RedeemDevice(t.Context(), dev)
-			}
-			return err
-		}) {
-			if errors.Is(err, store.ErrNotFound) && i > 0 {
-				continue // too late
-			}
-			t.must(err)
-			if i > 0 {
-				tok, err := t.st.TokenByDigest(t.Context(), given[i].Digest)
-				t.must(err)
-				t.revoked("a token of an application that is gone", at(2*us), tok)
-			}
+	for _, tt := range []struct {
+		name   string
+		change func(a *store.Application)
+		raises bool
+	}{
+		{"nothing", func(a *store.Application) {}, false},
+		{"the description", func(a *store.Application) { a.Description += "x" }, false},
+		{"the name", func(a *store.Application) { a.Name += "x" }, false},
+		{"the grant type", func(a *store.Application) { a.GrantType += "x" }, false},
+		{"the end of the old secret", func(a *store.Application) { a.OldSecretExpires = at(hour) }, false},
+		{"an old secret", func(a *store.Application) { a.OldSecret = t.digest() }, false},
+		{"disabled", func(a *store.Application) { a.Disabled = true }, false},
+		{"enabled", func(a *store.Application) { a.Disabled = false }, false},
+		{"another redirect URI", func(a *store.Application) { a.RedirectURIs = []string{"https://evil.example/cb"} }, true},
+		{"one more redirect URI", func(a *store.Application) {
+			a.RedirectURIs = append(slices.Clone(a.RedirectURIs), "https://evil.example/2")
+		}, true},
+		{"redirect URIs in another order", func(a *store.Application) {
+			a.RedirectURIs = slices.Clone(a.RedirectURIs)
+			slices.Reverse(a.RedirectURIs)
+		}, true},
+		{"no redirect URI", func(a *store.Application) { a.RedirectURIs = nil }, true},
+		{"public", func(a *store.Application) { a.Confidential = false }, true},
+		{"confidential", func(a *store.Application) { a.Confidential = true }, true},
+		{"another secret", func(a *store.Application) { a.Secret = t.digest() }, true},
+		{"no secret", func(a *store.Application) { a.Secret = store.Digest{} }, true},
+		{"a secret", func(a *store.Application) { a.Secret = t.digest() }, true},
+		{"another organization", func(a *store.Application) { a.OrganizationID++ }, true},
+		{"no consent page", func(a *store.Application) { a.SkipConsent = true }, true},
+		{"a consent page", func(a *store.Application) { a.SkipConsent = false }, true},
+	} {
+		next := a
+		tt.change(&next)
+		next.Epoch = 77777 // not the caller's to say
+		t.must(t.st.UpdateApplication(t.Context(), next))
+		got, err := t.st.ApplicationByID(t.Context(), a.ID)
+		t.must(err)
+		if (got.Epoch > a.Epoch) != tt.raises || got.Epoch < a.Epoch || got.Epoch == 77777 {
+			t.Errorf("%s: the epoch went from %d to %d", tt.name, a.Epoch, got.Epoch)
 		}
-	})
-}
-
-func applicationInsertTokenRace(t *tester) {
-	u := t.user()
-	t.rounds(func() {
-		app := t.application()
-		parent := t.insert(t.personal(u.ID))
-		for range 8 { // so that the deletion takes its time
-			t.insert(t.pair(u.ID, app.ID))
-		}
-		toks := make([]store.Token, 16)
-		for _, err := range race(len(toks), func(i int) error {
-			if i == 0 {
-				return t.st.DeleteApplication(t.Context(), app.ID, at(us))
-			}
-			for range i { // some before, some during, some after the deletion
-				if _, err := t.st.TokenByID(t.Context(), parent.ID); err != nil {
-					return err
-				}
-			}
-			given := t.pair(u.ID, app.ID)
-			if i%2 == 0 {
-				given.ParentID = parent.ID
-			}
-			tok, err := t.st.InsertToken(t.Context(), given)
-			if err != nil {
-				return err
-			}
-			_, err = t.st.ApplicationByID(t.Context(), app.ID)
-			if errors.Is(err, store.ErrNotFound) {
-				return nil // the caller sees to the token
-			}
-			toks[i] = tok
-			return err
-		}) {
-			t.must(err)
-		}
-		for _, tok := range toks {
-			if tok.ID != 0 {
-				t.revoked("a token whose application was still there", at(us), tok)
-			}
-		}
-	})
+		stale := next
+		stale.RedirectURIs = []string{"https://stale.example"}
+		t.refused(tt.name+": a stale revision", store.ErrConflict, t.st.UpdateApplication(t.Context(), stale))
+		t.sameApplication(tt.name+": after that", got)
+		a = got
+	}
 }

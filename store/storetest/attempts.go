@@ -29,15 +29,45 @@ var attemptChecks = []check{
 		run:     chargeText,
 	},
 	{
-		name:    "Forgive forgets the attempts against the keys",
-		promise: "Forgive forgets the attempts against the keys",
-		run:     chargeForgive,
+		name:    "what is forgotten starts another window",
+		promise: "the windows of the keys in Settlement.Forget end; the next attempt starts another",
+		run:     settleForget,
+	},
+	{
+		name:    "what is returned counts no more",
+		promise: "the attempts in Settlement.Return count no more; one whose window has ended, or was forgotten, changes nothing",
+		run:     settleReturn,
+	},
+	{
+		name:    "a remembered key takes the attempt off the charge",
+		promise: "while Charge.Unless is remembered, the attempt is counted against Instead with the same Limit, and against nothing if Instead is empty",
+		run:     chargeUnless,
+	},
+	{
+		name:    "a key is remembered until its instant",
+		promise: "a Memory is remembered before Until; one that is remembered until a later instant stays as it is, and an empty Key remembers nothing",
+		run:     settleRemember,
+	},
+	{
+		name:    "the latest keys of a group are remembered",
+		promise: "the store remembers the Most keys of a group whose Until is latest, and forgets the others",
+		run:     settleGroup,
+	},
+	{
+		name:    "a settlement is one step",
+		promise: "Settle does everything that the settlement says",
+		run:     settleAll,
 	},
 	{
 		name:    "what ended before goes and nothing else",
-		promise: "PurgeAttempts removes at most max counters whose window ended before the given instant, and returns how many it removed",
+		promise: "PurgeAttempts removes at most max counters whose window ended, and keys that were remembered until an instant, before the given instant, and returns how many it removed",
 		alone:   true,
 		run:     chargePurge,
+	},
+	{
+		name:    "parallel charges and returns lose nothing",
+		promise: "Settle is one step: what is returned in parallel is there again, no more and no less",
+		run:     settleRace,
 	},
 	{
 		name:    "64 parallel attempts never exceed the limit",
@@ -46,11 +76,36 @@ var attemptChecks = []check{
 	},
 }
 
-func (t *tester) charge(what string, when time.Time, want store.Verdict, charges ...store.Charge) {
+// charge charges and compares the verdict without Reserved and Behind. It
+// returns the whole verdict.
+func (t *tester) charge(what string, when time.Time, want store.Verdict, charges ...store.Charge) store.Verdict {
 	t.Helper()
 	got, err := t.st.Charge(t.Context(), charges, when)
 	t.must(err)
-	t.same(what, want, got)
+	if !got.Allowed && got.Reserved != nil {
+		t.Errorf("%s: a charge that was refused reserved %v", what, got.Reserved)
+	}
+	t.same(what, want, store.Verdict{Allowed: got.Allowed, RetryAfter: got.RetryAfter})
+	return got
+}
+
+// used charges a key with a limit of n and a limit of n+1, which tells that n
+// attempts are counted against it. The second one counts.
+func (t *tester) used(what string, n int, key string, when time.Time) {
+	t.Helper()
+	for limit, want := range map[int]bool{n: false, n + 1: true} {
+		got, err := t.st.Charge(t.Context(), []store.Charge{{Key: key, Limit: store.Limit{Max: limit, Window: hour}}}, when)
+		t.must(err)
+		if got.Allowed == want {
+			continue
+		}
+		t.Errorf("%s: allowed %t with a limit of %d, want %d attempts", what, got.Allowed, limit, n)
+	}
+}
+
+func (t *tester) settle(s store.Settlement) {
+	t.Helper()
+	t.must(t.st.Settle(t.Context(), s))
 }
 
 var allowed = store.Verdict{Allowed: true}
@@ -114,22 +169,6 @@ func chargeText(t *tester) {
 	}
 }
 
-func chargeForgive(t *tester) {
-	limit := store.Limit{Max: 1, Window: time.Minute}
-	a, b, c := store.Charge{Key: rand.Text(), Limit: limit}, store.Charge{Key: rand.Text(), Limit: limit}, store.Charge{Key: rand.Text(), Limit: limit}
-	t.charge("all three", at(0), allowed, a, b, c)
-	t.must(t.st.Forgive(t.Context(), nil))
-	t.must(t.st.Forgive(t.Context(), []string{rand.Text(), a.Key + " ", ""}))
-	t.charge("after others were forgiven", at(us), refusedFor(time.Minute-us), a)
-	t.must(t.st.Forgive(t.Context(), []string{a.Key, rand.Text(), b.Key}))
-	t.charge("forgiven", at(us), allowed, a)
-	t.charge("forgiven too", at(us), allowed, b)
-	t.charge("not forgiven", at(us), refusedFor(time.Minute-us), c)
-	t.charge("used up again, in a new window", at(2*us), refusedFor(time.Minute-us), a)
-	t.must(t.st.Forgive(t.Context(), []string{a.Key}))
-	t.must(t.st.Forgive(t.Context(), []string{a.Key}))
-}
-
 func chargePurge(t *tester) {
 	var charges []store.Charge
 	for _, window := range []time.Duration{time.Minute - us, time.Minute, time.Minute + us} {
@@ -143,6 +182,14 @@ func chargePurge(t *tester) {
 	t.purge("again", 0, func() (int, error) { return t.st.PurgeAttempts(t.Context(), at(time.Minute), 100) })
 	t.charge("a window that ended at the instant", at(time.Minute-us), refusedFor(us), charges[1])
 	t.charge("a window that had not ended", at(time.Minute-us), refusedFor(2*us), charges[2])
+
+	group := rand.Text()
+	for _, until := range []time.Duration{hour - us, hour, hour + us} {
+		t.settle(store.Settlement{Remember: store.Memory{Key: group + until.String(), Group: group, Until: at(until), Most: 9}})
+	}
+	t.purge("a key, and counters", 3, func() (int, error) { return t.st.PurgeAttempts(t.Context(), at(hour), 100) })
+	t.remembers("until the instant", true, group+hour.String(), at(hour-us))
+	t.remembers("until later", true, group+(hour+us).String(), at(hour))
 	for range 8 {
 		t.charge("another", at(0), allowed, store.Charge{Key: rand.Text(), Limit: store.Limit{Max: 1, Window: hour}})
 	}

@@ -1,8 +1,8 @@
 package storetest
 
 import (
-	"crypto/rand"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/ostiary/auth/store"
@@ -14,11 +14,13 @@ var clockChecks = []check{
 		name:    "a revoked token stays revoked",
 		promise: "those revoked before stay as they were; never brings one back",
 		run:     clockRevoked,
+		needs:   oauthPart,
 	},
 	{
 		name:    "an ended session stays ended",
 		promise: "a session that ended stays as a tombstone until it is purged: nothing brings it back",
 		run:     clockEnded,
+		needs:   sessionsPart,
 	},
 	{
 		name:    "what begins in the future is live",
@@ -29,40 +31,65 @@ var clockChecks = []check{
 		name:    "the limit keeps the session it lets in",
 		promise: "all live sessions of the user but the newest keep, this one included",
 		run:     clockLimit,
+		needs:   sessionsPart,
 	},
 	{
 		name:    "a spent code stays spent",
 		promise: "of any number of calls with one code exactly one succeeds; so does a code that has expired since it was spent",
 		run:     clockSpent,
+		needs:   oauthPart,
 	},
 	{
 		name:    "no grace is no replay",
 		promise: "Grace: zero is never; otherwise ErrUsed, and when they do, the whole family is revoked",
 		run:     clockNoGrace,
+		needs:   oauthPart,
 	},
 	{
 		name:    "the grace period begins as long before as it ends after",
 		promise: "Grace is how long after it was spent the token may be presented again; as long before is as good",
 		run:     clockGrace,
+		needs:   oauthPart,
 	},
 	{
 		name:    "a device that polled in the future is told to slow down once",
 		promise: "if the device polled less than its Interval ago, the Interval grows by slower in the same step",
 		run:     clockPoll,
+		needs:   oauthPart,
 	},
 	{
 		name:    "the last use never goes back",
 		promise: "the newest wins",
 		run:     clockTouch,
+		needs:   tokensPart,
 	},
 	{
-		name:    "a window that starts in the future starts now",
-		promise: "a window that starts in the future starts now and lasts as long as it would have, with what it has counted",
+		name:    "the start of a window never decreases",
+		promise: "the start of a window never decreases, and a caller whose clock is behind it counts in that window",
 		run:     clockWindow,
+		needs:   attemptsPart,
+	},
+	{
+		name:    "a clock far behind waits one window",
+		promise: "for a caller that is more than two windows behind, the window ends when Window has passed on its own clock since it first met it",
+		run:     clockFarBehind,
+		needs:   attemptsPart,
+	},
+	{
+		name:    "a clock ahead touches no other key",
+		promise: "a caller whose clock is ahead ends no window of a key that it does not charge",
+		run:     clockOthers,
+		needs:   attemptsPart,
+	},
+	{
+		name:    "clocks apart allow no more than windows have passed",
+		promise: "of calls whose clocks differ, however much, at most Limit.Max are allowed in a window, apart from the one window that the clock ahead ends early",
+		run:     clocksApart,
+		needs:   attemptsPart,
 	},
 	{
 		name:    "random steps, and jumps of an hour",
-		promise: "what was spent, revoked or ended never comes back; what expires is valid strictly before; nothing else dies; a window that starts in the future starts now",
+		promise: "what was spent, revoked or ended never comes back; what expires is valid strictly before; nothing else dies; the start of a window never decreases",
 		run:     clockRandom,
 	},
 }
@@ -84,8 +111,8 @@ func clockRevoked(t *tester) {
 			_, err = t.st.Rotate(t.Context(), t.rotation(t.token(tok.ID), at(now)))
 			t.refused("a rotation", store.ErrNotFound, err)
 			late := t.personal(u.ID)
-			late.ParentID, late.Created = tok.ID, at(now)
-			_, err = t.st.InsertToken(t.Context(), late)
+			late.ParentID, late.Created = tok.Family, at(now)
+			_, err = t.st.InsertToken(t.Context(), late, limits)
 			t.refused("a child", store.ErrConflict, err)
 			t.revoked(fmt.Sprintf("at %v", now), at(when), tok, kid)
 		}
@@ -102,9 +129,9 @@ func clockEnded(t *tester) {
 			n, err := t.st.EndSessions(t.Context(), store.SessionSelection{UserID: u.ID}, store.EndedAdmin, at(now))
 			t.must(err)
 			t.same("how many ended later", 0, n)
-			t.must(t.st.TouchSession(t.Context(), s.Digest, at(day), at(now)))
+			t.must(t.st.TouchSession(t.Context(), s.Digest, at(day), at(now), netip.Addr{}))
 			t.refused("a save", store.ErrNotFound, t.st.SaveSession(t.Context(), s.Digest, nil, s.Revision, at(now)))
-			list, err := t.st.ListSessions(t.Context(), u.ID, at(now))
+			list, _, err := t.st.ListSessions(t.Context(), store.SessionFilter{UserID: u.ID}, at(now), newest)
 			t.must(err)
 			t.same("what is listed", []store.Session{}, list)
 			want := s
@@ -119,18 +146,18 @@ func clockFuture(t *tester) {
 	s := t.insertSession(t.login(u.ID, at(0)))
 	tok := t.insert(t.pair(u.ID, app.ID))
 	now := at(-hour)
-	list, err := t.st.ListSessions(t.Context(), u.ID, now)
+	list, _, err := t.st.ListSessions(t.Context(), store.SessionFilter{UserID: u.ID}, now, newest)
 	t.must(err)
 	t.same("how many sessions are listed", 1, len(list))
 	t.must(t.st.SaveSession(t.Context(), s.Digest, []byte("new"), s.Revision, now))
-	t.must(t.st.TouchSession(t.Context(), s.Digest, s.Expires.Add(us), now))
+	t.must(t.st.TouchSession(t.Context(), s.Digest, s.Expires.Add(us), now, netip.Addr{}))
 	got := t.session(s.Digest)
 	t.same("the end of the session", s.Expires.Add(us), got.Expires)
 	t.same("when it was seen", now, got.Seen)
-	t.must(t.st.TouchSession(t.Context(), s.Digest, now.Add(hour), now))
+	t.must(t.st.TouchSession(t.Context(), s.Digest, now.Add(hour), now, netip.Addr{}))
 	t.same("the end of the session, not sooner", s.Expires.Add(us), t.session(s.Digest).Expires)
-	kid := t.personal(u.ID)
-	kid.ParentID, kid.Created = tok.ID, now
+	kid := t.mintedBy(tok)
+	kid.Created = now
 	kid = t.insert(kid)
 	next := t.rotate(t.rotation(tok, now))
 	redeemed := t.redeem(t.redemption(t.code(u.ID, app.ID), now))
@@ -152,14 +179,14 @@ func clockLimit(t *tester) {
 		t.Errorf("the new session ended: %v", got.Reason)
 	}
 
-	// Of the others the newest stay by what their servers thought the time was.
+	// Of the others the newest stay, by the clocks of their servers.
 	u = t.user()
 	past, ahead := t.insertSession(t.login(u.ID, at(us-hour))), t.insertSession(t.login(u.ID, at(hour)))
 	s, evicted, err = t.st.InsertSession(t.Context(), t.login(u.ID, at(0)), store.Digest{}, 2)
 	t.must(err)
 	t.same("how many make room", 1, evicted)
 	t.same("the one from the past", store.EndedLimit, t.session(past.Digest).Reason)
-	list, err := t.st.ListSessions(t.Context(), u.ID, at(0))
+	list, _, err := t.st.ListSessions(t.Context(), store.SessionFilter{UserID: u.ID}, at(0), newest)
 	t.must(err)
 	t.same("how many stay", 2, len(list))
 	t.same("the newest", ahead.ID, list[0].ID)
@@ -241,24 +268,4 @@ func clockTouch(t *tester) {
 		t.must(t.st.Touch(t.Context(), []store.Sighting{{TokenID: tok.ID, At: at(when)}}))
 		t.same("the last use", at(2*hour), t.token(tok.ID).LastUsed)
 	}
-}
-
-func clockWindow(t *tester) {
-	c := store.Charge{Key: rand.Text(), Limit: store.Limit{Max: 3, Window: time.Minute}}
-	t.charge("the first", at(hour), allowed, c)
-	t.charge("the second", at(hour+30*time.Second), allowed, c)
-	t.charge("the third, an hour before", at(0), allowed, c)
-	t.charge("the fourth", at(time.Second), refusedFor(59*time.Second), c)
-	t.charge("the fourth, before that", at(-hour), refusedFor(time.Minute), c)
-	t.charge("a refusal that moves the window stays", at(-hour+20*time.Second), refusedFor(40*time.Second), c)
-	t.charge("when the window ends", at(-hour+time.Minute), allowed, c)
-	t.charge("the second, back in time", at(-hour+2*time.Minute-us), allowed, c)
-
-	// A charge is refused for another key, and is not counted.
-	used := store.Charge{Key: rand.Text(), Limit: store.Limit{Max: 1, Window: time.Minute}}
-	other := store.Charge{Key: rand.Text(), Limit: store.Limit{Max: 2, Window: time.Minute}}
-	t.charge("both", at(hour), allowed, used, other)
-	t.charge("neither", at(0), refusedFor(time.Minute), used, other)
-	t.charge("the other has one left", at(0), allowed, other)
-	t.charge("and no more", at(0), refusedFor(time.Minute), other)
 }

@@ -3,6 +3,7 @@ package storetest
 import (
 	"crypto/rand"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/ostiary/auth/store"
@@ -13,6 +14,7 @@ var clockEndChecks = []check{
 		name:    "a spent device stays spent",
 		promise: "DecideDevice notes what the user said, once; of any number of calls with one device code exactly one succeeds",
 		run:     clockDevice,
+		needs:   oauthPart,
 	},
 	{
 		name:    "what has expired is refused and left alone",
@@ -66,8 +68,8 @@ func clockExpired(t *tester) {
 
 	kid := func(when time.Time) error {
 		kid := t.personal(u.ID)
-		kid.ParentID, kid.Created = parent.ID, when
-		_, err := t.st.InsertToken(t.Context(), kid)
+		kid.ParentID, kid.Created = parent.Family, when
+		_, err := t.st.InsertToken(t.Context(), kid, limits)
 		return err
 	}
 	rotate := func(tok store.Token, when time.Time) error {
@@ -89,7 +91,7 @@ func clockExpired(t *tester) {
 		return t.st.SaveSession(t.Context(), s.Digest, []byte("new"), s.Revision, when)
 	}
 	touch := func(when time.Time) error {
-		return t.st.TouchSession(t.Context(), s.Digest, s.Expires.Add(day), when)
+		return t.st.TouchSession(t.Context(), s.Digest, s.Expires.Add(day), when, netip.Addr{})
 	}
 	for _, late := range []time.Duration{0, us, hour} {
 		t.refused("a child", store.ErrConflict, kid(parent.Expires.Add(late)))
@@ -100,7 +102,7 @@ func clockExpired(t *tester) {
 		t.refused("a redemption of a device", store.ErrNotFound, redeemDevice(yes.Expires.Add(late)))
 		t.refused("a save", store.ErrNotFound, save(s.Expires.Add(late)))
 		t.must(touch(s.Expires.Add(late)))
-		list, err := t.st.ListSessions(t.Context(), u.ID, s.Expires.Add(late))
+		list, _, err := t.st.ListSessions(t.Context(), store.SessionFilter{UserID: u.ID}, s.Expires.Add(late), newest)
 		t.must(err)
 		t.same("what is listed", []store.Session{}, list)
 		next := t.login(u.ID, s.Expires.Add(late))
@@ -138,7 +140,7 @@ func clockPurged(t *tester) {
 	s.Expires = at(30 * time.Minute)
 	s = t.insertSession(s)
 
-	// What begins in the future has not ended.
+	// A record that begins in the future has not ended.
 	later := t.personal(u.ID)
 	later.Created = at(2 * hour)
 	later = t.insert(later)
@@ -160,8 +162,8 @@ func clockPurged(t *tester) {
 		t.must(err)
 		t.same("how many sessions end", 0, n)
 		t.must(t.st.Touch(t.Context(), []store.Sighting{{TokenID: pair.ID, At: now}}))
-		t.must(t.st.TouchSession(t.Context(), s.Digest, at(day), now))
-		t.refused("an update", store.ErrNotFound, t.st.UpdateToken(t.Context(), pair))
+		t.must(t.st.TouchSession(t.Context(), s.Digest, at(day), now, netip.Addr{}))
+		t.refused("an update", store.ErrNotFound, t.st.UpdateToken(t.Context(), pair, store.KeepMinted))
 		t.refused("a save", store.ErrNotFound, t.st.SaveSession(t.Context(), s.Digest, nil, s.Revision, now))
 		t.refused("a spent code", store.ErrNotFound, t.st.SpendCode(t.Context(), c.Digest, now))
 		t.refused("a decision", store.ErrNotFound, t.st.DecideDevice(t.Context(), d.UserCode, store.Denied, u.ID, u.Epoch, now))
@@ -174,8 +176,8 @@ func clockPurged(t *tester) {
 		_, err = t.st.RedeemDevice(t.Context(), store.Redemption{Code: d.Digest, ApplicationID: app.ID, At: now, Token: t.pair(u.ID, app.ID)})
 		t.refused("a redemption of a device", store.ErrNotFound, err)
 		kid := t.personal(u.ID)
-		kid.ParentID, kid.Created = pair.ID, now
-		_, err = t.st.InsertToken(t.Context(), kid)
+		kid.ParentID, kid.Created = pair.Family, now
+		_, err = t.st.InsertToken(t.Context(), kid, limits)
 		t.refused("a child", store.ErrConflict, err)
 
 		_, err = t.st.TokenByID(t.Context(), pair.ID)
@@ -184,7 +186,7 @@ func clockPurged(t *tester) {
 		t.refused("the code", store.ErrNotFound, err)
 		_, err = t.st.DeviceByUserCode(t.Context(), d.UserCode)
 		t.refused("the device", store.ErrNotFound, err)
-		_, _, err = t.st.SessionByDigest(t.Context(), s.Digest, t.st)
+		_, _, err = t.st.SessionByDigest(t.Context(), s.Digest)
 		t.refused("the session", store.ErrNotFound, err)
 	}
 	t.same("the token of the future", later, t.token(later.ID))

@@ -4,15 +4,15 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"math"
 	mathrand "math/rand/v2"
+	"net/netip"
 	"time"
 
 	"github.com/ostiary/auth/store"
 )
 
-// clockRandom plays steps with a clock that jumps, and keeps account of what they
-// have to do.
+// clockRandom runs steps with a clock that jumps, and compares them with a
+// model.
 func clockRandom(t *tester) {
 	seed := mathrand.Uint64()
 	defer func() {
@@ -33,7 +33,7 @@ func clockRandom(t *tester) {
 	var pairs []*pair
 	var logins []*login
 	charge := store.Charge{Key: rand.Text(), Limit: store.Limit{Max: 2, Window: hour}}
-	start, end, used := time.Duration(math.MinInt64), time.Duration(math.MinInt64), 0 // of the window
+	w := modelWindow{length: hour}
 	now := time.Duration(0)
 	const steps = 300
 	for step := range steps {
@@ -80,22 +80,12 @@ func clockRandom(t *tester) {
 			p.dead = true
 		case op == 4:
 			l := logins[rnd.IntN(len(logins))]
-			t.must(t.st.TouchSession(t.Context(), l.Digest, at(now+hour), at(now)))
+			t.must(t.st.TouchSession(t.Context(), l.Digest, at(now+hour), at(now), netip.Addr{}))
 			if !l.dead && at(now).Before(l.Expires) && at(now+hour).After(l.Expires) {
 				l.Expires = at(now + hour)
 			}
 		case op == 5:
-			switch {
-			case now >= end:
-				start, end, used = now, now+hour, 0
-			case now < start:
-				start, end = now, now+end-start
-			}
-			want := refusedFor(end - now)
-			if used < charge.Limit.Max {
-				want = allowed
-				used++
-			}
+			want := w.charge(now, charge.Limit.Max)
 			t.charge(fmt.Sprintf("step %d", step), at(now), want, charge)
 		default:
 			l := logins[rnd.IntN(len(logins))]

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"net/netip"
 	"time"
 
 	"github.com/ostiary/auth/store"
@@ -26,24 +27,24 @@ func concurrentUse(t *tester) {
 	u, v, app := t.user(), t.user(), t.application()
 	tok, session := t.insert(t.pair(u.ID, app.ID)), t.insertSession(t.login(u.ID, at(0)))
 	ctx, page := t.Context(), store.Page{Limit: 10}
-	charge := []store.Charge{{Key: "a", Limit: store.Limit{Max: 1000, Window: hour}}, {Key: "b", Limit: store.Limit{Max: 1000, Window: hour}}}
+	charge := []store.Charge{{Key: "a", Unless: "c", Limit: store.Limit{Max: 1000, Window: hour}}, {Key: "b", Limit: store.Limit{Max: 1000, Window: hour}}}
 	calls := []func() error{
-		func() error { _, err := t.st.AccessByDigest(ctx, tok.Digest, t.st); return err },
-		func() error { _, _, err := t.st.SessionByDigest(ctx, session.Digest, t.st); return err },
+		func() error { _, err := t.st.AccessByDigest(ctx, tok.Digest); return err },
+		func() error { _, _, err := t.st.SessionByDigest(ctx, session.Digest); return err },
 		func() error {
 			_, _, err := t.st.ListTokens(ctx, store.TokenFilter{All: true, Kind: store.ApplicationToken}, page)
 			return err
 		},
-		func() error { _, err := t.st.InsertToken(ctx, t.personal(v.ID)); return err },
+		func() error { _, err := t.st.InsertToken(ctx, t.personal(v.ID), limits); return err },
 		func() error { _, err := t.st.RevokeTokens(ctx, store.Selection{UserID: v.ID}, at(us)); return err },
 		func() error { return t.st.Touch(ctx, []store.Sighting{{TokenID: tok.ID, At: at(us)}}) },
 		func() error {
 			_, _, err := t.st.InsertSession(ctx, t.login(v.ID, at(0)), store.Digest{}, 2)
 			return err
 		},
-		func() error { return t.st.TouchSession(ctx, session.Digest, at(2*hour), at(us)) },
+		func() error { return t.st.TouchSession(ctx, session.Digest, at(2*hour), at(us), netip.Addr{}) },
 		func() error {
-			s, _, err := t.st.SessionByDigest(ctx, session.Digest, t.st)
+			s, _, err := t.st.SessionByDigest(ctx, session.Digest)
 			if err == nil {
 				err = t.st.SaveSession(ctx, s.Digest, []byte("x"), s.Revision, at(us))
 			}
@@ -53,12 +54,33 @@ func concurrentUse(t *tester) {
 			_, err := t.st.EndSessions(ctx, store.SessionSelection{UserID: v.ID}, store.EndedAdmin, at(us))
 			return err
 		},
-		func() error { _, err := t.st.ListSessions(ctx, v.ID, at(us)); return err },
-		func() error { _, err := t.st.Charge(ctx, charge, at(us)); return err },
-		func() error { return t.st.Forgive(ctx, []string{"b", "a"}) },
+		func() error {
+			_, _, err := t.st.ListSessions(ctx, store.SessionFilter{UserID: v.ID}, at(us), newest)
+			return err
+		},
+		func() error {
+			v, err := t.st.Charge(ctx, charge, at(us))
+			if err == nil {
+				err = t.st.Settle(ctx, store.Settlement{Return: v.Reserved, Remember: store.Memory{Key: "c", Group: "a", Until: at(hour), Most: 1}})
+			}
+			return err
+		},
+		func() error { return t.st.Settle(ctx, store.Settlement{Forget: []string{"b", "a"}}) },
+		func() error { _, err := t.st.Remembers(ctx, "c", at(us)); return err },
 		func() error { return t.st.SetPasswordHash(ctx, v.ID, "x") },
+		func() error {
+			x, err := t.st.UserByID(ctx, v.ID)
+			if err == nil {
+				_, err = t.st.ReplacePassword(ctx, v.ID, x.Epoch, "y")
+			}
+			return err
+		},
 		func() error { x := v; x.Active = false; return t.st.UpdateUser(ctx, x) },
-		func() error { _, _, err := t.st.ListUsers(ctx, "", page); return err },
+		func() error {
+			_, err := t.st.ChangeUser(ctx, v.ID, store.UserChange{LastName: new("x")})
+			return err
+		},
+		func() error { _, _, err := t.st.ListUsers(ctx, store.UserFilter{}, page); return err },
 		func() error {
 			a, err := t.st.ApplicationByID(ctx, app.ID)
 			if err == nil {
@@ -109,7 +131,7 @@ func concurrentVisible(t *tester) {
 	done := make(chan error)
 	go func() {
 		for tok := range toks {
-			a, err := t.st.AccessByDigest(t.Context(), tok.Digest, t.st)
+			a, err := t.st.AccessByDigest(t.Context(), tok.Digest)
 			if err == nil && a.Revoked.IsZero() != tok.Revoked.IsZero() {
 				err = errors.New("another caller does not see what was reported")
 			}

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"crypto/rand"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -18,7 +19,7 @@ var contextChecks = []check{
 	},
 }
 
-// everything is what a store can be asked about the records of one check.
+// everything has the answers of a store about the records of one check.
 type everything struct {
 	Users        []store.User
 	Hash         string
@@ -40,22 +41,23 @@ func contextCancelled(t *tester) {
 	_, err := t.st.RevokeTokens(t.Context(), store.Selection{TokenID: ended.ID}, at(us))
 	t.must(err)
 	old := store.Charge{Key: rand.Text(), Limit: store.Limit{Max: 1, Window: time.Minute}}
-	t.charge("an attempt", at(0), allowed, old)
+	counted := t.charge("an attempt", at(0), allowed, old)
+	hosted := t.open(t.T, hostUsers{})
 	fresh := store.Charge{Key: rand.Text(), Limit: store.Limit{Max: 1, Window: time.Minute}}
 
 	look := func() (all everything) {
 		t.Helper()
 		ctx, page := t.Context(), store.Page{Limit: 100}
 		var errs [9]error
-		all.Users, _, errs[0] = t.st.ListUsers(ctx, "", page)
+		all.Users, _, errs[0] = t.st.ListUsers(ctx, store.UserFilter{}, page)
 		all.Hash, errs[1] = t.st.PasswordHash(ctx, u.ID)
 		all.Applications, _, errs[2] = t.st.ListApplications(ctx, store.ApplicationFilter{All: true}, page)
 		all.Tokens, _, errs[3] = t.st.ListTokens(ctx, store.TokenFilter{All: true}, page)
 		all.Token, errs[4] = t.st.TokenByID(ctx, ended.ID)
 		all.Code, errs[5] = t.st.CodeByDigest(ctx, code.Digest)
 		all.Device, errs[6] = t.st.DeviceByUserCode(ctx, undecided.UserCode)
-		all.Session, _, errs[7] = t.st.SessionByDigest(ctx, session.Digest, t.st)
-		all.Sessions, errs[8] = t.st.ListSessions(ctx, u.ID, at(us))
+		all.Session, _, errs[7] = t.st.SessionByDigest(ctx, session.Digest)
+		all.Sessions, _, errs[8] = t.st.ListSessions(ctx, store.SessionFilter{UserID: u.ID}, at(us), newest)
 		for _, err := range errs {
 			t.must(err)
 		}
@@ -75,22 +77,27 @@ func contextCancelled(t *tester) {
 		{"PasswordHash", func(ctx context.Context) error { _, err := t.st.PasswordHash(ctx, u.ID); return err }},
 		{"SwapPasswordHash", func(ctx context.Context) error { return t.st.SwapPasswordHash(ctx, u.ID, "hash", "x") }},
 		{"SetPasswordHash", func(ctx context.Context) error { return t.st.SetPasswordHash(ctx, u.ID, "x") }},
+		{"ReplacePassword", func(ctx context.Context) error { _, err := t.st.ReplacePassword(ctx, u.ID, u.Epoch, "x"); return err }},
 		{"InsertUser", func(ctx context.Context) error {
 			_, err := t.st.InsertUser(ctx, store.User{Name: rand.Text()})
 			return err
 		}},
 		{"UpdateUser", func(ctx context.Context) error { return t.st.UpdateUser(ctx, store.User{ID: u.ID, Name: rand.Text()}) }},
+		{"ChangeUser", func(ctx context.Context) error {
+			_, err := t.st.ChangeUser(ctx, u.ID, store.UserChange{Email: new("x")})
+			return err
+		}},
 		{"DeleteUser", func(ctx context.Context) error { return t.st.DeleteUser(ctx, u.ID, at(us)) }},
 		{"ListUsers", func(ctx context.Context) error {
-			_, _, err := t.st.ListUsers(ctx, "", store.Page{Limit: 1})
+			_, _, err := t.st.ListUsers(ctx, store.UserFilter{}, store.Page{Limit: 1})
 			return err
 		}},
 		{"AccessByDigest", func(ctx context.Context) error {
-			_, err := t.st.AccessByDigest(ctx, tok.Digest, t.st)
+			_, err := t.st.AccessByDigest(ctx, tok.Digest)
 			return err
 		}},
-		{"AccessByDigest of another's users", func(ctx context.Context) error {
-			_, err := t.st.AccessByDigest(ctx, tok.Digest, hostUsers{})
+		{"AccessByDigest with the host's users", func(ctx context.Context) error {
+			_, err := hosted.AccessByDigest(ctx, tok.Digest)
 			return err
 		}},
 		{"TokenByDigest", func(ctx context.Context) error { _, err := t.st.TokenByDigest(ctx, tok.Digest); return err }},
@@ -99,11 +106,11 @@ func contextCancelled(t *tester) {
 			_, _, err := t.st.ListTokens(ctx, store.TokenFilter{All: true}, store.Page{Limit: 1})
 			return err
 		}},
-		{"InsertToken", func(ctx context.Context) error { _, err := t.st.InsertToken(ctx, t.personal(u.ID)); return err }},
+		{"InsertToken", func(ctx context.Context) error { _, err := t.st.InsertToken(ctx, t.personal(u.ID), limits); return err }},
 		{"UpdateToken", func(ctx context.Context) error {
 			next := tok
 			next.Description = "x"
-			return t.st.UpdateToken(ctx, next)
+			return t.st.UpdateToken(ctx, next, store.KeepMinted)
 		}},
 		{"RevokeTokens", func(ctx context.Context) error {
 			_, err := t.st.RevokeTokens(ctx, store.Selection{UserID: u.ID}, at(us))
@@ -147,6 +154,10 @@ func contextCancelled(t *tester) {
 			_, _, err := t.st.ListApplications(ctx, store.ApplicationFilter{All: true}, store.Page{Limit: 1})
 			return err
 		}},
+		{"SummarizeTokens", func(ctx context.Context) error {
+			_, err := t.st.SummarizeTokens(ctx, []int64{app.ID}, store.TokenFilter{All: true}, 1)
+			return err
+		}},
 		{"InsertApplication", func(ctx context.Context) error {
 			_, err := t.st.InsertApplication(ctx, store.Application{ClientID: rand.Text(), Name: rand.Text()})
 			return err
@@ -158,7 +169,7 @@ func contextCancelled(t *tester) {
 		}},
 		{"DeleteApplication", func(ctx context.Context) error { return t.st.DeleteApplication(ctx, app.ID, at(us)) }},
 		{"SessionByDigest", func(ctx context.Context) error {
-			_, _, err := t.st.SessionByDigest(ctx, session.Digest, t.st)
+			_, _, err := t.st.SessionByDigest(ctx, session.Digest)
 			return err
 		}},
 		{"InsertSession", func(ctx context.Context) error {
@@ -168,18 +179,28 @@ func contextCancelled(t *tester) {
 		{"SaveSession", func(ctx context.Context) error {
 			return t.st.SaveSession(ctx, session.Digest, []byte("x"), session.Revision, at(us))
 		}},
-		{"TouchSession", func(ctx context.Context) error { return t.st.TouchSession(ctx, session.Digest, at(day), at(us)) }},
+		{"TouchSession", func(ctx context.Context) error {
+			return t.st.TouchSession(ctx, session.Digest, at(day), at(us), netip.Addr{})
+		}},
 		{"EndSessions", func(ctx context.Context) error {
 			_, err := t.st.EndSessions(ctx, store.SessionSelection{UserID: u.ID}, store.EndedAdmin, at(us))
 			return err
 		}},
-		{"ListSessions", func(ctx context.Context) error { _, err := t.st.ListSessions(ctx, u.ID, at(us)); return err }},
+		{"ListSessions", func(ctx context.Context) error {
+			_, _, err := t.st.ListSessions(ctx, store.SessionFilter{UserID: u.ID}, at(us), newest)
+			return err
+		}},
 		{"PurgeSessions", func(ctx context.Context) error { _, err := t.st.PurgeSessions(ctx, at(hour), 100); return err }},
 		{"Charge", func(ctx context.Context) error {
 			_, err := t.st.Charge(ctx, []store.Charge{fresh}, at(us))
 			return err
 		}},
-		{"Forgive", func(ctx context.Context) error { return t.st.Forgive(ctx, []string{old.Key}) }},
+		{"Settle", func(ctx context.Context) error {
+			return t.st.Settle(ctx, store.Settlement{
+				Return: counted.Reserved, Forget: []string{old.Key}, Remember: store.Memory{Key: fresh.Key, Until: at(day), Most: 1},
+			})
+		}},
+		{"Remembers", func(ctx context.Context) error { _, err := t.st.Remembers(ctx, fresh.Key, at(us)); return err }},
 		{"PurgeAttempts", func(ctx context.Context) error { _, err := t.st.PurgeAttempts(ctx, at(hour), 100); return err }},
 	} {
 		cancelled, cancel := context.WithCancel(t.Context())
@@ -200,10 +221,11 @@ func contextCancelled(t *tester) {
 	t.refused("a code", store.ErrNotFound, err)
 	_, err = t.st.DeviceByUserCode(t.Context(), newDevice.UserCode)
 	t.refused("a device", store.ErrNotFound, err)
-	_, _, err = t.st.SessionByDigest(t.Context(), newSession.Digest, t.st)
+	_, _, err = t.st.SessionByDigest(t.Context(), newSession.Digest)
 	t.refused("a session", store.ErrNotFound, err)
+	t.remembers("a key that was not remembered", false, fresh.Key, at(us))
 	t.charge("a key that was not charged", at(us), allowed, fresh)
-	t.charge("a key that was not forgiven or purged", at(us), refusedFor(time.Minute-us), old)
+	t.charge("a key that was not forgotten or purged", at(us), refusedFor(time.Minute-us), old)
 	// And that nothing is locked now shows in the end.
 	t.redeem(t.redemption(code, at(us)))
 	t.rotate(t.rotation(tok, at(us)))

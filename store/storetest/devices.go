@@ -156,7 +156,7 @@ func deviceDecideExpired(t *tester) {
 	t.must(t.st.DecideDevice(t.Context(), d.UserCode, store.Approved, u.ID, 1, d.Expires.Add(-us)))
 }
 
-// poll polls and compares what is returned.
+// poll polls and compares the result.
 func (t *tester) poll(what string, want store.Device, slower time.Duration, when time.Time) {
 	t.Helper()
 	got, err := t.st.PollDevice(t.Context(), want.Digest, want.ApplicationID, slower, when)

@@ -16,12 +16,14 @@ var tokenListChecks = []check{
 		promise: "tokens of UserID, and tokens of applications that belong to one of Organizations, or All; none of them set lists nothing",
 		alone:   true,
 		run:     listWho,
+		needs:   oauthPart,
 	},
 	{
 		name:    "each filter narrows the list",
 		promise: "each of the filters narrows the list further where it is not zero",
 		alone:   true,
 		run:     listFilters,
+		needs:   oauthPart,
 	},
 	{
 		name:    "text is matched byte for byte",
@@ -47,6 +49,7 @@ var tokenListChecks = []check{
 		alone:   true,
 		run:     listTies,
 	},
+	countCheck,
 }
 
 // listed reports if f does not list exactly want, in order of ID.
@@ -113,7 +116,7 @@ func listFilters(t *tester) {
 		all, own := tt.filter, tt.filter
 		all.All = true
 		t.listed(tt.name, all, tt.want...)
-		// A filter never shows what the caller may not see.
+		// A filter never returns tokens that it does not select.
 		own.UserID = u.ID
 		t.listed(tt.name+", of a user", own, slices.DeleteFunc(slices.Clone(tt.want), func(tok store.Token) bool {
 			return tok.UserID != u.ID
@@ -252,6 +255,12 @@ var applicationListChecks = []check{
 		run:     listApplicationText,
 	},
 	{
+		name:    "tokens are summarized",
+		promise: "SummarizeTokens returns, for each of the applications in the given order, how many tokens that f names belong to it, and the first most of them by ID",
+		alone:   true,
+		run:     summarizeTokens,
+	},
+	{
 		name:    "orders and pages",
 		promise: "OrderName, OrderOrganization (then by name); ListApplications returns one page and how many there are in all",
 		alone:   true,
@@ -278,10 +287,77 @@ func listApplications(t *tester) {
 	t.listedApplications("an unknown organization", store.ApplicationFilter{Organizations: []int64{3}})
 	t.listedApplications("organization 0", store.ApplicationFilter{Organizations: []int64{0}}, none)
 	t.listedApplications("ID", store.ApplicationFilter{All: true, ID: b.ID}, b)
+	t.listedApplications("IDs", store.ApplicationFilter{All: true, IDs: []int64{c.ID, a.ID, 1 << 40}}, a, c)
+	t.listedApplications("no IDs", store.ApplicationFilter{All: true, IDs: []int64{}}, a, b, c, none)
+	t.listedApplications("IDs of another organization", store.ApplicationFilter{Organizations: []int64{2}, IDs: []int64{a.ID, b.ID}}, b)
+	t.listedApplications("IDs without one", store.ApplicationFilter{All: true, IDs: []int64{1 << 40}})
 	t.listedApplications("ID of another organization", store.ApplicationFilter{Organizations: []int64{1}, ID: b.ID})
 	t.listedApplications("name", store.ApplicationFilter{All: true, Name: c.Name}, c)
 	t.listedApplications("name of another organization", store.ApplicationFilter{Organizations: []int64{2}, Name: c.Name})
 	t.listedApplications("search of another organization", store.ApplicationFilter{Organizations: []int64{2}, Search: c.Name})
+}
+
+func summarizeTokens(t *tester) {
+	u, v := t.user(), t.user()
+	a, b, none := t.applicationOf(1), t.applicationOf(2), t.applicationOf(1)
+	insert := func(userID string, app int64, scopes string) store.TokenRef {
+		tok := t.personal(userID)
+		tok.ApplicationID, tok.Scopes = app, scopes
+		return store.TokenRef{ID: t.insert(tok).ID, Scopes: scopes}
+	}
+	a1, b1, a2 := insert(u.ID, a.ID, "read"), insert(u.ID, b.ID, "write"), insert(v.ID, a.ID, "read write")
+	insert(u.ID, 0, "read")
+	gone, a3, a4 := insert(u.ID, a.ID, "gone"), insert(u.ID, a.ID, ""), insert(v.ID, a.ID, "x")
+	_, err := t.st.RevokeTokens(t.Context(), store.Selection{TokenID: gone.ID}, at(us))
+	t.must(err)
+	sum := func(total int, first ...store.TokenRef) store.TokenSummary {
+		return store.TokenSummary{Total: total, First: first}
+	}
+	all := store.TokenFilter{All: true}
+	for _, tt := range []struct {
+		name string
+		apps []int64
+		f    store.TokenFilter
+		most int
+		want []store.TokenSummary
+	}{
+		{"all", []int64{a.ID, b.ID, none.ID}, all, 9, []store.TokenSummary{sum(4, a1, a2, a3, a4), sum(1, b1), {}}},
+		{"the first two", []int64{b.ID, a.ID}, all, 2, []store.TokenSummary{sum(1, b1), sum(4, a1, a2)}},
+		{"none but how many", []int64{a.ID}, all, 0, []store.TokenSummary{sum(4)}},
+		{"one twice", []int64{b.ID, b.ID}, all, 1, []store.TokenSummary{sum(1, b1), sum(1, b1)}},
+		{"no application", nil, all, 9, []store.TokenSummary{}},
+		{"what is none", []int64{0, -1, 1 << 40}, all, 9, []store.TokenSummary{{}, {}, {}}},
+		{"nobody's", []int64{a.ID}, store.TokenFilter{}, 9, []store.TokenSummary{{}}},
+		{"a user's", []int64{a.ID, b.ID}, store.TokenFilter{UserID: u.ID}, 9, []store.TokenSummary{sum(2, a1, a3), sum(1, b1)}},
+		{"an organization's", []int64{a.ID, b.ID}, store.TokenFilter{Organizations: []int64{2}}, 9, []store.TokenSummary{{}, sum(1, b1)}},
+		{"a user's and an organization's", []int64{a.ID, b.ID}, store.TokenFilter{UserID: v.ID, Organizations: []int64{2}}, 9, []store.TokenSummary{sum(2, a2, a4), sum(1, b1)}},
+		{"with another filter", []int64{a.ID, b.ID}, store.TokenFilter{All: true, Scopes: "read"}, 9, []store.TokenSummary{sum(1, a1), {}}},
+		{"one token", []int64{a.ID}, store.TokenFilter{All: true, ID: a3.ID}, 9, []store.TokenSummary{sum(1, a3)}},
+		{"personal ones", []int64{a.ID}, store.TokenFilter{All: true, Kind: store.PersonalToken}, 9, []store.TokenSummary{{}}},
+	} {
+		got, err := t.st.SummarizeTokens(t.Context(), tt.apps, tt.f, tt.most)
+		t.must(err)
+		t.same(tt.name, tt.want, got)
+	}
+
+	// A token that ends with its parent or its application is not counted.
+	parent := t.insert(t.personal(u.ID))
+	child := t.personal(u.ID)
+	child.ParentID, child.ApplicationID, child.Scopes = parent.ID, none.ID, "read"
+	c1 := store.TokenRef{ID: t.insert(child).ID, Scopes: "read"}
+	summaries := func(what string, want ...store.TokenSummary) {
+		t.Helper()
+		got, err := t.st.SummarizeTokens(t.Context(), []int64{none.ID, b.ID}, all, 9)
+		t.must(err)
+		t.same(what, want, got)
+	}
+	summaries("a child", sum(1, c1), sum(1, b1))
+	_, err = t.st.RevokeTokens(t.Context(), store.Selection{TokenID: parent.ID}, at(us))
+	t.must(err)
+	summaries("a child of a revoked token", sum(0), sum(1, b1))
+	_, err = t.st.RevokeTokens(t.Context(), store.Selection{ApplicationID: b.ID}, at(us))
+	t.must(err)
+	summaries("an application whose tokens were revoked", sum(0), sum(0))
 }
 
 func listApplicationText(t *tester) {

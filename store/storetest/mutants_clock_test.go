@@ -3,6 +3,8 @@ package storetest_test
 import (
 	"context"
 	"errors"
+	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,7 +22,10 @@ var clockMutants = []mutant{
 	{"grace without a beginning", "Clock/the grace period begins as long before as it ends after", func(r right) storetest.Store { return graceBefore{r, 0} }},
 	{"the latest poll counts", "Clock/a device that polled in the future is told to slow down once", func(r right) storetest.Store { return &latestPoll{right: r} }},
 	{"the last note wins", "Clock/the last use never goes back", func(r right) storetest.Store { return &lastNote{right: r} }},
-	{"windows wait for the clock", "Clock/a window that starts in the future starts now", func(r right) storetest.Store { return &windowsWait{right: r} }},
+	{"windows wait for the clock", "Clock/a clock far behind waits one window", func(r right) storetest.Store { return &windowsWait{right: r} }},
+	{"windows move back", "Clock/clocks apart allow no more than windows have passed", func(r right) storetest.Store { return &movesBack{right: r, of: map[string]*window{}} }},
+	{"windows that begin later are not there", "Clock/the start of a window never decreases", func(r right) storetest.Store { return &perClock{r} }},
+	{"cleans up by the clock of whoever comes", "Clock/a clock ahead touches no other key", func(r right) storetest.Store { return cleansUp{r} }},
 	{"devices are payable until they were spent", "Clock/a spent device stays spent", func(r right) storetest.Store { return payableUntilSpent{r} }},
 	{"late is dead", "Clock/what has expired is refused and left alone", func(r right) storetest.Store { return lateIsDead{r} }},
 	{"late is not too late", "Clock/what has expired is refused and left alone", func(r right) storetest.Store { return touchesLate{r} }},
@@ -31,11 +36,11 @@ var clockMutants = []mutant{
 
 type parentsLiveOn struct{ right }
 
-func (m parentsLiveOn) InsertToken(ctx context.Context, t store.Token) (store.Token, error) {
-	out, err := m.Store.InsertToken(ctx, t)
+func (m parentsLiveOn) InsertToken(ctx context.Context, t store.Token, limits store.MintLimits) (store.Token, error) {
+	out, err := m.Store.InsertToken(ctx, t, limits)
 	if p, err2 := m.TokenByID(ctx, t.ParentID); errors.Is(err, store.ErrConflict) && err2 == nil && t.Created.Before(p.Revoked) {
 		t.ParentID = 0
-		return m.Store.InsertToken(ctx, t)
+		return m.Store.InsertToken(ctx, t, limits)
 	}
 	return out, err
 }
@@ -43,7 +48,7 @@ func (m parentsLiveOn) InsertToken(ctx context.Context, t store.Token) (store.To
 type savesBefore struct{ right }
 
 func (m savesBefore) SaveSession(ctx context.Context, d store.Digest, data []byte, revision int64, at time.Time) error {
-	if s, _, err := m.SessionByDigest(ctx, d, m); err == nil && at.Before(s.Ended) {
+	if s, _, err := m.SessionByDigest(ctx, d); err == nil && at.Before(s.Ended) {
 		return nil
 	}
 	return m.Store.SaveSession(ctx, d, data, revision, at)
@@ -51,14 +56,14 @@ func (m savesBefore) SaveSession(ctx context.Context, d store.Digest, data []byt
 
 type listsBegun struct{ right }
 
-func (m listsBegun) ListSessions(ctx context.Context, userID string, at time.Time) (list []store.Session, err error) {
-	all, err := m.Store.ListSessions(ctx, userID, at)
+func (m listsBegun) ListSessions(ctx context.Context, f store.SessionFilter, at time.Time, p store.Page) (list []store.Session, total int, err error) {
+	all, total, err := m.Store.ListSessions(ctx, f, at, p)
 	for _, s := range all {
 		if !at.Before(s.Created) {
 			list = append(list, s)
 		}
 	}
-	return list, err
+	return list, total, err
 }
 
 type letsInThenCounts struct{ right }
@@ -68,7 +73,7 @@ func (m letsInThenCounts) InsertSession(ctx context.Context, s store.Session, re
 	if err != nil || keep == 0 {
 		return s, n, err
 	}
-	list, err := m.ListSessions(ctx, s.UserID, s.Created)
+	list, _, err := m.ListSessions(ctx, store.SessionFilter{UserID: s.UserID}, s.Created, store.Page{Limit: 1000, Descending: true})
 	for _, old := range list[min(keep, len(list)):] {
 		m.EndSessions(ctx, store.SessionSelection{ID: old.ID}, store.EndedLimit, s.Created)
 		n++
@@ -108,11 +113,11 @@ func (m lateIsDead) Rotate(ctx context.Context, r store.Rotation) (store.RotateO
 // touchesLate takes a touch for one just in time.
 type touchesLate struct{ right }
 
-func (m touchesLate) TouchSession(ctx context.Context, d store.Digest, expires, at time.Time) error {
-	if s, _, err := m.SessionByDigest(ctx, d, m); err == nil && !at.Before(s.Expires) {
+func (m touchesLate) TouchSession(ctx context.Context, d store.Digest, expires, at time.Time, from netip.Addr) error {
+	if s, _, err := m.SessionByDigest(ctx, d); err == nil && !at.Before(s.Expires) {
 		at = s.Expires.Add(-time.Microsecond)
 	}
-	return m.Store.TouchSession(ctx, d, expires, at)
+	return m.Store.TouchSession(ctx, d, expires, at, from)
 }
 
 type touchBringsBack struct {
@@ -125,20 +130,20 @@ func (m *touchBringsBack) InsertSession(ctx context.Context, s store.Session, re
 	return m.Store.InsertSession(ctx, s, replaces, keep)
 }
 
-func (m *touchBringsBack) TouchSession(ctx context.Context, d store.Digest, expires, at time.Time) error {
-	if _, _, err := m.SessionByDigest(ctx, d, m); errors.Is(err, store.ErrNotFound) {
+func (m *touchBringsBack) TouchSession(ctx context.Context, d store.Digest, expires, at time.Time, from netip.Addr) error {
+	if _, _, err := m.SessionByDigest(ctx, d); errors.Is(err, store.ErrNotFound) {
 		if s, ok := m.sessions.Load(d); ok {
 			m.Store.InsertSession(ctx, s.(store.Session), store.Digest{}, 0)
 		}
 	}
-	return m.Store.TouchSession(ctx, d, expires, at)
+	return m.Store.TouchSession(ctx, d, expires, at, from)
 }
 
 // oldestStay ends the newest of the others.
 type oldestStay struct{ right }
 
 func (m oldestStay) InsertSession(ctx context.Context, s store.Session, replaces store.Digest, keep int) (store.Session, int, error) {
-	if list, err := m.ListSessions(ctx, s.UserID, s.Created); err == nil && keep > 1 && len(list) >= keep {
+	if list, _, err := m.ListSessions(ctx, store.SessionFilter{UserID: s.UserID}, s.Created, store.Page{Limit: 1000, Descending: true}); err == nil && keep > 1 && len(list) >= keep {
 		m.EndSessions(ctx, store.SessionSelection{ID: list[0].ID}, store.EndedLimit, s.Created)
 		s, _, err := m.Store.InsertSession(ctx, s, replaces, keep)
 		return s, 1, err
@@ -214,6 +219,59 @@ type windowsWait struct {
 
 func (m *windowsWait) Charge(ctx context.Context, charges []store.Charge, now time.Time) (store.Verdict, error) {
 	return m.Store.Charge(ctx, charges, m.of(now))
+}
+
+// movesBack has windows that start now if they start in the future.
+type movesBack struct {
+	right
+	mu sync.Mutex
+	of map[string]*window
+}
+
+type window struct {
+	start, end time.Time
+	used       int
+}
+
+func (m *movesBack) Charge(_ context.Context, charges []store.Charge, now time.Time) (store.Verdict, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	v := store.Verdict{Allowed: true}
+	for _, c := range charges {
+		w := m.of[c.Key]
+		switch {
+		case w == nil || !now.Before(w.end):
+			w = &window{now, now.Add(c.Limit.Window), 0}
+			m.of[c.Key] = w
+		case now.Before(w.start):
+			w.start, w.end = now, now.Add(w.end.Sub(w.start))
+		}
+		if w.used++; w.used > c.Limit.Max {
+			w.used--
+			v = store.Verdict{RetryAfter: w.end.Sub(now)}
+		}
+	}
+	return v, nil
+}
+
+// perClock gives each minute of the clock counters of its own.
+type perClock struct{ right }
+
+func (m perClock) Charge(ctx context.Context, charges []store.Charge, now time.Time) (store.Verdict, error) {
+	mine := slices.Clone(charges)
+	for i := range mine {
+		mine[i].Key += now.Truncate(time.Minute).String()
+	}
+	return m.Store.Charge(ctx, mine, now)
+}
+
+type cleansUp struct{ right }
+
+func (m cleansUp) Charge(ctx context.Context, charges []store.Charge, now time.Time) (store.Verdict, error) {
+	if _, err := m.Store.PurgeAttempts(ctx, now, 1000); err != nil {
+		return store.Verdict{}, err
+	}
+	return m.Store.Charge(ctx, charges, now)
 }
 
 type halfAnHour struct{ right }

@@ -57,7 +57,7 @@ func (m readsCode) Redeem(ctx context.Context, r store.Redemption) (store.Token,
 	gap()
 	t, err := m.Store.Redeem(ctx, r)
 	if errors.Is(err, store.ErrUsed) {
-		return m.InsertToken(ctx, r.Token)
+		return m.InsertToken(ctx, r.Token, limits)
 	}
 	return t, err
 }
@@ -228,7 +228,7 @@ func (m readsRefresh) Rotate(ctx context.Context, r store.Rotation) (store.Rotat
 	if !m.refreshSpent(ctx, r.Refresh) {
 		return m.Store.Rotate(ctx, r)
 	}
-	t, err := m.InsertToken(ctx, r.Token)
+	t, err := m.InsertToken(ctx, r.Token, limits)
 	return store.RotateOutcome{Token: t, Nonce: r.Nonce}, err
 }
 
@@ -257,8 +257,8 @@ type endsChildren struct {
 	children []int64
 }
 
-func (m *endsChildren) InsertToken(ctx context.Context, t store.Token) (store.Token, error) {
-	t, err := m.Store.InsertToken(ctx, t)
+func (m *endsChildren) InsertToken(ctx context.Context, t store.Token, limits store.MintLimits) (store.Token, error) {
+	t, err := m.Store.InsertToken(ctx, t, limits)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err == nil && t.ParentID != 0 {
@@ -305,9 +305,9 @@ func (m anybodyRotates) Rotate(ctx context.Context, r store.Rotation) (store.Rot
 
 type pastGrant struct{ right }
 
-func (m pastGrant) InsertToken(ctx context.Context, t store.Token) (store.Token, error) {
+func (m pastGrant) InsertToken(ctx context.Context, t store.Token, limits store.MintLimits) (store.Token, error) {
 	t.Refresh.GrantExpires = time.Time{}
-	return m.Store.InsertToken(ctx, t)
+	return m.Store.InsertToken(ctx, t, limits)
 }
 
 type noGrace struct{ right }

@@ -3,8 +3,10 @@ package storetest_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ostiary/auth/store"
@@ -101,7 +103,7 @@ type readsDevice struct{ right }
 func (m readsDevice) RedeemDevice(ctx context.Context, r store.Redemption) (store.Token, error) {
 	t, err := m.Store.RedeemDevice(ctx, r)
 	if errors.Is(err, store.ErrUsed) {
-		return m.InsertToken(ctx, r.Token)
+		return m.InsertToken(ctx, r.Token, limits)
 	}
 	return t, err
 }
@@ -122,8 +124,11 @@ var applicationMutants = []mutant{
 	{"last writer wins, applications", "Applications/a stale revision is ErrConflict and changes nothing", func(r right) storetest.Store { return lastApplicationWins{r} }},
 	{"names are unique everywhere", "Applications/a taken client identifier or name is ErrExists", func(r right) storetest.Store { return uniqueEverywhere{r} }},
 	{"deletes the application alone", "Applications/DeleteApplication ends everything of it and nothing else", func(r right) storetest.Store { return deletesApplicationAlone{r, map[int64]bool{}} }},
-	{"deletes the application after its tokens", "Applications/a deletion ends the tokens of those who still see the application", func(r right) storetest.Store { return &deletesAfterTokens{right: r} }},
+	{"deletes the application after its tokens", "Applications/no order of an insert and a deletion leaves a live token", func(r right) storetest.Store { return &deletesAfterTokens{right: r} }},
 	{"lists every application", "ListApplications/which are listed", func(r right) storetest.Store { return listsAll{r} }},
+	{"ignores a list of IDs", "ListApplications/which are listed", func(r right) storetest.Store { return ignoresIDs{r} }},
+	{"counts what is shown", "ListApplications/tokens are summarized", func(r right) storetest.Store { return countsShown{r} }},
+	{"summarizes for everybody", "ListApplications/tokens are summarized", func(r right) storetest.Store { return summarizesAll{r} }},
 	{"orders by organization alone", "ListApplications/orders and pages", func(r right) storetest.Store { return organizationAlone{r} }},
 }
 
@@ -231,6 +236,30 @@ func (m listsAll) ListApplications(ctx context.Context, f store.ApplicationFilte
 	return m.Store.ListApplications(ctx, f, p)
 }
 
+type ignoresIDs struct{ right }
+
+func (m ignoresIDs) ListApplications(ctx context.Context, f store.ApplicationFilter, p store.Page) ([]store.Application, int, error) {
+	f.IDs = nil
+	return m.Store.ListApplications(ctx, f, p)
+}
+
+type countsShown struct{ right }
+
+func (m countsShown) SummarizeTokens(ctx context.Context, applications []int64, f store.TokenFilter, most int) ([]store.TokenSummary, error) {
+	list, err := m.Store.SummarizeTokens(ctx, applications, f, most)
+	for i := range list {
+		list[i].Total = len(list[i].First)
+	}
+	return list, err
+}
+
+type summarizesAll struct{ right }
+
+func (m summarizesAll) SummarizeTokens(ctx context.Context, applications []int64, f store.TokenFilter, most int) ([]store.TokenSummary, error) {
+	f.All = true
+	return m.Store.SummarizeTokens(ctx, applications, f, most)
+}
+
 type organizationAlone struct{ right }
 
 func (m organizationAlone) ListApplications(ctx context.Context, f store.ApplicationFilter, p store.Page) ([]store.Application, int, error) {
@@ -243,7 +272,44 @@ func (m organizationAlone) ListApplications(ctx context.Context, f store.Applica
 var attemptMutants = []mutant{
 	{"counts after it looked", "Attempts/64 parallel attempts never exceed the limit", func(r right) storetest.Store { return &countsLater{right: r, n: map[string]int{}} }},
 	{"key by key", "Attempts/nothing is counted if one key has used up its limit", func(r right) storetest.Store { return keyByKey{r} }},
-	{"forgives nothing", "Attempts/Forgive forgets the attempts against the keys", func(r right) storetest.Store { return forgivesNothing{r} }},
+	{"forgets nothing", "Attempts/what is forgotten starts another window", func(r right) storetest.Store {
+		return settles{r, func(s *store.Settlement) { s.Forget = nil }}
+	}},
+	{"returns nothing", "Attempts/what is returned counts no more", func(r right) storetest.Store {
+		return settles{r, func(s *store.Settlement) { s.Return = nil }}
+	}},
+	{"forgets what is returned", "Attempts/what is returned counts no more", func(r right) storetest.Store { return settles{r, forgetsReturned} }},
+	{"returns into any window", "Attempts/what is returned counts no more", func(r right) storetest.Store { return &anyWindow{right: r, now: map[string]time.Time{}} }},
+	{"remembers nothing", "Attempts/a key is remembered until its instant", func(r right) storetest.Store {
+		return settles{r, func(s *store.Settlement) { s.Remember = store.Memory{} }}
+	}},
+	{"remembers a moment longer", "Attempts/a key is remembered until its instant", func(r right) storetest.Store {
+		return settles{r, func(s *store.Settlement) { s.Remember.Until = s.Remember.Until.Add(time.Microsecond) }}
+	}},
+	{"has one group", "Attempts/the latest keys of a group are remembered", func(r right) storetest.Store {
+		return settles{r, func(s *store.Settlement) { s.Remember.Group = "" }}
+	}},
+	{"has no bound for a group", "Attempts/the latest keys of a group are remembered", func(r right) storetest.Store {
+		return settles{r, func(s *store.Settlement) { s.Remember.Most *= 1000 }}
+	}},
+	{"remembers before it forgets, or not", "Attempts/a settlement is one step", func(r right) storetest.Store {
+		return settles{r, func(s *store.Settlement) {
+			if s.Remember.Key != "" {
+				s.Return, s.Forget = nil, nil
+			}
+		}}
+	}},
+	{"exempts nobody", "Attempts/a remembered key takes the attempt off the charge", func(r right) storetest.Store {
+		return charged{r, func(c *store.Charge) { c.Unless = "" }}
+	}},
+	{"exempts from everything", "Attempts/a remembered key takes the attempt off the charge", func(r right) storetest.Store {
+		return charged{r, func(c *store.Charge) { c.Instead = "" }}
+	}},
+	{"does not say what it reserved", "Attempts/what is returned counts no more", func(r right) storetest.Store { return noReserved{r} }},
+	{"purges remembered keys early", "Attempts/what ended before goes and nothing else", func(r right) storetest.Store {
+		return settles{r, func(s *store.Settlement) { s.Remember.Until = s.Remember.Until.Add(-time.Microsecond) }}
+	}},
+	{"loses what is returned in parallel", "Attempts/parallel charges and returns lose nothing", func(r right) storetest.Store { return &losesReturns{right: r} }},
 	{"folds keys", "Attempts/keys are compared byte for byte", func(r right) storetest.Store { return foldsKeys{r} }},
 	{"does not say when", "Attempts/Max attempts in a window", func(r right) storetest.Store { return noRetryAfter{r} }},
 	{"one attempt too many", "Attempts/Max attempts in a window", func(r right) storetest.Store { return oneTooMany{r} }},
@@ -286,9 +352,86 @@ func (m keyByKey) Charge(ctx context.Context, charges []store.Charge, now time.T
 	return v, err
 }
 
-type forgivesNothing struct{ right }
+// settles changes what is settled.
+type settles struct {
+	right
+	change func(*store.Settlement)
+}
 
-func (m forgivesNothing) Forgive(ctx context.Context, keys []string) error { return ctx.Err() }
+func (m settles) Settle(ctx context.Context, s store.Settlement) error {
+	m.change(&s)
+	return m.Store.Settle(ctx, s)
+}
+
+func forgetsReturned(s *store.Settlement) {
+	for _, r := range s.Return {
+		s.Forget = append(s.Forget, r.Key)
+	}
+}
+
+// anyWindow returns an attempt to the window that a key is in by now.
+type anyWindow struct {
+	right
+	mu  sync.Mutex
+	now map[string]time.Time
+}
+
+func (m *anyWindow) Charge(ctx context.Context, charges []store.Charge, now time.Time) (store.Verdict, error) {
+	v, err := m.Store.Charge(ctx, charges, now)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range v.Reserved {
+		m.now[r.Key] = r.Start
+	}
+	return v, err
+}
+
+func (m *anyWindow) Settle(ctx context.Context, s store.Settlement) error {
+	m.mu.Lock()
+	s.Return = slices.Clone(s.Return)
+	for i, r := range s.Return {
+		s.Return[i].Start = m.now[r.Key]
+	}
+	m.mu.Unlock()
+	return m.Store.Settle(ctx, s)
+}
+
+// losesReturns returns attempts unless others do at the same time.
+type losesReturns struct {
+	right
+	busy atomic.Int32
+}
+
+func (m *losesReturns) Settle(ctx context.Context, s store.Settlement) error {
+	if m.busy.Add(1) > 1 {
+		s.Return = nil
+	}
+	gap()
+	defer m.busy.Add(-1)
+	return m.Store.Settle(ctx, s)
+}
+
+// charged changes what is charged.
+type charged struct {
+	right
+	change func(*store.Charge)
+}
+
+func (m charged) Charge(ctx context.Context, charges []store.Charge, now time.Time) (store.Verdict, error) {
+	changed := slices.Clone(charges)
+	for i := range changed {
+		m.change(&changed[i])
+	}
+	return m.Store.Charge(ctx, changed, now)
+}
+
+type noReserved struct{ right }
+
+func (m noReserved) Charge(ctx context.Context, charges []store.Charge, now time.Time) (store.Verdict, error) {
+	v, err := m.Store.Charge(ctx, charges, now)
+	v.Reserved = nil
+	return v, err
+}
 
 type foldsKeys struct{ right }
 

@@ -3,6 +3,7 @@ package storetest_test
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"time"
 
 	"github.com/ostiary/auth/store"
@@ -21,6 +22,15 @@ var sessionMutants = []mutant{
 	{"a touch is a save", "Sessions/SaveSession replaces the data and nothing else", func(r right) storetest.Store { return touchSaves{r} }},
 	{"lists secrets", "Sessions/ListSessions lists live sessions, newest first", func(r right) storetest.Store { return listsDigests{r} }},
 	{"lists the expired", "Sessions/ListSessions lists live sessions, newest first", func(r right) storetest.Store { return listsExpired{r} }},
+	{"forgets the browser", "SessionLists/where and by which browser", func(r right) storetest.Store { return forgetsAgents{r} }},
+	{"forgets the address where it is not known", "SessionLists/where and by which browser", func(r right) storetest.Store { return forgetsAddresses{r, map[store.Digest]bool{}} }},
+	{"moves tombstones", "SessionLists/a session that ended or expired stays where it was", func(r right) storetest.Store { return movesDead{r, map[store.Digest]netip.Addr{}} }},
+	{"counts the page", "SessionLists/a list comes in pages", func(r right) storetest.Store { return countsPage{r} }},
+	{"always begins at the beginning", "SessionLists/a list comes in pages", func(r right) storetest.Store { return noOffset{r} }},
+	{"always the newest first", "SessionLists/a list comes in pages", func(r right) storetest.Store { return alwaysNewest{r} }},
+	{"lists all epochs", "SessionLists/filters are combined with and", func(r right) storetest.Store { return allEpochs{r} }},
+	{"lists by ID alone", "SessionLists/filters are combined with and", func(r right) storetest.Store { return anyOfID{r, map[int64]string{}} }},
+	{"ends others one by one", "SessionLists/no order of saves, touches and an end of others leaves one of them", func(r right) storetest.Store { return endsOneByOne{r} }},
 	{"counts, then inserts", "SessionLimit/64 parallel logins leave exactly keep", func(r right) storetest.Store { return countsThenInserts{r} }},
 	{"one more than keep", "SessionLimit/the oldest sessions make room", func(r right) storetest.Store { return oneMore{r} }},
 	{"the replaced session counts", "SessionLimit/the session that is replaced does not count", func(r right) storetest.Store { return replacedCounts{r} }},
@@ -39,8 +49,8 @@ func (m sharesData) SaveSession(ctx context.Context, d store.Digest, data []byte
 	return m.Store.SaveSession(ctx, d, data, revision, at)
 }
 
-func (m sharesData) SessionByDigest(ctx context.Context, d store.Digest, users store.Users) (store.Session, store.User, error) {
-	s, u, err := m.right.SessionByDigest(ctx, d, users)
+func (m sharesData) SessionByDigest(ctx context.Context, d store.Digest) (store.Session, store.User, error) {
+	s, u, err := m.right.SessionByDigest(ctx, d)
 	if data, ok := m.given[d]; ok {
 		s.Data = data
 	}
@@ -57,7 +67,7 @@ type needsOld struct{ right }
 
 func (m needsOld) InsertSession(ctx context.Context, s store.Session, replaces store.Digest, keep int) (store.Session, int, error) {
 	if replaces != (store.Digest{}) {
-		if _, _, err := m.SessionByDigest(ctx, replaces, m); err != nil {
+		if _, _, err := m.SessionByDigest(ctx, replaces); err != nil {
 			return s, 0, err
 		}
 	}
@@ -77,7 +87,7 @@ type savesDead struct{ right }
 
 func (m savesDead) SaveSession(ctx context.Context, d store.Digest, data []byte, revision int64, at time.Time) error {
 	err := m.Store.SaveSession(ctx, d, data, revision, at)
-	if s, _, serr := m.SessionByDigest(ctx, d, m); serr == nil && !s.Ended.IsZero() && errors.Is(err, store.ErrNotFound) {
+	if s, _, serr := m.SessionByDigest(ctx, d); serr == nil && !s.Ended.IsZero() && errors.Is(err, store.ErrNotFound) {
 		return nil
 	}
 	return err
@@ -86,7 +96,7 @@ func (m savesDead) SaveSession(ctx context.Context, d store.Digest, data []byte,
 type lastSaveWins struct{ right }
 
 func (m lastSaveWins) SaveSession(ctx context.Context, d store.Digest, data []byte, _ int64, at time.Time) error {
-	s, _, err := m.SessionByDigest(ctx, d, m)
+	s, _, err := m.SessionByDigest(ctx, d)
 	if err != nil {
 		return err
 	}
@@ -96,7 +106,7 @@ func (m lastSaveWins) SaveSession(ctx context.Context, d store.Digest, data []by
 type readsThenSaves struct{ right }
 
 func (m readsThenSaves) SaveSession(ctx context.Context, d store.Digest, data []byte, revision int64, at time.Time) error {
-	s, _, err := m.SessionByDigest(ctx, d, m)
+	s, _, err := m.SessionByDigest(ctx, d)
 	if err != nil {
 		return err
 	}
@@ -112,13 +122,13 @@ type touchesDead struct {
 	expires map[store.Digest]time.Time
 }
 
-func (m touchesDead) TouchSession(ctx context.Context, d store.Digest, expires, at time.Time) error {
+func (m touchesDead) TouchSession(ctx context.Context, d store.Digest, expires, at time.Time, from netip.Addr) error {
 	m.expires[d] = expires
-	return m.Store.TouchSession(ctx, d, expires, at)
+	return m.Store.TouchSession(ctx, d, expires, at, from)
 }
 
-func (m touchesDead) SessionByDigest(ctx context.Context, d store.Digest, users store.Users) (store.Session, store.User, error) {
-	s, u, err := m.right.SessionByDigest(ctx, d, users)
+func (m touchesDead) SessionByDigest(ctx context.Context, d store.Digest) (store.Session, store.User, error) {
+	s, u, err := m.right.SessionByDigest(ctx, d)
 	if expires, ok := m.expires[d]; ok {
 		s.Expires = expires
 	}
@@ -127,33 +137,33 @@ func (m touchesDead) SessionByDigest(ctx context.Context, d store.Digest, users 
 
 type touchSaves struct{ right }
 
-func (m touchSaves) TouchSession(ctx context.Context, d store.Digest, expires, at time.Time) error {
-	if s, _, err := m.SessionByDigest(ctx, d, m); err == nil {
+func (m touchSaves) TouchSession(ctx context.Context, d store.Digest, expires, at time.Time, from netip.Addr) error {
+	if s, _, err := m.SessionByDigest(ctx, d); err == nil {
 		_ = m.SaveSession(ctx, d, s.Data, s.Revision, at)
 	}
-	return m.Store.TouchSession(ctx, d, expires, at)
+	return m.Store.TouchSession(ctx, d, expires, at, from)
 }
 
 type listsDigests struct{ right }
 
-func (m listsDigests) ListSessions(ctx context.Context, userID string, at time.Time) ([]store.Session, error) {
-	list, err := m.Store.ListSessions(ctx, userID, at)
+func (m listsDigests) ListSessions(ctx context.Context, f store.SessionFilter, at time.Time, p store.Page) (list []store.Session, total int, err error) {
+	list, total, err = m.Store.ListSessions(ctx, f, at, p)
 	for i := range list {
 		list[i].Digest = store.DigestOf("secret")
 	}
-	return list, err
+	return list, total, err
 }
 
 type listsExpired struct{ right }
 
-func (m listsExpired) ListSessions(ctx context.Context, userID string, at time.Time) ([]store.Session, error) {
-	return m.Store.ListSessions(ctx, userID, at.Add(-time.Microsecond))
+func (m listsExpired) ListSessions(ctx context.Context, f store.SessionFilter, at time.Time, p store.Page) (list []store.Session, total int, err error) {
+	return m.Store.ListSessions(ctx, f, at.Add(-time.Microsecond), p)
 }
 
 type countsThenInserts struct{ right }
 
 func (m countsThenInserts) InsertSession(ctx context.Context, s store.Session, replaces store.Digest, keep int) (store.Session, int, error) {
-	list, err := m.ListSessions(ctx, s.UserID, s.Created)
+	list, _, err := m.ListSessions(ctx, store.SessionFilter{UserID: s.UserID}, s.Created, store.Page{Limit: 1000, Descending: true})
 	if err != nil {
 		return s, 0, err
 	}

@@ -1,11 +1,11 @@
 package storetest_test
 
 import (
-	"context"
 	"os"
 	"os/exec"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,6 +13,9 @@ import (
 	"github.com/ostiary/auth/store/memory"
 	"github.com/ostiary/auth/store/storetest"
 )
+
+// limits are wide enough for what mutants store.
+var limits = store.MintLimits{Depth: store.MaxDepth, Live: 100_000}
 
 // A mutant is an adapter that breaks a promise, and the check that must notice.
 type mutant struct {
@@ -23,23 +26,12 @@ type mutant struct {
 // right is an adapter that keeps every promise. Mutants embed it.
 type right struct{ storetest.Store }
 
-// AccessByDigest and SessionByDigest know the store behind a mutant, so that it
-// still is one read where users is the mutant itself.
-func (r right) AccessByDigest(ctx context.Context, d store.Digest, users store.Users) (store.Access, error) {
-	return r.Store.AccessByDigest(ctx, d, behind(users))
-}
-
-func (r right) SessionByDigest(ctx context.Context, d store.Digest, users store.Users) (store.Session, store.User, error) {
-	return r.Store.SessionByDigest(ctx, d, behind(users))
-}
-
-func (r right) behind() store.Users { return r.Store }
-
-func behind(users store.Users) store.Users {
-	if m, ok := users.(interface{ behind() store.Users }); ok {
-		return m.behind()
+// keeper returns a store that keeps every promise.
+func keeper(users store.Users) *memory.Store {
+	if users != nil {
+		return memory.NewWithUsers(users)
 	}
-	return users
+	return memory.New()
 }
 
 // gap is the time between a read and the write that relies on it.
@@ -51,7 +43,7 @@ func gap() {
 
 func mutants() []mutant {
 	var all []mutant
-	for _, list := range [][]mutant{userMutants, tokenMutants, grantMutants, deviceMutants, applicationMutants, sessionMutants, attemptMutants, clockMutants} {
+	for _, list := range [][]mutant{userMutants, hostMutants, tokenMutants, grantMutants, deviceMutants, applicationMutants, sessionMutants, attemptMutants, clockMutants, activityMutants, consentMutants} {
 		all = append(all, list...)
 	}
 	return all
@@ -66,8 +58,17 @@ func TestMutant(t *testing.T) {
 		return // TestMutants runs this
 	}
 	for _, m := range mutants() {
-		if m.name == name {
-			storetest.Run(t, func(*testing.T) storetest.Store { return m.open(right{memory.New()}) })
+		switch {
+		case m.name != name:
+		case slices.ContainsFunc(activityMutants, func(a mutant) bool { return a.name == name }):
+			storetest.RunActivities(t, func(*testing.T) store.Activities { return m.open(right{keeper(nil)}).(store.Activities) })
+		case slices.ContainsFunc(hostMutants, func(h mutant) bool { return h.name == name }):
+			storetest.RunUsers(t, func(*testing.T) storetest.HostUsers {
+				db := memory.New()
+				return hostTable(m.open(right{db}), db)
+			})
+		default:
+			storetest.Run(t, func(_ *testing.T, users store.Users) storetest.Store { return m.open(right{keeper(users)}) })
 		}
 	}
 }

@@ -24,12 +24,42 @@ var userMutants = []mutant{
 	{"reads, then swaps", "Users/of 64 swaps of one hash one succeeds", func(r right) storetest.Store { return readsThenSwaps{r} }},
 	{"swap changes the epoch", "Users/SwapPasswordHash needs the stored hash", func(r right) storetest.Store { return swapChangesEpoch{r} }},
 	{"password without an epoch", "Epochs/a new password changes the epoch", func(r right) storetest.Store { return passwordWithoutEpoch{r} }},
+	{"replaces the password of any epoch", "Epochs/a password in place of that of an epoch", func(r right) storetest.Store { return replacesAny{r} }},
+	{"reads the epoch, then replaces", "Epochs/of 64 passwords in place of one, one succeeds", func(r right) storetest.Store { return readsEpoch{r} }},
 	{"every update is an epoch", "Epochs/deactivation changes the epoch, nothing else does", func(r right) storetest.Store { return updateIsEpoch{r} }},
 	{"IDs ordered as text", "ListUsers/IDs are ordered by number", func(r right) storetest.Store { return textOrder{r} }},
 	{"names found in any case", "ListUsers/a name is exact", func(r right) storetest.Store { return anyCase{r} }},
+	{"reads, then changes", "ChangeUser/changes at the same time all hold", func(r right) storetest.Store { return readsThenChanges{r} }},
+	{"lets the last administrator go", "ChangeUser/the last active administrator stays", func(r right) storetest.Store { return readsThenChanges{r} }},
+	{"minds the case", "Where/Fold ignores the case of ASCII letters", func(r right) storetest.Store { return altersWhere{r, func(c *store.Condition) { c.Fold = false }} }},
+	{"minds no case", "Where/text is compared byte for byte", func(r right) storetest.Store { return altersWhere{r, func(c *store.Condition) { c.Fold = true }} }},
+	{"takes not for yes", "Where/groups are combined with and, conditions with or", func(r right) storetest.Store { return altersWhere{r, func(c *store.Condition) { c.Not = false }} }},
 	{"deletes in two steps", "DeleteUser/no reader sees half of it", func(r right) storetest.Store { return deletesInSteps{r} }},
 	{"deletes the user alone", "DeleteUser/everything of the user ends and nothing else", func(r right) storetest.Store { return deletesAlone{r, map[string]bool{}} }},
 	{"deletion rewrites history", "DeleteUser/what ended before stays as it was", func(r right) storetest.Store { return rewritesReasons{r} }},
+}
+
+type replacesAny struct{ right }
+
+func (m replacesAny) ReplacePassword(ctx context.Context, id string, _ int64, hash string) (store.User, error) {
+	if err := m.SetPasswordHash(ctx, id, hash); err != nil {
+		return store.User{}, err
+	}
+	return m.UserByID(ctx, id)
+}
+
+type readsEpoch struct{ right }
+
+func (m readsEpoch) ReplacePassword(ctx context.Context, id string, epoch int64, hash string) (store.User, error) {
+	u, err := m.UserByID(ctx, id)
+	if err == nil && u.Epoch != epoch {
+		err = store.ErrConflict
+	}
+	if err != nil {
+		return store.User{}, err
+	}
+	gap()
+	return replacesAny(m).ReplacePassword(ctx, id, epoch, hash)
 }
 
 type trimsNames struct{ right }
@@ -165,20 +195,62 @@ func (m updateIsEpoch) UpdateUser(ctx context.Context, u store.User) error {
 	return m.SetPasswordHash(ctx, u.ID, hash)
 }
 
+type readsThenChanges struct{ right }
+
+func (m readsThenChanges) ChangeUser(ctx context.Context, id string, c store.UserChange) (store.User, error) {
+	u, err := m.UserByID(ctx, id)
+	if err != nil {
+		return store.User{}, err
+	}
+	gap()
+	for _, text := range []struct{ to, from *string }{{&u.Name, c.Name}, {&u.Email, c.Email}, {&u.FirstName, c.FirstName}, {&u.LastName, c.LastName}} {
+		if text.from != nil {
+			*text.to = *text.from
+		}
+	}
+	for _, flag := range []struct{ to, from *bool }{{&u.Admin, c.Admin}, {&u.Auditor, c.Auditor}, {&u.Active, c.Active}} {
+		if flag.from != nil {
+			*flag.to = *flag.from
+		}
+	}
+	if err := m.UpdateUser(ctx, u); err != nil {
+		return store.User{}, err
+	}
+	return m.UserByID(ctx, id)
+}
+
+type altersWhere struct {
+	right
+	alter func(*store.Condition)
+}
+
+func (m altersWhere) ListUsers(ctx context.Context, f store.UserFilter, p store.Page) ([]store.User, int, error) {
+	var w store.Where
+	for _, group := range f.Where {
+		group = slices.Clone(group)
+		for i := range group {
+			m.alter(&group[i])
+		}
+		w = append(w, group)
+	}
+	f.Where = w
+	return m.Store.ListUsers(ctx, f, p)
+}
+
 type textOrder struct{ right }
 
-func (m textOrder) ListUsers(ctx context.Context, name string, p store.Page) ([]store.User, int, error) {
-	all, total, err := m.Store.ListUsers(ctx, name, store.Page{Limit: 1000})
+func (m textOrder) ListUsers(ctx context.Context, f store.UserFilter, p store.Page) ([]store.User, int, error) {
+	all, total, err := m.Store.ListUsers(ctx, f, store.Page{Limit: 1000})
 	slices.SortFunc(all, func(a, b store.User) int { return strings.Compare(a.ID, b.ID) })
 	return all[:min(len(all), max(p.Limit, 0))], total, err
 }
 
 type anyCase struct{ right }
 
-func (m anyCase) ListUsers(ctx context.Context, name string, p store.Page) (list []store.User, total int, err error) {
-	all, _, err := m.Store.ListUsers(ctx, "", store.Page{Limit: 1000})
+func (m anyCase) ListUsers(ctx context.Context, f store.UserFilter, p store.Page) (list []store.User, total int, err error) {
+	all, _, err := m.Store.ListUsers(ctx, store.UserFilter{}, store.Page{Limit: 1000})
 	for _, u := range all {
-		if strings.EqualFold(u.Name, name) {
+		if strings.EqualFold(u.Name, f.Name) {
 			list = append(list, u)
 		}
 	}
@@ -218,8 +290,8 @@ func (m deletesAlone) UserByID(ctx context.Context, id string) (store.User, erro
 
 type rewritesReasons struct{ right }
 
-func (m rewritesReasons) SessionByDigest(ctx context.Context, d store.Digest, users store.Users) (store.Session, store.User, error) {
-	s, u, err := m.right.SessionByDigest(ctx, d, users)
+func (m rewritesReasons) SessionByDigest(ctx context.Context, d store.Digest) (store.Session, store.User, error) {
+	s, u, err := m.right.SessionByDigest(ctx, d)
 	if u.ID == "" && !s.Ended.IsZero() {
 		s.Reason = store.EndedAdmin
 	}

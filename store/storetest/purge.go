@@ -42,12 +42,14 @@ var purgeChecks = []check{
 		promise: "PurgeSessions removes sessions that ended or expired before the given instant",
 		alone:   true,
 		run:     purgeSessions,
+		needs:   sessionsPart,
 	},
 	{
 		name:    "at most max in a call, sessions",
 		promise: "PurgeSessions removes at most max sessions and returns how many it removed",
 		alone:   true,
 		run:     purgeSessionsMax,
+		needs:   sessionsPart,
 	},
 }
 
@@ -129,7 +131,7 @@ func purgeBounds(t *tester) {
 			t.stays("token, by refresh token: "+f.name, f.stays, err)
 		}
 		if !f.stays {
-			if _, err := t.st.InsertToken(t.Context(), f.tok); err != nil {
+			if _, err := t.st.InsertToken(t.Context(), f.tok, limits); err != nil {
 				t.Errorf("token: %s: its digests are still taken: %v", f.name, err)
 			}
 		}
@@ -314,7 +316,7 @@ func purgeSessions(t *tester) {
 	t.purge("once", 2, func() (int, error) { return t.st.PurgeSessions(t.Context(), end, 100) })
 	t.purge("again", 0, func() (int, error) { return t.st.PurgeSessions(t.Context(), end, 100) })
 	for i, f := range fates {
-		_, _, err := t.st.SessionByDigest(t.Context(), all[i].Digest, t.st)
+		_, _, err := t.st.SessionByDigest(t.Context(), all[i].Digest)
 		t.stays(f.name, f.stays, err)
 		if !f.stays {
 			t.same(f.name+": how many sessions its ID names", 0, t.end(store.SessionSelection{ID: all[i].ID}, store.EndedAdmin, end))

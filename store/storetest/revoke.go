@@ -13,6 +13,7 @@ var revokeChecks = []check{
 		name:    "selections are combined with and",
 		promise: "a Selection names tokens; the fields that are set are combined with \"and\"",
 		run:     revokeSelections,
+		needs:   oauthPart,
 	},
 	{
 		name:    "nothing set selects nothing",
@@ -39,6 +40,7 @@ var revokeChecks = []check{
 		name:    "the refresh token ends too",
 		promise: "RevokeTokens revokes the tokens that s names and their refresh tokens",
 		run:     revokeRefresh,
+		needs:   oauthPart,
 	},
 	{
 		name:    "each token is counted once by parallel calls",
@@ -54,10 +56,11 @@ var revokeChecks = []check{
 		name:    "no order of a revocation and a rotation leaves a live successor",
 		promise: "RevokeTokens is one step, Rotate is one step",
 		run:     revokeRotateRace,
+		needs:   oauthPart,
 	},
 	{
-		name:    "what an ended token minted is still found from further up",
-		promise: "Purge: parents stay until their children have ended, so that RevokeTokens finds those through them",
+		name:    "what a purged family minted",
+		promise: "a token is revoked as soon as a family above it has no live token; Independent tokens live on; MintedBy names everything that a family minted",
 		alone:   true,
 		run:     revokePurged,
 	},
@@ -134,9 +137,9 @@ func revokeChildren(t *tester) {
 	u, v := t.user(), t.user()
 	root, bystander := t.insert(t.personal(u.ID)), t.insert(t.personal(u.ID))
 	all := []store.Token{root}
-	for depth, tip := 0, root; depth < 12; depth++ {
+	for depth, tip := 0, root; depth < store.MaxDepth; depth++ {
 		wide := t.personal(v.ID) // minted for somebody else
-		wide.ParentID = tip.ID
+		wide.ParentID = tip.Family
 		all = append(all, t.insert(wide))
 		tip = t.child(tip)
 		all = append(all, tip)
@@ -232,8 +235,8 @@ func revokeChildRace(t *tester) {
 				return err
 			}
 			tok := t.personal(u.ID)
-			tok.ParentID = parent.ID
-			toks[i], err = t.st.InsertToken(t.Context(), tok)
+			tok.ParentID = parent.Family
+			toks[i], err = t.st.InsertToken(t.Context(), tok, limits)
 			if errors.Is(err, store.ErrConflict) {
 				return nil
 			}
@@ -241,7 +244,7 @@ func revokeChildRace(t *tester) {
 		}) {
 			t.must(err)
 			if toks[i].ID != 0 {
-				t.revoked("a child that was stored", at(us), toks[i])
+				t.dead("a child that was stored", toks[i])
 			}
 		}
 	})
@@ -254,7 +257,7 @@ func revokeRotateRace(t *tester) {
 		k++
 		parent := t.insert(t.pair(u.ID, app.ID))
 		given := t.pair(u.ID, app.ID)
-		given.ParentID = parent.ID
+		given.ParentID = parent.Family
 		tok := t.insert(given)
 		r := t.rotation(tok, at(us))
 		errs := race(2, func(i int) error {
@@ -273,7 +276,7 @@ func revokeRotateRace(t *tester) {
 		switch next, err := t.st.TokenByDigest(t.Context(), r.Token.Digest); {
 		case errs[1] == nil:
 			t.must(err)
-			t.revoked("the successor", at(2*us), next)
+			t.dead("the successor", next)
 		case !errors.Is(errs[1], store.ErrNotFound):
 			t.Errorf("Rotate: got error %v, want %v", errs[1], store.ErrNotFound)
 		}
@@ -282,22 +285,26 @@ func revokeRotateRace(t *tester) {
 
 func revokePurged(t *tester) {
 	u := t.user()
-	top := t.personal(u.ID)
-	top.Expires = at(30 * day)
-	top = t.insert(top)
-	parent := t.child(top) // ends after a day
-	kid := t.personal(u.ID)
-	kid.ParentID, kid.Expires = parent.ID, at(20*day)
-	kid = t.insert(kid)
-	_, err := t.st.Purge(t.Context(), at(2*day), 100)
+	top := t.insert(t.personal(u.ID))
+	parent := t.child(top)
+	kid := t.child(parent)
+	given := t.mintedBy(parent)
+	given.Independent = true
+	free := t.insert(given)
+	_, err := t.st.RevokeTokens(t.Context(), store.Selection{TokenID: parent.ID}, at(us))
 	t.must(err)
-	_, err = t.st.RevokeTokens(t.Context(), store.Selection{TokenID: top.ID}, at(3*day))
+	_, err = t.st.Purge(t.Context(), at(hour), 100)
 	t.must(err)
-	t.revoked("a token whose parent had ended", at(3*day), kid)
-	_, err = t.st.Purge(t.Context(), at(3*day+us), 100)
-	t.must(err)
-	for _, tok := range []store.Token{top, parent, kid} {
-		_, err := t.st.TokenByID(t.Context(), tok.ID)
-		t.refused("after all have ended", store.ErrNotFound, err)
+	_, err = t.st.TokenByID(t.Context(), kid.ID)
+	t.refused("after it ended", store.ErrNotFound, err)
+	if got, err := t.st.TokenByID(t.Context(), parent.ID); err == nil {
+		t.same("what stays for those it minted", at(us), got.Revoked)
 	}
+	t.reads(top)
+	t.reads(free)
+	n, err := t.st.RevokeTokens(t.Context(), store.Selection{MintedBy: parent.Family}, at(2*us))
+	t.must(err)
+	t.same("what a family minted that is gone: how many", 1, n)
+	t.revoked("what a family minted that is gone", at(2*us), free)
+	t.live("the token above", top)
 }

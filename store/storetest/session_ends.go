@@ -51,7 +51,7 @@ func (t *tester) limited(s store.Session, replaces store.Digest, keep, want int)
 // alive reports if not exactly these sessions of the user live.
 func (t *tester) alive(what, userID string, when time.Time, want ...store.Session) {
 	t.Helper()
-	list, err := t.st.ListSessions(t.Context(), userID, when)
+	list, _, err := t.st.ListSessions(t.Context(), store.SessionFilter{UserID: userID}, when, newest)
 	t.must(err)
 	got, wanted := map[int64]bool{}, map[int64]bool{}
 	for _, s := range list {
@@ -152,7 +152,7 @@ func limitRace(t *tester) {
 		}) {
 			evicted += n
 		}
-		list, err := t.st.ListSessions(t.Context(), u.ID, at(hour/2))
+		list, _, err := t.st.ListSessions(t.Context(), store.SessionFilter{UserID: u.ID}, at(hour/2), newest)
 		t.must(err)
 		t.same("live sessions", keep, len(list))
 		t.same("how many the limit ended", contenders-keep, evicted)

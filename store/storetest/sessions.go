@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"bytes"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -156,14 +157,14 @@ func sessionAbsent(t *tester) {
 	u := t.user()
 	s := t.insertSession(t.login(u.ID, at(0)))
 	for _, d := range []store.Digest{{}, t.digest()} {
-		_, _, err := t.st.SessionByDigest(t.Context(), d, t.st)
+		_, _, err := t.st.SessionByDigest(t.Context(), d)
 		t.refused("SessionByDigest", store.ErrNotFound, err)
 		t.refused("SaveSession", store.ErrNotFound, t.st.SaveSession(t.Context(), d, nil, 1, at(us)))
-		_ = t.st.TouchSession(t.Context(), d, at(day), at(us)) // harmless either way
-		_, _, err = t.st.SessionByDigest(t.Context(), d, t.st)
+		_ = t.st.TouchSession(t.Context(), d, at(day), at(us), netip.Addr{}) // harmless either way
+		_, _, err = t.st.SessionByDigest(t.Context(), d)
 		t.refused("SessionByDigest after a touch", store.ErrNotFound, err)
 	}
-	list, err := t.st.ListSessions(t.Context(), "nobody", at(us))
+	list, _, err := t.st.ListSessions(t.Context(), store.SessionFilter{UserID: "nobody"}, at(us), newest)
 	t.must(err)
 	t.same("ListSessions of nobody", 0, len(list))
 	t.sameSession("the session", s)
@@ -174,7 +175,7 @@ func sessionUser(t *tester) {
 	s, orphan, anonymous := t.insertSession(t.login(u.ID, at(0))), t.insertSession(t.login("nobody", at(0))), t.insertSession(t.login("", at(0)))
 	read := func(what string, want store.Session, user store.User) {
 		t.Helper()
-		got, gotUser, err := t.st.SessionByDigest(t.Context(), want.Digest, t.st)
+		got, gotUser, err := t.st.SessionByDigest(t.Context(), want.Digest)
 		t.must(err)
 		t.same(what+": session", want, got)
 		t.same(what+": user", user, gotUser)
@@ -241,7 +242,7 @@ func sessionSave(t *tester) {
 		t.sameSession("after a save", s)
 	}
 	t.sameSession("another session", bystander)
-	t.must(t.st.TouchSession(t.Context(), s.Digest, at(2*hour), at(us)))
+	t.must(t.st.TouchSession(t.Context(), s.Digest, at(2*hour), at(us), netip.Addr{}))
 	if err := t.st.SaveSession(t.Context(), s.Digest, []byte("y"), s.Revision, at(2*hour-us)); err != nil {
 		t.Errorf("SaveSession of a session that was touched since it was read: %v", err)
 	}
@@ -280,12 +281,12 @@ func sessionSaveDead(t *tester) {
 func sessionTouch(t *tester) {
 	u := t.user()
 	s, bystander := t.insertSession(t.login(u.ID, at(0))), t.insertSession(t.login(u.ID, at(0)))
-	t.must(t.st.TouchSession(t.Context(), s.Digest, at(2*hour+1), at(us+1)))
+	t.must(t.st.TouchSession(t.Context(), s.Digest, at(2*hour+1), at(us+1), netip.Addr{}))
 	s.Expires, s.Seen = at(2*hour), at(us)
 	t.sameSession("after a touch", s)
-	t.must(t.st.TouchSession(t.Context(), s.Digest, at(hour), at(2*us)))
+	t.must(t.st.TouchSession(t.Context(), s.Digest, at(hour), at(2*us), netip.Addr{}))
 	t.sameSession("a session that already expires later", s)
-	t.must(t.st.TouchSession(t.Context(), s.Digest, at(3*hour), at(2*hour-us)))
+	t.must(t.st.TouchSession(t.Context(), s.Digest, at(3*hour), at(2*hour-us), netip.Addr{}))
 	s.Expires, s.Seen = at(3*hour), at(2*hour-us)
 	t.sameSession("a touch in the last moment", s)
 	t.sameSession("another session", bystander)
@@ -297,11 +298,11 @@ func sessionTouchDead(t *tester) {
 	t.end(store.SessionSelection{ID: dead.ID}, store.EndedLogout, at(us))
 	dead.Ended, dead.Reason = at(us), store.EndedLogout
 	for _, when := range []time.Time{at(0), at(us), at(2 * us)} {
-		t.must(t.st.TouchSession(t.Context(), dead.Digest, at(day), when))
+		t.must(t.st.TouchSession(t.Context(), dead.Digest, at(day), when, netip.Addr{}))
 		t.sameSession("the tombstone", dead)
 	}
 	for _, when := range []time.Time{s.Expires, s.Expires.Add(999), s.Expires.Add(hour)} {
-		t.must(t.st.TouchSession(t.Context(), s.Digest, at(day), when))
+		t.must(t.st.TouchSession(t.Context(), s.Digest, at(day), when, netip.Addr{}))
 		t.sameSession("a session that has expired", s)
 	}
 }
@@ -335,11 +336,11 @@ func sessionList(t *tester) {
 		{"later", at(20 * us), want},
 		{"when all have expired", at(hour + 5*us), nil},
 	} {
-		got, err := t.st.ListSessions(t.Context(), u.ID, tt.when)
+		got, _, err := t.st.ListSessions(t.Context(), store.SessionFilter{UserID: u.ID}, tt.when, newest)
 		t.must(err)
 		t.same(tt.name, tt.want, got)
 	}
-	got, err := t.st.ListSessions(t.Context(), u.ID+" ", at(10*us))
+	got, _, err := t.st.ListSessions(t.Context(), store.SessionFilter{UserID: u.ID + " "}, at(10*us), newest)
 	t.must(err)
 	t.same("of a user with a similar ID", 0, len(got))
 }
@@ -383,14 +384,14 @@ func sessionEndRace(t *tester) {
 			switch (i + k) % 3 {
 			case 0:
 				n, err = t.st.EndSessions(t.Context(), store.SessionSelection{Digest: s.Digest}, store.EndedLogout, at(us))
-				if got, _, err := t.st.SessionByDigest(t.Context(), s.Digest, t.st); err != nil || got.Ended.IsZero() {
+				if got, _, err := t.st.SessionByDigest(t.Context(), s.Digest); err != nil || got.Ended.IsZero() {
 					t.Errorf("after EndSessions returned the session lives or is gone: %v", err)
 				}
 			case 1:
 				// The revision is right or the session has ended.
 				_ = t.st.SaveSession(t.Context(), s.Digest, []byte("x"), s.Revision, at(us))
 			case 2:
-				err = t.st.TouchSession(t.Context(), s.Digest, at(day+time.Duration(i)), at(us))
+				err = t.st.TouchSession(t.Context(), s.Digest, at(day+time.Duration(i)), at(us), netip.Addr{})
 			}
 			if err != nil {
 				t.Error(err)

@@ -2,21 +2,31 @@
 // authors of adapters:
 //
 //	func TestStore(t *testing.T) {
-//		storetest.Run(t, func(t *testing.T) storetest.Store { return memory.New() })
+//		storetest.Run(t, func(t *testing.T, users store.Users) storetest.Store {
+//			if users != nil {
+//				return memory.NewWithUsers(users)
+//			}
+//			return memory.New()
+//		})
 //	}
 //
-// Run it with -race. A check that fails prints the promise that it tests. An
-// adapter that keeps only some of the four boundaries embeds its own part and
-// package memory for the rest.
+// [Run] checks an adapter that keeps everything. An adapter that keeps a part
+// has a suite of its own: [RunUsers], [RunTokens], [RunGrants], [RunSessions] and
+// [RunAttempts]. The activity stream, which most adapters do not keep, has
+// [RunActivities] and is no part of Run.
+//
+// Run the suites with -race. A check that fails prints the promise that it
+// tests. Races are repeated for a bounded time, which -short reduces.
 package storetest
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/ostiary/auth/store"
 )
 
-// Store is everything that package store specifies.
+// Store is everything that package store specifies but the activity stream.
 type Store interface {
 	store.Accounts
 	store.OAuth
@@ -26,42 +36,95 @@ type Store interface {
 
 // Run checks every promise of package store. Each call of open must return a
 // store that is empty, shares nothing with the others and is closed through
-// t.Cleanup; most checks share one store. Races are repeated for a bounded time,
-// which -short reduces.
-func Run(t *testing.T, open func(t *testing.T) Store) {
-	shared := open(t)
-	for _, g := range []struct {
-		name   string
-		checks []check
-	}{
-		{"Users", userChecks},
-		{"ListUsers", userListChecks},
-		{"Epochs", epochChecks},
-		{"DeleteUser", deleteUserChecks},
-		{"Tokens", tokenChecks},
-		{"UpdateToken", updateTokenChecks},
-		{"AccessByDigest", accessChecks},
-		{"RevokeTokens", revokeChecks},
-		{"ListTokens", tokenListChecks},
-		{"Purge", purgeChecks},
-		{"Codes", codeChecks},
-		{"Redeem", redeemChecks},
-		{"Rotate", rotateChecks},
-		{"Replay", replayChecks},
-		{"Devices", deviceChecks},
-		{"RedeemDevice", redeemDeviceChecks},
-		{"Applications", applicationChecks},
-		{"ListApplications", applicationListChecks},
-		{"Sessions", sessionChecks},
-		{"SessionLimit", sessionLimitChecks},
-		{"EndSessions", endSessionsChecks},
-		{"Attempts", attemptChecks},
-		{"Clock", append(clockChecks, clockEndChecks...)},
-		{"Context", contextChecks},
-		{"Concurrency", concurrencyChecks},
-	} {
+// t.Cleanup; most checks share one store. AccessByDigest and SessionByDigest of
+// the store must return the user that users has. A nil users means the store's
+// own users.
+func Run(t *testing.T, open func(t *testing.T, users store.Users) Store) {
+	run(t, allParts, open)
+}
+
+// parts are the parts of a store that a check needs, or a suite has.
+type parts uint8
+
+const (
+	usersPart      parts = 1 << iota // store.Users, and a way to add one
+	accountsPart                     // store.Accounts
+	tokensPart                       // store.Tokens
+	oauthPart                        // store.OAuth
+	sessionsPart                     // store.Sessions
+	attemptsPart                     // store.Attempts
+	wholePart                        // steps that concern several of them
+	activitiesPart                   // store.Activities
+
+	allParts = usersPart | accountsPart | tokensPart | oauthPart | sessionsPart | attemptsPart | wholePart
+)
+
+// A group is a list of checks. Each needs the parts of the group unless it says
+// otherwise.
+type group struct {
+	name   string
+	needs  parts
+	checks []check
+}
+
+// groups returns the whole suite.
+func groups() []group {
+	return []group{
+		{"Users", accountsPart, userChecks},
+		{"HostUsers", usersPart, hostUserChecks},
+		{"ListUsers", accountsPart, userListChecks},
+		{"ChangeUser", accountsPart, changeUserChecks},
+		{"Where", accountsPart, whereChecks},
+		{"Epochs", accountsPart, epochChecks},
+		{"DeleteUser", wholePart, deleteUserChecks},
+		{"Tokens", tokensPart, tokenChecks},
+		{"UpdateToken", tokensPart, updateTokenChecks},
+		{"AccessByDigest", tokensPart, accessChecks},
+		{"RevokeTokens", tokensPart, revokeChecks},
+		{"Trees", tokensPart, treeChecks},
+		{"Cutoffs", oauthPart, cutoffChecks},
+		{"ListTokens", tokensPart, tokenListChecks},
+		{"ListExpiring", tokensPart, expiringChecks},
+		{"Purge", oauthPart, purgeChecks},
+		{"Codes", oauthPart, codeChecks},
+		{"Redeem", oauthPart, redeemChecks},
+		{"Rotate", oauthPart, rotateChecks},
+		{"Replay", oauthPart, replayChecks},
+		{"Devices", oauthPart, deviceChecks},
+		{"RedeemDevice", oauthPart, redeemDeviceChecks},
+		{"Consents", oauthPart, consentChecks},
+		{"Applications", oauthPart, applicationChecks},
+		{"ListApplications", oauthPart, applicationListChecks},
+		{"Sessions", sessionsPart, slices.Concat(sessionChecks, sessionAccessChecks)},
+		{"SessionLists", sessionsPart, sessionListChecks},
+		{"SessionLimit", sessionsPart, sessionLimitChecks},
+		{"EndSessions", sessionsPart, endSessionsChecks},
+		{"Attempts", attemptsPart, attemptChecks},
+		{"Activities", activitiesPart, activityChecks},
+		{"Clock", wholePart, append(clockChecks, clockEndChecks...)},
+		{"Context", wholePart, contextChecks},
+		{"Concurrency", wholePart, concurrencyChecks},
+	}
+}
+
+// run runs the checks that need no more than the parts that there are.
+func run(t *testing.T, have parts, open func(t *testing.T, users store.Users) Store) {
+	shared := open(t, nil)
+	for _, g := range groups() {
+		var checks []check
+		for _, c := range g.checks {
+			if c.needs == 0 {
+				c.needs = g.needs
+			}
+			if c.needs&have == c.needs {
+				checks = append(checks, c)
+			}
+		}
+		if len(checks) == 0 {
+			continue
+		}
 		t.Run(g.name, func(t *testing.T) {
-			for _, c := range g.checks {
+			for _, c := range checks {
 				t.Run(c.name, func(t *testing.T) {
 					t.Cleanup(func() {
 						if t.Failed() {
@@ -70,9 +133,9 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 					})
 					st := shared
 					if c.alone {
-						st = open(t)
+						st = open(t, nil)
 					}
-					c.run(&tester{T: t, st: st})
+					c.run(&tester{T: t, st: st, have: have, open: open})
 				})
 			}
 		})
@@ -88,4 +151,7 @@ type check struct {
 	// alone checks need a store of their own, because they count or change
 	// records that are not theirs.
 	alone bool
+	// needs are the parts that the check needs, if they are not those of its
+	// group.
+	needs parts
 }

@@ -20,8 +20,13 @@ import (
 // tester is one check at work.
 type tester struct {
 	*testing.T
-	st Store
+	st   Store
+	have parts // of st
+	open func(t *testing.T, users store.Users) Store
 }
+
+// limits are wide enough for every tree that is not about limits.
+var limits = store.MintLimits{Depth: store.MaxDepth, Live: 100_000}
 
 const (
 	us   = time.Microsecond // the grain of time in a store
@@ -99,6 +104,7 @@ func (t *tester) same(what string, want, got any) {
 var comparers = cmp.Options{
 	cmpopts.EquateEmpty(),
 	cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
+	cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
 	cmp.Comparer(func(a, b time.Time) bool { return a.Equal(b) && a.Location() == b.Location() }),
 }
 
@@ -110,9 +116,13 @@ func (t *tester) user() store.User {
 	return u
 }
 
-// application stores a confidential application.
+// application stores a confidential application. If the store has no
+// applications, it returns a zero one.
 func (t *tester) application() store.Application {
 	t.Helper()
+	if t.have&oauthPart == 0 {
+		return store.Application{}
+	}
 	return t.applicationOf(1)
 }
 
@@ -145,17 +155,39 @@ func (t *tester) pair(userID string, applicationID int64) store.Token {
 
 func (t *tester) insert(tok store.Token) store.Token {
 	t.Helper()
-	tok, err := t.st.InsertToken(t.Context(), tok)
+	tok, err := t.st.InsertToken(t.Context(), tok, limits)
 	t.must(err)
 	return tok
+}
+
+// stored returns the result of InsertToken for a token without a parent.
+func stored(given, got store.Token) store.Token {
+	want := given
+	want.ID, want.Family, want.Revision = got.ID, got.ID, got.Revision
+	want.RootID, want.Depth, want.ViaApplicationID = 0, 0, given.ApplicationID
+	want.Created, want.Modified, want.Expires, want.LastUsed = kept(given.Created), kept(given.Modified), kept(given.Expires), kept(given.LastUsed)
+	want.Refresh.Expires, want.Refresh.GrantExpires = kept(given.Refresh.Expires), kept(given.Refresh.GrantExpires)
+	want.Refresh.Number, want.Refresh.GrantCreated = 0, time.Time{}
+	if given.Refresh.Digest != (store.Digest{}) {
+		want.Refresh.GrantCreated = want.Created
+	}
+	return want
 }
 
 // child stores a token that parent minted.
 func (t *tester) child(parent store.Token) store.Token {
 	t.Helper()
+	return t.insert(t.mintedBy(parent))
+}
+
+// mintedBy is a personal token that parent mints, which is not stored yet.
+func (t *tester) mintedBy(parent store.Token) store.Token {
 	tok := t.personal(parent.UserID)
-	tok.ParentID = parent.ID
-	return t.insert(tok)
+	tok.ParentID = parent.Family
+	if tok.Expires.After(parent.Expires) {
+		tok.Expires = parent.Expires
+	}
+	return tok
 }
 
 func (t *tester) token(id int64) store.Token {
@@ -181,6 +213,21 @@ func (t *tester) revoked(what string, when time.Time, toks ...store.Token) {
 	for _, tok := range toks {
 		if got := t.token(tok.ID); !got.Revoked.Equal(when) {
 			t.Errorf("%s: token %d: got Revoked %v, want %v", what, tok.ID, got.Revoked, when)
+		}
+	}
+}
+
+// dead reports tokens that are not revoked. It does not check the instant.
+func (t *tester) dead(what string, toks ...store.Token) {
+	t.Helper()
+	for _, tok := range toks {
+		if got := t.token(tok.ID); got.Revoked.IsZero() {
+			t.Errorf("%s: token %d is live", what, tok.ID)
+		}
+		a, err := t.st.AccessByDigest(t.Context(), tok.Digest)
+		t.must(err)
+		if a.Revoked.IsZero() {
+			t.Errorf("%s: token %d opens doors", what, tok.ID)
 		}
 	}
 }
@@ -267,12 +314,12 @@ func (t *tester) insertSession(s store.Session) store.Session {
 
 func (t *tester) session(d store.Digest) store.Session {
 	t.Helper()
-	s, _, err := t.st.SessionByDigest(t.Context(), d, t.st)
+	s, _, err := t.st.SessionByDigest(t.Context(), d)
 	t.must(err)
 	return s
 }
 
-// contenders is how many calls race for what only one may have.
+// contenders is the number of calls that race for one success.
 const contenders = 64
 
 // race calls f that many times at once and returns the results.

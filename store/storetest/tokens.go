@@ -29,21 +29,24 @@ var tokenChecks = []check{
 		name:    "no refresh token is no digest",
 		promise: "the zero value of Refresh means none",
 		run:     tokenNoRefresh,
+		needs:   oauthPart,
 	},
 	{
 		name:    "a parent must live",
-		promise: "InsertToken returns ErrConflict if t.ParentID names a token that does not exist, is revoked, or has expired at t.Created",
+		promise: "InsertToken returns ErrConflict if t.ParentID names a family without a live token: one that is not revoked, has not expired at t.Created, and does not expire before t does",
 		run:     tokenParent,
 	},
 	{
 		name:    "an absent token is ErrNotFound",
 		promise: "a record that does not exist is ErrNotFound",
 		run:     tokenAbsent,
+		needs:   oauthPart,
 	},
 	{
 		name:    "records share no memory",
 		promise: "records go in and out by value and share no memory with the store",
 		run:     tokenMemory,
+		needs:   oauthPart,
 	},
 	{
 		name:    "Touch: the newest wins",
@@ -71,15 +74,16 @@ func (t *tester) reads(want store.Token) {
 	got, err = t.st.TokenByDigest(t.Context(), want.Digest)
 	t.must(err)
 	t.same("TokenByDigest", want, got)
-	if want.Refresh.Digest != (store.Digest{}) {
+	if want.Refresh.Digest != (store.Digest{}) && t.have&oauthPart != 0 {
 		got, err = t.st.TokenByRefresh(t.Context(), want.Refresh.Digest)
 		t.must(err)
 		t.same("TokenByRefresh", want, got)
 	}
-	a, err := t.st.AccessByDigest(t.Context(), want.Digest, t.st)
+	a, err := t.st.AccessByDigest(t.Context(), want.Digest)
 	t.must(err)
 	t.same("AccessByDigest", store.Access{
-		TokenID: want.ID, UserID: want.UserID, ApplicationID: want.ApplicationID, Scopes: want.Scopes,
+		TokenID: want.ID, Family: want.Family, UserID: want.UserID, ApplicationID: want.ApplicationID,
+		ViaApplicationID: want.ViaApplicationID, Scopes: want.Scopes,
 		Audience: want.Audience, Addresses: want.Addresses, Epoch: want.Epoch, Expires: want.Expires,
 		Revoked: want.Revoked, LastUsed: want.LastUsed, User: a.User,
 	}, a)
@@ -107,12 +111,9 @@ func tokenFields(t *tester) {
 		if i%3 != 0 {
 			given.Refresh = store.Refresh{Digest: t.digest(), Scopes: s, Expires: times[time(4)], GrantExpires: times[time(5)]}
 		}
-		stored := t.insert(given)
-		want := given
-		want.ID, want.Family, want.Revision = stored.ID, stored.ID, stored.Revision
-		want.Created, want.Modified, want.Expires, want.LastUsed = kept(given.Created), kept(given.Modified), kept(given.Expires), kept(given.LastUsed)
-		want.Refresh.Expires, want.Refresh.GrantExpires = kept(given.Refresh.Expires), kept(given.Refresh.GrantExpires)
-		t.same("InsertToken", want, stored)
+		got := t.insert(given)
+		want := stored(given, got)
+		t.same("InsertToken", want, got)
 		t.reads(want)
 	}
 }
@@ -155,7 +156,7 @@ func tokenTaken(t *tester) {
 	} {
 		given := t.pair(u.ID, app.ID)
 		given.Digest, given.Refresh.Digest = tt.access, tt.refresh
-		_, err := t.st.InsertToken(t.Context(), given)
+		_, err := t.st.InsertToken(t.Context(), given, limits)
 		t.refused("digest "+tt.name, store.ErrExists, err)
 		if given.Digest != tok.Digest && given.Digest != dead.Digest {
 			_, err = t.st.TokenByDigest(t.Context(), given.Digest)
@@ -195,13 +196,14 @@ func tokenParent(t *tester) {
 		{"was revoked with its parent", grandkid.ID, func(*store.Token) {}, store.ErrConflict},
 		{"expires at that instant", parent.ID, func(c *store.Token) { c.Created = parent.Expires }, store.ErrConflict},
 		{"has expired", parent.ID, func(c *store.Token) { c.Created = parent.Expires.Add(day) }, store.ErrConflict},
+		{"expires first", parent.ID, func(c *store.Token) { c.Expires = parent.Expires.Add(us) }, store.ErrConflict},
 		{"expires a microsecond later", parent.ID, func(c *store.Token) { c.Created = parent.Expires.Add(-us) }, nil},
 		{"expires a nanosecond later", parent.ID, func(c *store.Token) { c.Created = parent.Expires.Add(-1) }, nil},
 	} {
 		given := t.personal(u.ID)
 		given.ParentID = tt.parent
 		tt.created(&given)
-		stored, err := t.st.InsertToken(t.Context(), given)
+		stored, err := t.st.InsertToken(t.Context(), given, limits)
 		t.refused("the parent "+tt.name, tt.want, err)
 		if err == nil {
 			t.same("ParentID", tt.parent, stored.ParentID)
@@ -220,12 +222,12 @@ func tokenAbsent(t *tester) {
 		t.refused("TokenByID", store.ErrNotFound, err)
 		given := tok
 		given.ID = id
-		t.refused("UpdateToken", store.ErrNotFound, t.st.UpdateToken(t.Context(), given))
+		t.refused("UpdateToken", store.ErrNotFound, t.st.UpdateToken(t.Context(), given, store.KeepMinted))
 	}
 	for _, d := range []store.Digest{{}, t.digest(), tok.Refresh.Digest} {
 		_, err := t.st.TokenByDigest(t.Context(), d)
 		t.refused("TokenByDigest", store.ErrNotFound, err)
-		_, err = t.st.AccessByDigest(t.Context(), d, t.st)
+		_, err = t.st.AccessByDigest(t.Context(), d)
 		t.refused("AccessByDigest", store.ErrNotFound, err)
 	}
 	for _, d := range []store.Digest{{}, t.digest(), tok.Digest} {
@@ -272,7 +274,7 @@ func tokenMemory(t *tester) {
 			return got.Addresses, err
 		}},
 		{"AccessByDigest", func() ([]netip.Prefix, error) {
-			got, err := t.st.AccessByDigest(t.Context(), tok.Digest, t.st)
+			got, err := t.st.AccessByDigest(t.Context(), tok.Digest)
 			return got.Addresses, err
 		}},
 		{"ListTokens", func() ([]netip.Prefix, error) {
@@ -338,7 +340,7 @@ func touchNewest(t *tester) {
 	t.same("the token after several", tok, t.token(tok.ID))
 	t.same("another token after several", other, t.token(other.ID))
 	tok.Description = "changed"
-	if err := t.st.UpdateToken(t.Context(), tok); err != nil {
+	if err := t.st.UpdateToken(t.Context(), tok, store.KeepMinted); err != nil {
 		t.Errorf("UpdateToken of a token that was used since it was read: %v", err)
 	}
 	if got := t.token(tok.ID); !got.LastUsed.Equal(at(9 * us)) {
@@ -370,137 +372,11 @@ func tokenInsertRace(t *tester) {
 		winner := t.oneWinner("InsertToken", store.ErrExists, race(contenders, func(i int) (err error) {
 			tok := t.personal(u.ID)
 			tok.Digest, tok.Description = d, strconv.Itoa(i)
-			toks[i], err = t.st.InsertToken(t.Context(), tok)
+			toks[i], err = t.st.InsertToken(t.Context(), tok, limits)
 			return err
 		}))
 		got, err := t.st.TokenByDigest(t.Context(), d)
 		t.must(err)
 		t.same("the winner", toks[winner], got)
-	})
-}
-
-var updateTokenChecks = []check{
-	{
-		name:    "six fields are replaced and all else stays",
-		promise: "UpdateToken replaces Digest, Scopes, Description, Expires and Modified of the token t.ID and, where it has a refresh token, Refresh.Scopes; all else stays",
-		run:     updateToken,
-	},
-	{
-		name:    "a stale revision is ErrConflict and changes nothing",
-		promise: "UpdateToken returns ErrConflict, and changes nothing, unless t.Revision is the current one",
-		run:     updateTokenStale,
-	},
-	{
-		name:    "a revoked token is ErrConflict and stays as it is",
-		promise: "UpdateToken returns ErrConflict, and changes nothing, unless the token is not revoked",
-		run:     updateTokenRevoked,
-	},
-	{
-		name:    "a taken digest is ErrExists and changes nothing",
-		promise: "UpdateToken returns ErrExists if the digest is taken",
-		run:     updateTokenTaken,
-	},
-	{
-		name:    "of 64 updates of one revision one succeeds",
-		promise: "UpdateToken returns ErrConflict unless t.Revision is the current one",
-		run:     updateTokenRace,
-	},
-}
-
-func updateToken(t *tester) {
-	u, other, app := t.user(), t.user(), t.application()
-	given := t.pair(u.ID, app.ID)
-	given.Addresses, given.Audience = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, "https://api.example"
-	tok := t.insert(given)
-	bystander := t.insert(t.pair(u.ID, app.ID))
-	alone := t.insert(t.personal(u.ID))
-	alone.Refresh.Scopes = "x" // there is no refresh token that could have it
-	t.must(t.st.UpdateToken(t.Context(), alone))
-	alone.Refresh.Scopes = ""
-	alone.Revision++
-	t.reads(alone)
-	old := tok.Digest
-	times := oddTimes()
-	for i, s := range oddTexts() {
-		given := store.Token{
-			ID: tok.ID, Revision: tok.Revision,
-			Digest: t.digest(), Scopes: s, Description: s + "!", Expires: times[i%len(times)], Modified: times[(i+1)%len(times)],
-			// None of these is the caller's to change.
-			UserID: other.ID, ApplicationID: app.ID + 1, ParentID: bystander.ID, Family: bystander.ID,
-			Audience: "x", Addresses: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}, Epoch: 99,
-			Created: at(day), LastUsed: at(day), Revoked: at(day),
-			Refresh: store.Refresh{Digest: t.digest(), Scopes: s + "?", Expires: at(day), GrantExpires: at(day), Spent: at(day), Nonce: t.digest()},
-		}
-		t.must(t.st.UpdateToken(t.Context(), given))
-		tok.Digest, tok.Scopes, tok.Description = given.Digest, given.Scopes, given.Description
-		tok.Expires, tok.Modified = kept(given.Expires), kept(given.Modified)
-		tok.Refresh.Scopes = given.Refresh.Scopes
-		tok.Revision++
-		t.reads(tok)
-	}
-	_, err := t.st.TokenByDigest(t.Context(), old)
-	t.refused("the digest it had", store.ErrNotFound, err)
-	_, err = t.st.AccessByDigest(t.Context(), old, t.st)
-	t.refused("the digest it had", store.ErrNotFound, err)
-	fresh := t.personal(u.ID)
-	fresh.Digest = old
-	t.reads(t.insert(fresh))
-	t.reads(bystander)
-}
-
-func updateTokenStale(t *tester) {
-	u := t.user()
-	tok := t.insert(t.personal(u.ID))
-	next := tok
-	next.Description = "second"
-	t.must(t.st.UpdateToken(t.Context(), next))
-	want := t.token(tok.ID)
-	for _, rev := range []int64{tok.Revision, want.Revision + 1, 0, -1} {
-		stale := store.Token{ID: tok.ID, Revision: rev, Digest: t.digest(), Description: "stale"}
-		t.refused("revision "+strconv.FormatInt(rev-want.Revision, 10), store.ErrConflict, t.st.UpdateToken(t.Context(), stale))
-	}
-	t.reads(want)
-}
-
-func updateTokenRevoked(t *tester) {
-	u := t.user()
-	tok := t.insert(t.personal(u.ID))
-	_, err := t.st.RevokeTokens(t.Context(), store.Selection{TokenID: tok.ID}, at(us))
-	t.must(err)
-	dead := t.token(tok.ID)
-	for _, rev := range []int64{tok.Revision, dead.Revision} {
-		given := tok
-		given.Revision, given.Digest, given.Expires = rev, t.digest(), at(1000*day)
-		t.refused("a revoked token", store.ErrConflict, t.st.UpdateToken(t.Context(), given))
-	}
-	t.reads(dead)
-}
-
-func updateTokenTaken(t *tester) {
-	u := t.user()
-	tok, other := t.insert(t.personal(u.ID)), t.insert(t.personal(u.ID))
-	given := tok
-	given.Digest, given.Description = other.Digest, "thief"
-	t.refused("another token's digest", store.ErrExists, t.st.UpdateToken(t.Context(), given))
-	t.reads(tok)
-	t.reads(other)
-	given = tok
-	given.Description = "own digest"
-	if err := t.st.UpdateToken(t.Context(), given); err != nil {
-		t.Errorf("its own digest: %v", err)
-	}
-}
-
-func updateTokenRace(t *tester) {
-	u := t.user()
-	tok := t.insert(t.personal(u.ID))
-	t.rounds(func() {
-		winner := t.oneWinner("UpdateToken", store.ErrConflict, race(contenders, func(i int) error {
-			given := tok
-			given.Description = strconv.Itoa(i)
-			return t.st.UpdateToken(t.Context(), given)
-		}))
-		tok = t.token(tok.ID)
-		t.same("the winner's description", strconv.Itoa(winner), tok.Description)
 	})
 }

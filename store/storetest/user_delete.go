@@ -41,7 +41,7 @@ func deleteUser(t *tester) {
 	personal, pair := t.insert(t.personal(u.ID)), t.insert(t.pair(u.ID, app.ID))
 	kid := t.child(personal)
 	foreign := t.personal(other.ID) // minted by the user's token for somebody else
-	foreign.ParentID = kid.ID
+	foreign.ParentID = kid.Family
 	grandkid := t.insert(foreign)
 	code, session := t.code(u.ID, app.ID), t.insertSession(t.login(u.ID, at(0)))
 
@@ -66,10 +66,10 @@ func deleteUser(t *tester) {
 	t.revoked("the user's tokens and what they minted", when, personal, pair, kid, grandkid)
 	_, err = t.st.Rotate(t.Context(), t.rotation(pair, at(us)))
 	t.refused("Rotate", store.ErrNotFound, err)
-	a, err := t.st.AccessByDigest(t.Context(), personal.Digest, t.st)
+	a, err := t.st.AccessByDigest(t.Context(), personal.Digest)
 	t.must(err)
 	t.same("the user of a token", store.User{}, a.User)
-	s, su, err := t.st.SessionByDigest(t.Context(), session.Digest, t.st)
+	s, su, err := t.st.SessionByDigest(t.Context(), session.Digest)
 	t.must(err)
 	t.same("the user of a session", store.User{}, su)
 	session.Ended, session.Reason = when, store.EndedAdmin
@@ -114,13 +114,13 @@ func deleteUserReaders(t *tester) {
 		}
 		look := func(i int) error {
 			if i%2 == 0 {
-				a, err := t.st.AccessByDigest(t.Context(), toks[i].Digest, t.st)
+				a, err := t.st.AccessByDigest(t.Context(), toks[i].Digest)
 				if err == nil && (a.User.ID == "") != !a.Revoked.IsZero() {
 					err = fmt.Errorf("AccessByDigest: user %q, revoked %v", a.User.ID, a.Revoked)
 				}
 				return err
 			}
-			s, su, err := t.st.SessionByDigest(t.Context(), sessions[i].Digest, t.st)
+			s, su, err := t.st.SessionByDigest(t.Context(), sessions[i].Digest)
 			if err == nil && (su.ID == "") != !s.Ended.IsZero() {
 				err = fmt.Errorf("SessionByDigest: user %q, ended %v", su.ID, s.Ended)
 			}

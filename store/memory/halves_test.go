@@ -1,0 +1,75 @@
+package memory_test
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/ostiary/auth/store"
+	"github.com/ostiary/auth/store/memory"
+)
+
+// A reader without a lock that is interrupted in the middle looks again: nobody sees
+// a live token, or a live session, of a user who is not there (F3). There are more
+// threads than processors, so that the system interrupts them anywhere.
+func TestInterruptedReadersLookAgain(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4*runtime.NumCPU() + 4))
+	ctx, s := t.Context(), memory.New()
+	type target struct{ token, session store.Digest }
+	var current atomic.Pointer[target]
+	current.Store(&target{})
+	var halves, reads atomic.Int64
+	stop := make(chan struct{})
+	var readers sync.WaitGroup
+	for range 2*runtime.NumCPU() + 2 {
+		readers.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				at := current.Load()
+				if a, err := s.AccessByDigest(ctx, at.token); err == nil && a.Revoked.IsZero() && a.User.ID == "" {
+					halves.Add(1)
+				}
+				if x, u, err := s.SessionByDigest(ctx, at.session); err == nil && x.Ended.IsZero() && u.ID == "" {
+					halves.Add(1)
+				}
+				reads.Add(1)
+			}
+		})
+	}
+	end := time.Now().Add(1500 * time.Millisecond)
+	for n := 0; time.Now().Before(end) && halves.Load() == 0; n++ {
+		u, err := s.InsertUser(ctx, store.User{Name: fmt.Sprint(n), Active: true})
+		must(t, u, err)
+		var next target
+		parent := int64(0)
+		for level := range store.MaxDepth { // the longer a reader looks, the more often it is interrupted
+			next.token = store.DigestOf(fmt.Sprint(n, level))
+			tok, err := s.InsertToken(ctx, store.Token{
+				Digest: next.token, UserID: u.ID, Scopes: "read", ParentID: parent, Created: now, Expires: now.Add(time.Hour),
+			}, store.MintLimits{Depth: store.MaxDepth, Live: 100})
+			parent = must(t, tok, err).Family
+		}
+		next.session = store.DigestOf(fmt.Sprint("session", n))
+		x, _, err := s.InsertSession(ctx, store.Session{Digest: next.session, UserID: u.ID, Created: now, Expires: now.Add(time.Hour)}, store.Digest{}, 0)
+		must(t, x, err)
+		current.Store(&next)
+		for before := reads.Load(); reads.Load() < before+20; {
+			runtime.Gosched()
+		}
+		if err := s.DeleteUser(ctx, u.ID, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(stop)
+	readers.Wait()
+	if n := halves.Load(); n != 0 {
+		t.Errorf("%d of %d reads saw something live of a user who was not there", n, reads.Load())
+	}
+}

@@ -1,0 +1,105 @@
+package memory
+
+import "github.com/ostiary/auth/store"
+
+// A shelf has the tokens of somebody that are not marked as revoked, by ID. If they
+// are many it has them in the other orders of lists, too, but for that of the last
+// use: a use is noted without a lock.
+type shelf struct {
+	byID   sorted
+	others []sorted // of shelfOrders, or nil
+}
+
+// bigShelf is how many tokens are many. Fewer are sorted when somebody asks.
+const bigShelf = 256
+
+// shelfOrders are those that a big shelf keeps.
+var shelfOrders = [...]store.OrderBy{store.OrderCreated, store.OrderModified, store.OrderExpires}
+
+func newShelf() shelf { return shelf{byID: sorted{order: tokenOrder(store.OrderID)}} }
+
+func (x *shelf) add(t *token) {
+	x.byID.add(t)
+	for i := range x.others {
+		x.others[i].add(t)
+	}
+	if x.others == nil && x.byID.n > bigShelf {
+		x.others = make([]sorted, len(shelfOrders))
+		for i, by := range shelfOrders {
+			x.others[i].order = tokenOrder(by)
+			for t := range x.byID.all(false) {
+				x.others[i].add(t)
+			}
+		}
+	}
+}
+
+func (x *shelf) remove(t *token) {
+	x.byID.remove(t)
+	for i := range x.others {
+		x.others[i].remove(t)
+	}
+	if x.byID.n < bigShelf/2 {
+		x.others = nil
+	}
+}
+
+// takeOut removes a token from the orders that a change of its state may concern,
+// until putBack.
+func (x *shelf) takeOut(t *token) {
+	for i := range x.others {
+		x.others[i].remove(t)
+	}
+}
+
+func (x *shelf) putBack(t *token) {
+	for i := range x.others {
+		x.others[i].add(t)
+	}
+}
+
+// by returns the list that has an order, or the one by ID and false.
+func (x *shelf) by(order store.OrderBy) (list *sorted, ordered bool) {
+	for i, by := range shelfOrders {
+		if by == order && x.others != nil {
+			return &x.others[i], true
+		}
+	}
+	return &x.byID, order != store.OrderCreated && order != store.OrderModified && order != store.OrderExpires && order != store.OrderLastUsed
+}
+
+// A shelves has the shelves of keys that have tokens. The zero key has none.
+type shelves map[int64]*shelf
+
+func (xs shelves) add(k int64, t *token) {
+	if k == 0 {
+		return
+	}
+	x := xs[k]
+	if x == nil {
+		x = new(newShelf())
+		xs[k] = x
+	}
+	x.add(t)
+}
+
+func (xs shelves) remove(k int64, t *token) {
+	if x := xs[k]; x != nil {
+		if x.remove(t); x.byID.n == 0 {
+			delete(xs, k)
+		}
+	}
+}
+
+// takeOut and putBack are those of the key's shelf.
+func (xs shelves) takeOut(k int64, t *token) {
+	if x := xs[k]; x != nil {
+		x.takeOut(t)
+	}
+}
+
+func (xs shelves) putBack(k int64, t *token) {
+	if x := xs[k]; x != nil {
+		x.putBack(t)
+	}
+}

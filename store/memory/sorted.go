@@ -1,0 +1,93 @@
+package memory
+
+import (
+	"iter"
+	"slices"
+)
+
+// A sorted is a list of tokens in order, in parts, so that a change moves few of
+// them. What order looks at must not change while a token is in it.
+type sorted struct {
+	parts [][]*token // none is empty
+	order func(a, b *token) int
+	n     int
+}
+
+// partSize is how many tokens a part has at most.
+const partSize = 256
+
+// find returns where a token is, or would be.
+func (l *sorted) find(t *token) (part, at int, found bool) {
+	part, _ = slices.BinarySearchFunc(l.parts, t, func(p []*token, t *token) int { return l.order(p[len(p)-1], t) })
+	if part == len(l.parts) {
+		return part, 0, false
+	}
+	at, found = slices.BinarySearchFunc(l.parts[part], t, l.order)
+	return part, at, found
+}
+
+func (l *sorted) add(t *token) {
+	l.n++
+	part, at, _ := l.find(t)
+	if part == len(l.parts) { // behind all others, as most are
+		if part == 0 || len(l.parts[part-1]) >= partSize {
+			l.parts = append(l.parts, []*token{t})
+			return
+		}
+		part--
+		at = len(l.parts[part])
+	}
+	p := slices.Insert(l.parts[part], at, t)
+	if l.parts[part] = p; len(p) > partSize {
+		half := len(p) / 2
+		l.parts[part] = slices.Clone(p[:half])
+		l.parts = slices.Insert(l.parts, part+1, slices.Clone(p[half:]))
+	}
+}
+
+func (l *sorted) remove(t *token) {
+	part, at, found := l.find(t)
+	if !found {
+		return
+	}
+	l.n--
+	l.parts[part] = slices.Delete(l.parts[part], at, at+1)
+	if len(l.parts[part]) == 0 {
+		l.parts = slices.Delete(l.parts, part, part+1)
+	}
+}
+
+// all yields the tokens in order, or the other way round.
+func (l *sorted) all(descending bool) iter.Seq[*token] {
+	return func(yield func(*token) bool) {
+		for i := range l.parts {
+			if descending {
+				i = len(l.parts) - 1 - i
+			}
+			part := l.parts[i]
+			for k := range part {
+				if descending {
+					k = len(part) - 1 - k
+				}
+				if !yield(part[k]) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// from yields the tokens from the place on where a token is, or would be.
+func (l *sorted) from(t *token) iter.Seq[*token] {
+	return func(yield func(*token) bool) {
+		first, at, _ := l.find(t)
+		for _, part := range l.parts[first:] {
+			for _, t := range part[at:] {
+				if !yield(t) {
+					return
+				}
+			}
+			at = 0
+		}
+	}
+}

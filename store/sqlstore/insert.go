@@ -1,0 +1,268 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/ostiary/auth/observe"
+	"github.com/ostiary/auth/store"
+)
+
+// An insertion is a token that is about to be stored.
+type insertion struct {
+	token  store.Token // as it will come back
+	values []any       // of the columns that do not depend on where it stands
+	place
+
+	seq   any // the number it has, nil for that of payer or of the newest cut-off
+	payer any // the digest of the code or device that pays for it, nil for none
+}
+
+// A place is where a token stands in a tree.
+type place struct {
+	parent      int64
+	independent bool
+	root        int64
+	ancestors   string
+	via         int64
+}
+
+// insertionOf returns a token without a parent.
+func insertionOf(tok store.Token) (insertion, error) {
+	addresses, err := prefixesText(tok.Addresses)
+	if err != nil {
+		return insertion{}, err
+	}
+	tok.Addresses = slices.Clone(tok.Addresses)
+	for _, at := range []*time.Time{
+		&tok.Created, &tok.Modified, &tok.Expires, &tok.LastUsed, &tok.Revoked,
+		&tok.Refresh.Expires, &tok.Refresh.GrantExpires, &tok.Refresh.Spent,
+	} {
+		*at = stored(*at)
+	}
+	tok.ParentID, tok.Independent, tok.RootID, tok.Depth, tok.ViaApplicationID = 0, false, 0, 0, tok.ApplicationID
+	tok.Refresh.Number, tok.Refresh.GrantCreated = 0, time.Time{}
+	refresh := tok.Refresh.Digest != store.Digest{}
+	if refresh {
+		tok.Refresh.GrantCreated = tok.Created
+	}
+	tok.Revision = 1
+	ends := tokenOver(tok.Expires, time.Time{}, refresh, tok.Refresh.Expires)
+	if !tok.Revoked.IsZero() {
+		ends = micros(tok.Revoked)
+	}
+	over := ends
+	if !tok.Refresh.Spent.IsZero() {
+		over = grantOver(tok.Refresh.GrantExpires)
+	}
+	return insertion{token: tok, values: []any{
+		bytesOf(tok.Digest), tok.UserID, tok.ApplicationID, tok.Scopes, tok.Audience, addresses, tok.Epoch, tok.Description,
+		micros(tok.Created), micros(tok.Modified), micros(tok.Expires), orNever(tok.LastUsed), orNever(tok.Revoked),
+		orNone(tok.Refresh.Digest), tok.Refresh.Scopes, orNever(tok.Refresh.Expires), orNever(tok.Refresh.GrantExpires),
+		orNever(tok.Refresh.Spent), orNone(tok.Refresh.Nonce), ends, over,
+	}}, nil
+}
+
+// in places the token below its parent.
+func (in *insertion) in(p place) {
+	in.place = p
+	in.token.ParentID, in.token.Independent, in.token.RootID = p.parent, p.independent, p.root
+	in.token.Depth = len(lineageOf(p.ancestors, p.parent, p.independent).above)
+	if in.token.ApplicationID == 0 {
+		in.token.ViaApplicationID = p.via
+	}
+}
+
+// after makes the token the successor of another.
+func (in *insertion) after(old *tokenRecord) {
+	via := old.ViaApplicationID
+	if old.ApplicationID != 0 {
+		via = 0 // its own is enough
+	}
+	in.in(place{old.ParentID, old.Independent, old.RootID, old.ancestors, via})
+	in.token.Family, in.seq = old.Family, old.seq
+	in.token.Refresh.Number, in.token.Refresh.GrantCreated = old.Refresh.Number+1, old.Refresh.GrantCreated
+	if in.token.Refresh.GrantCreated.IsZero() {
+		in.token.Refresh.GrantCreated = old.Created
+	}
+}
+
+// args are those of insertToken.
+func (in *insertion) args() []any {
+	args := make([]any, 0, 40)
+	args = append(append(args, in.token.Family), in.values...)
+	return append(args, in.parent, in.independent, in.root, in.ancestors, in.via,
+		in.token.Refresh.Number, orNever(in.token.Refresh.GrantCreated), in.seq, in.payer, in.payer)
+}
+
+// insertQuery returns insertToken with conditions, in the form for the dialect.
+func insertQuery(d Dialect, insert, conditions string) string {
+	if d == Postgres {
+		return insert + conditions + insertedAtOnce
+	}
+	return insert + conditions
+}
+
+// insert stores a token if the conditions hold, or returns sql.ErrNoRows.
+func (t *tx) insertToken(in insertion, conditions string, args ...any) (store.Token, error) {
+	args = append(in.args(), args...)
+	tok := in.token
+	if t.s.dialect == Postgres {
+		err := t.get(insertQuery(Postgres, insertTokenAtOnce, conditions), args, &tok.ID, &tok.Family)
+		return tok, err
+	}
+	res, err := t.result(insertToken+conditions, args)
+	if err != nil {
+		return tok, err
+	}
+	n, err := res.RowsAffected()
+	if err == nil && n == 0 {
+		err = sql.ErrNoRows
+	}
+	if err != nil {
+		return tok, err
+	}
+	if tok.ID, err = res.LastInsertId(); err != nil || tok.Family != 0 {
+		return tok, err
+	}
+	tok.Family = tok.ID
+	_, err = t.exec(foundFamily, tok.ID)
+	return tok, err
+}
+
+// insertSuccessor stores a token of a family that there is.
+func (t *tx) insertSuccessor(in insertion) (tok store.Token, err error) {
+	if t.s.dialect == Postgres {
+		return t.insertToken(in, "")
+	}
+	args := in.args()
+	tok = in.token
+	tok.ID, err = t.insert(insertSuccessor, args[:len(args)-2]...) // without a payer
+	return tok, err
+}
+
+// InsertToken implements [store.Tokens].
+func (s *Store) InsertToken(ctx context.Context, t store.Token, limits store.MintLimits) (out store.Token, err error) {
+	in, err := insertionOf(t)
+	if err != nil {
+		return store.Token{}, err
+	}
+	var conditions string
+	var args []any
+	if t.ApplicationID != 0 {
+		conditions, args = andServed, append(args, t.ApplicationID)
+	}
+	if t.ParentID != 0 {
+		p, seq, err := s.placeBelow(ctx, t, limits)
+		if err != nil {
+			return store.Token{}, err
+		}
+		in.in(p)
+		in.seq = seq
+		created, expires := micros(t.Created), micros(t.Expires)
+		conditions += andMinted
+		args = append(args, p.parent, created, expires, p.root, created, limits.Live)
+	}
+	if s.dialect == Postgres {
+		out, err = s.insertAtOnce(ctx, in, conditions, args)
+	} else {
+		err = s.write(ctx, "insert a token", func(tx *tx) error {
+			out, err = tx.insertToken(in, conditions, args...)
+			return err
+		})
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		return store.Token{}, s.whyNot(ctx, in, limits)
+	}
+	if err != nil {
+		return store.Token{}, err
+	}
+	return out, nil
+}
+
+// insertAtOnce is a statement that needs no transaction around it.
+func (s *Store) insertAtOnce(ctx context.Context, in insertion, conditions string, args []any) (store.Token, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	args = append(in.args(), args...)
+	if err := checkText(args); err != nil {
+		return store.Token{}, err
+	}
+	tok := in.token
+	query := insertQuery(Postgres, insertTokenAtOnce, conditions)
+	err := s.alone(ctx, observe.KindWrite, "insert a token", false, query, func(on statement) error {
+		return on.QueryRowContext(ctx, args...).Scan(&tok.ID, &tok.Family)
+	})
+	return tok, err
+}
+
+// placeBelow returns where a token goes that t.ParentID mints, and its number:
+// that of the newest cut-off before the minter was found to live. A later cut-off
+// ends the token, too.
+func (s *Store) placeBelow(ctx context.Context, t store.Token, limits store.MintLimits) (p place, seq int64, err error) {
+	parent, seq, err := s.minter(ctx, t.ParentID)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return place{}, 0, store.ErrConflict
+	case err != nil:
+		return place{}, 0, err
+	case !parent.Revoked.IsZero():
+		return place{}, 0, store.ErrConflict
+	case parent.Depth >= min(limits.Depth, store.MaxDepth):
+		return place{}, 0, store.ErrLimit
+	}
+	p = place{parent: parent.Family, independent: t.Independent, root: parent.RootID, ancestors: parent.below()}
+	if p.root == 0 {
+		p.root = parent.Family
+	}
+	if t.ApplicationID == 0 {
+		p.via = parent.ViaApplicationID
+	}
+	return p, seq, nil
+}
+
+// minter returns a live token of a family, and the number of the newest cut-off
+// when it was found. Unlike a look-up it honours the context.
+func (s *Store) minter(ctx context.Context, family int64) (parent tokenRecord, seq int64, err error) {
+	const what = "look up the parent of a token"
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	found, err := list(ctx, s, what, tokenByFamily, []any{family}, func(scan func(...any) error) (r tokenRecord, err error) {
+		return r, scan(append(r.dest(), &seq)...)
+	})
+	if err != nil {
+		return tokenRecord{}, 0, err
+	}
+	if len(found) == 0 {
+		return tokenRecord{}, 0, store.ErrNotFound
+	}
+	err = found[0].settle(func(args []any, dest ...any) error {
+		_, err := list(ctx, s, what, lineageState, args, func(scan func(...any) error) (none struct{}, err error) {
+			return none, scan(dest...)
+		})
+		return err
+	})
+	return found[0], seq, err
+}
+
+// whyNot returns why a token was not stored: it is store.ErrLimit where there are
+// as many as there may be, and store.ErrConflict otherwise.
+func (s *Store) whyNot(ctx context.Context, in insertion, limits store.MintLimits) error {
+	if in.root == 0 {
+		return store.ErrConflict
+	}
+	live := 0
+	err := s.write(ctx, "count minted tokens", func(tx *tx) error {
+		return tx.get(liveBelow, []any{in.root, micros(in.token.Created)}, &live)
+	})
+	switch {
+	case err != nil:
+		return err
+	case live >= limits.Live:
+		return store.ErrLimit
+	}
+	return store.ErrConflict
+}

@@ -1,0 +1,144 @@
+package sqlstore
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/ostiary/auth/store"
+)
+
+// A page of tokens costs what the page costs, not what is stored: it is read from
+// the beginning of a range of an index that holds live tokens in order. Who sees
+// the tokens of several applications sees several ranges: from each of them as many
+// are read as the page may need, and the page is made of those.
+
+// ListTokens implements [store.Tokens].
+func (s *Store) ListTokens(ctx context.Context, f store.TokenFilter, p store.Page) ([]store.Token, int, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	ranges, err := s.tokenRanges(ctx, f)
+	if err != nil || len(ranges) == 0 {
+		return nil, 0, err
+	}
+	order := s.tokenOrder(p)
+	found, err := paged(p, func(limit, offset int) ([]tokenRecord, error) {
+		ids, args := order.ids(ranges, limit, offset)
+		return list(ctx, s, "list tokens", tokensByID+ids+tokensByIDEnd+order.by(), args,
+			func(scan func(...any) error) (r tokenRecord, err error) {
+				return r, scan(r.dest()...)
+			})
+	}, func(limit int) (int, error) {
+		query, args := union(ranges, func(r tokenRange) string { return s.liveIDs(r, limit) })
+		if len(ranges) > 1 {
+			query += limitTo(limit)
+		}
+		return s.count(ctx, "count tokens", query, args)
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	all, err := s.settleAll(ctx, found.list)
+	// What ended with a token above it, and is not marked yet, is no record.
+	return all, max(found.total-(len(found.list)-len(all)), found.next), err
+}
+
+// liveIDs returns a query for the IDs of some tokens of a range. The order keeps
+// PostgreSQL from making a bitmap of all of them before it begins to count.
+func (s *Store) liveIDs(r tokenRange, limit int) string {
+	order := ""
+	if s.dialect == Postgres {
+		order = s.dialect.orderLive(false, "t.id")
+	}
+	return tokenIDs + s.dialect.tokensBy(r.index) + whereLive + r.where() + order + limitTo(limit)
+}
+
+// SummarizeTokens implements [store.Applications].
+func (s *Store) SummarizeTokens(ctx context.Context, applications []int64, f store.TokenFilter, most int) ([]store.TokenSummary, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	summaries := make([]store.TokenSummary, len(applications))
+	most = max(most, 0)
+	asked := slices.Clone(applications)
+	slices.Sort(asked)
+	asked = slices.DeleteFunc(slices.Compact(asked), func(id int64) bool { return id == 0 })
+	ranges, err := s.applicationRanges(ctx, asked, f)
+	if err != nil || len(ranges) == 0 {
+		return summaries, err
+	}
+	found, err := s.firstTokens(ctx, ranges, most+1)
+	if err != nil {
+		return nil, err
+	}
+	read := make(map[int64]int)
+	for _, r := range found {
+		read[r.ApplicationID]++
+	}
+	live, err := s.settleAll(ctx, found)
+	if err != nil {
+		return nil, err
+	}
+	first := make(map[int64][]store.TokenRef)
+	for _, t := range live {
+		first[t.ApplicationID] = append(first[t.ApplicationID], store.TokenRef{ID: t.ID, Scopes: t.Scopes})
+	}
+	totals, err := s.countMore(ctx, ranges, read, most)
+	if err != nil {
+		return nil, err
+	}
+	for i, id := range applications {
+		refs := first[id]
+		slices.SortFunc(refs, func(a, b store.TokenRef) int { return cmp.Compare(a.ID, b.ID) })
+		summaries[i].Total = totals[id] - (read[id] - len(refs))
+		summaries[i].First = slices.Clone(refs[:min(len(refs), most)])
+	}
+	return summaries, nil
+}
+
+// firstTokens returns at most so many tokens of each range, the first ones by ID.
+func (s *Store) firstTokens(ctx context.Context, ranges []tokenRange, most int) (all []tokenRecord, err error) {
+	for some := range slices.Chunk(ranges, mostParts) {
+		query, args := union(some, func(r tokenRange) string {
+			return tokenRefs + s.tokenOrder(store.Page{}).live(r) + limitTo(most)
+		})
+		found, err := list(ctx, s, "summarize tokens", query, args, func(scan func(...any) error) (r tokenRecord, err error) {
+			return r, scan(&r.ApplicationID, &r.ID, &r.Scopes, &r.ParentID, &r.Independent, &r.ancestors, &r.seq)
+		})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+// countMore counts the tokens of those applications of which more than most were
+// read, and returns the totals of all.
+func (s *Store) countMore(ctx context.Context, ranges []tokenRange, read map[int64]int, most int) (map[int64]int, error) {
+	var more []tokenRange
+	for _, r := range ranges {
+		if read[r.application] > most {
+			more = append(more, r)
+		}
+	}
+	totals := maps.Clone(read)
+	for some := range slices.Chunk(more, mostParts) {
+		query, args := union(some, func(r tokenRange) string {
+			id := strconv.FormatInt(r.application, 10)
+			return "\n\tSELECT " + id + ", COUNT(*) FROM (" + s.liveIDs(r, store.MaxCount+1) + countOfEnd
+		})
+		_, err := list(ctx, s, "count tokens of applications", query, args, func(scan func(...any) error) (none struct{}, err error) {
+			var id int64
+			var n int
+			err = scan(&id, &n)
+			totals[id] = n
+			return none, err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return totals, nil
+}
