@@ -1,64 +1,29 @@
 package httpapi
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
-	"slices"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/oauth"
 )
 
-// A parameter is a hidden field of a form.
-type parameter struct{ Name, Value string }
-
-// consentData is what the consent page shows.
+// consentData is the data of the consent page.
 type consentData struct {
-	User, Application, Organization string
-	Scopes, Resources               []string
-	Lifetime                        string
-	Target                          string // where the browser goes afterwards
-	Parameters                      []parameter
+	consent
+	Target     string // where the browser is redirected afterwards
+	Error      string
+	Parameters []parameter
 }
 
-// messageData is what the message page shows.
-type messageData struct {
-	Title, Text string
-	Error       bool
-}
-
-// authorizeParameters are what the consent page sends back.
+// authorizeParameters are the parameters that the form of the consent page
+// sends.
 var authorizeParameters = []string{"response_type", "response_mode", "client_id", "redirect_uri", "scope", "state", "code_challenge", "code_challenge_method", "resource"}
 
-// visitor returns who is logged in. If nobody is, it sends the browser to the
-// login and from there to next, and returns nil.
-func (a *api) visitor(w http.ResponseWriter, r *http.Request, next string) (*auth.Principal, error) {
-	p, err := a.Session.Authenticate(r)
-	if err == nil && r.Method == http.MethodPost {
-		err = a.visitors.Recheck(r) // the session was read before the form
-	}
-	if err == nil {
-		return p, nil
-	}
-	if errors.Is(err, auth.ErrNoCredentials) || isStatus(err, http.StatusUnauthorized) {
-		sendTo(w, "/api/login/?next="+url.QueryEscape(next))
-		return nil, nil
-	}
-	return nil, err
-}
-
-// sendTo redirects. Unlike [http.Redirect] it writes no page, which would repeat
-// the code. 302 turns a POST into a GET (RFC 9700 section 4.12).
-func sendTo(w http.ResponseWriter, uri string) {
-	w.Header().Set("Referrer-Policy", "no-referrer")
-	w.Header().Set("Location", uri)
-	w.WriteHeader(http.StatusFound)
-}
-
-// getAuthorize asks the user for consent, if that has to be.
+// getAuthorize shows the consent page, or redirects to the client if no consent
+// is needed.
 func (a *api) getAuthorize(w http.ResponseWriter, r *http.Request) error {
 	v, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -72,35 +37,51 @@ func (a *api) getAuthorize(w http.ResponseWriter, r *http.Request) error {
 	if err != nil || done {
 		return err
 	}
-	needed, err := a.Tokens.NeedsConsent(r.Context(), p, authorization, v.Get("approval_prompt") == "auto")
+	needed, err := a.OAuth.NeedsConsent(r.Context(), p, authorization, v.Get("approval_prompt") == "auto")
 	if err != nil {
 		return a.showError(w, r, err)
 	}
 	if !needed && r.Method == http.MethodGet {
+		if !clicked(r.Header) {
+			return a.showError(w, r, errNotClicked)
+		}
+		authorization.Silent = true
 		return a.authorize(w, r, p, authorization)
 	}
+	return a.askForConsent(w, r, p, authorization, v, "")
+}
+
+// askForConsent shows the consent page for the request v.
+func (a *api) askForConsent(w http.ResponseWriter, r *http.Request, p *auth.Principal, authorization oauth.Authorization, v url.Values, problem string) error {
+	data := a.consentTo(r.Context(), p, authorization, v)
+	data.Error = a.PageOptions.say(problem)
+	data.Parameters = append(data.Parameters, parameter{shownField, data.digest(p)})
+	return a.consent.write(w, r, http.StatusOK, data)
+}
+
+// consentTo returns the data of the consent page for the request v.
+func (a *api) consentTo(ctx context.Context, p *auth.Principal, authorization oauth.Authorization, v url.Values) consentData {
 	data := consentData{
-		User:        p.Name,
-		Application: authorization.Application.Name,
-		Scopes:      scopeTexts(authorization.Scopes),
-		Resources:   words(authorization.Audience),
-		Lifetime:    lifetimeText(a.Tokens.GrantLifetime()),
-		Target:      target(authorization.RedirectURI),
-	}
-	if o, err := a.Tokens.Organization(r.Context(), authorization.Application.OrganizationID); err == nil {
-		data.Organization = o.Name
+		consent: a.newConsent(ctx, p, authorization.Application, authorization.Scopes, authorization.Audience),
+		Target:  a.PageOptions.say(target(authorization.RedirectURI)),
 	}
 	for _, name := range authorizeParameters {
 		for _, value := range v[name] {
 			data.Parameters = append(data.Parameters, parameter{name, value})
 		}
 	}
-	return a.consent.writeLeadingTo(w, r, http.StatusOK, data, formTarget(authorization.RedirectURI))
+	return data
 }
 
-// postAuthorize takes the user's decision: yes if there is a parameter allow.
+// digest identifies the content of the page and the user p who sees it.
+func (d consentData) digest(p *auth.Principal) string {
+	return d.consent.digest(p, d.Target, d.Parameters)
+}
+
+// postAuthorize carries out the user's decision, which is yes if there is a
+// parameter allow.
 func (a *api) postAuthorize(w http.ResponseWriter, r *http.Request) error {
-	// Authenticate would refuse it, too, but only where somebody is logged in.
+	// Authenticate checks the origin, too, but only with a login.
 	if err := a.Session.CheckOrigin(r); err != nil {
 		return a.showError(w, r, err)
 	}
@@ -129,14 +110,16 @@ func (a *api) postAuthorize(w http.ResponseWriter, r *http.Request) error {
 	case !allow:
 		sendTo(w, authorization.Deny())
 		return nil
+	case v.Has(shownField) && v.Get(shownField) != a.consentTo(r.Context(), p, authorization, request).digest(p):
+		return a.askForConsent(w, r, p, authorization, request, errStale)
 	}
 	return a.authorize(w, r, p, authorization)
 }
 
-// parseAuthorization checks the request. What is wrong with it is shown, or told
-// the client if there is one that is proved to be who it says.
-func (a *api) parseAuthorization(w http.ResponseWriter, r *http.Request, v url.Values) (authorization auth.Authorization, done bool, err error) {
-	authorization, err = a.Tokens.ParseAuthorization(r.Context(), v)
+// parseAuthorization checks the request. It redirects with a refusal to the
+// client if the redirect URI is proved, and shows it to the user otherwise.
+func (a *api) parseAuthorization(w http.ResponseWriter, r *http.Request, v url.Values) (authorization oauth.Authorization, done bool, err error) {
+	authorization, err = a.OAuth.ParseAuthorization(r.Context(), v)
 	if err == nil {
 		return authorization, false, nil
 	}
@@ -147,8 +130,8 @@ func (a *api) parseAuthorization(w http.ResponseWriter, r *http.Request, v url.V
 	return authorization, true, a.showError(w, r, err)
 }
 
-func (a *api) authorize(w http.ResponseWriter, r *http.Request, p *auth.Principal, authorization auth.Authorization) error {
-	to, err := a.Tokens.Authorize(r.Context(), p, authorization)
+func (a *api) authorize(w http.ResponseWriter, r *http.Request, p *auth.Principal, authorization oauth.Authorization) error {
+	to, err := a.OAuth.Authorize(r.Context(), p, authorization)
 	if _, refused := errors.AsType[*auth.Error](err); refused {
 		to = authorization.Refuse(err)
 	} else if err != nil {
@@ -158,76 +141,17 @@ func (a *api) authorize(w http.ResponseWriter, r *http.Request, p *auth.Principa
 	return nil
 }
 
-// showError shows a page about err to browsers; other clients get the refusal as
-// everywhere. There is no redirect from here.
-func (a *api) showError(w http.ResponseWriter, r *http.Request, err error) error {
-	e, ok := errors.AsType[*auth.Error](err)
-	if !ok || e.Status == http.StatusUnauthorized || !accepts(r, "text/html", "text/*", "*/*") {
-		return err
-	}
-	a.Gate.DenyWith(w, r, err, func(w http.ResponseWriter, r *http.Request, _ *auth.Error) {
-		_ = a.message.write(w, r, e.Status, messageData{Title: "This request cannot be served", Text: e.Detail, Error: true})
-	})
-	return nil
-}
-
-// scopeTexts says what scopes are good for. Those of the host stand for
-// themselves.
-func scopeTexts(s auth.Scopes) []string {
-	list := words(string(s))
-	if slices.Contains(list, auth.ScopeWrite) { // which includes read
-		list = slices.DeleteFunc(list, func(name string) bool { return name == auth.ScopeRead })
-	}
-	for i, name := range list {
-		switch name {
-		case auth.ScopeRead:
-			list[i] = "see what you can see"
-		case auth.ScopeWrite:
-			list[i] = "see and change what you can see and change"
-		default:
-			list[i] = "use the scope “" + name + "”"
-		}
-	}
-	return list
-}
-
-func plural(n int64, unit string) string { return strconv.FormatInt(n, 10) + " " + unit }
-
-func lifetimeText(d time.Duration) string {
-	const day = 24 * time.Hour
-	if d >= 2*day {
-		return plural(int64(d/day), "days")
-	}
-	if d >= 2*time.Hour {
-		return plural(int64(d/time.Hour), "hours")
-	}
-	return plural(int64(d/time.Minute)+1, "minutes")
-}
-
-// target names the place that a redirect URI leads to, as people know it.
+// target returns the name of the place that a redirect URI leads to, for a
+// page.
 func target(uri string) string {
 	u, err := url.Parse(uri)
 	switch {
 	case err != nil:
 		return uri
 	case u.Hostname() == "127.0.0.1" || u.Hostname() == "::1":
-		return "an application on this computer"
+		return onThisComputer
 	case u.Host != "":
 		return u.Host
 	}
 	return u.Scheme
-}
-
-// formTarget returns the source for the form-action of a page whose form leads
-// to uri (CSP level 3 section 2.3.1). An IPv6 address cannot be named there, only
-// its scheme.
-func formTarget(uri string) string {
-	u, err := url.Parse(uri)
-	if err != nil || strings.ContainsAny(u.Host, ";, '\"") {
-		return ""
-	}
-	if u.Host == "" || strings.HasPrefix(u.Host, "[") {
-		return u.Scheme + ":"
-	}
-	return u.Scheme + "://" + u.Host
 }

@@ -7,16 +7,16 @@ import (
 	"github.com/ostiary/auth"
 )
 
-// deviceData is what the device page shows: the question for a code, or, with an
-// Application, for consent.
+// deviceData is the data of the device page, which asks for a code, or with an
+// Application for consent.
 type deviceData struct {
-	User, Application string
-	Scopes            []string
-	UserCode, Error   string
+	consent
+	UserCode, Error string
+	Parameters      []parameter
 }
 
-// getDevicePage asks for the code that the device shows. One that comes along in
-// the link only fills the field: the user must compare it.
+// getDevicePage asks for the code that the device shows. A code in the link
+// only fills the field, because the user must compare it.
 func (a *api) getDevicePage(w http.ResponseWriter, r *http.Request) error {
 	next := r.URL.Path
 	if r.URL.RawQuery != "" {
@@ -30,12 +30,13 @@ func (a *api) getDevicePage(w http.ResponseWriter, r *http.Request) error {
 	if len(code) > 32 || !storable(code) {
 		code = ""
 	}
-	return a.device.write(w, r, http.StatusOK, deviceData{User: p.Name, UserCode: code})
+	return a.device.write(w, r, http.StatusOK, deviceData{consent: consent{User: p.Name}, UserCode: code})
 }
 
-// postDevicePage takes the code and asks for consent, and then the decision.
+// postDevicePage shows the consent page for a code, and carries out the
+// decision.
 func (a *api) postDevicePage(w http.ResponseWriter, r *http.Request) error {
-	// Authenticate would refuse it, too, but only where somebody is logged in.
+	// Authenticate checks the origin, too, but only with a login.
 	if err := a.Session.CheckOrigin(r); err != nil {
 		return a.showError(w, r, err)
 	}
@@ -51,33 +52,57 @@ func (a *api) postDevicePage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil || p == nil {
 		return a.showError(w, r, err)
 	}
-	req, err := a.Devices.Find(r.Context(), p, code)
-	if err != nil {
-		return a.deviceFailed(w, r, p, code, err)
-	}
 	allow, deny := form.Has("allow"), form.Has("deny")
-	if allow == deny { // no decision yet, or no clear one
-		return a.device.write(w, r, http.StatusOK, deviceData{
-			User: p.Name, Application: req.Application.Name, Scopes: scopeTexts(req.Scopes), UserCode: req.UserCode,
-		})
+	req, err := a.OAuth.FindDevice(r.Context(), p, code)
+	if err != nil {
+		return a.deviceFailed(w, r, p, form, err)
 	}
-	if err := a.Devices.Decide(r.Context(), p, req, allow); err != nil {
-		return a.deviceFailed(w, r, p, code, err)
+	data := deviceData{
+		consent:  a.newConsent(r.Context(), p, req.Application, req.Scopes, req.Audience),
+		UserCode: req.UserCode,
 	}
-	data := messageData{Title: "Device connected", Text: "You can go back to your device."}
-	if deny {
-		data = messageData{Title: "Device not connected", Text: "The device gets no access."}
+	shown := data.digest(p, data.UserCode)
+	data.Parameters = []parameter{{"user_code", req.UserCode}, {shownField, shown}}
+	if allow == deny { // no decision, or a contradictory one
+		return a.device.write(w, r, http.StatusOK, data)
+	}
+	if allow && form.Has(shownField) && form.Get(shownField) != shown {
+		data.Error = a.PageOptions.say(errStale)
+		return a.device.write(w, r, http.StatusOK, data)
+	}
+	if err := a.OAuth.DecideDevice(r.Context(), p, req, allow); err != nil {
+		return a.deviceFailed(w, r, p, form, err)
+	}
+	return a.showDecided(w, r, allow)
+}
+
+func (a *api) showDecided(w http.ResponseWriter, r *http.Request, approved bool) error {
+	say := a.PageOptions.say
+	data := messageData{Title: say("Device connected"), Text: say("You can go back to your device.")}
+	if !approved {
+		data = messageData{Title: say("Device not connected"), Text: say("The device gets no access.")}
 	}
 	return a.message.write(w, r, http.StatusOK, data)
 }
 
-// deviceFailed shows the form again with what is wrong.
-func (a *api) deviceFailed(w http.ResponseWriter, r *http.Request, p *auth.Principal, code string, err error) error {
+// deviceFailed shows the form again with the error. A decision that is sent
+// twice, as by a double click, gets the answer of the first time.
+func (a *api) deviceFailed(w http.ResponseWriter, r *http.Request, p *auth.Principal, form url.Values, err error) error {
 	if !isStatus(err, http.StatusBadRequest) && !isStatus(err, http.StatusTooManyRequests) {
 		return a.showError(w, r, err)
 	}
+	code, allow, deny := form.Get("user_code"), form.Has("allow"), form.Has("deny")
+	if allow != deny && isStatus(err, http.StatusBadRequest) {
+		approved, err := a.OAuth.DecidedDevice(r.Context(), p, code)
+		switch {
+		case err == nil && approved == allow:
+			return a.showDecided(w, r, approved)
+		case err != nil && !isStatus(err, http.StatusBadRequest):
+			return a.showError(w, r, err)
+		}
+	}
 	a.Gate.DenyWith(w, r, err, func(w http.ResponseWriter, r *http.Request, e *auth.Error) {
-		_ = a.device.write(w, r, e.Status, deviceData{User: p.Name, UserCode: clip(code), Error: e.Detail})
+		_ = a.device.write(w, r, e.Status, deviceData{consent: consent{User: p.Name}, UserCode: clip(code), Error: a.PageOptions.sayRefusal(e.Detail)})
 	})
 	return nil
 }

@@ -80,7 +80,7 @@ func TestLastPages(t *testing.T) { // 231, 233
 		{"alice", "/api/v2/tokens/?page_size=10&page=last", 10, 30, false},
 		{"bob", "/api/v2/tokens/?page=last", 0, 0, false},
 		{"bob", "/api/v2/tokens/", 0, 0, false},
-		// Who may see all sees what is asked for, and not all.
+		// A caller with all rights gets the requested records, not all.
 		{"admin", "/api/v2/users/3/personal_tokens/?user=3", 25, 30, true},
 		{"admin", "/api/v2/users/3/personal_tokens/?user=4", 0, 0, false},
 		{"admin", "/api/v2/users/4/personal_tokens/?user=3", 0, 0, false},
@@ -153,6 +153,7 @@ func TestNumbersAreIDs(t *testing.T) {
 // TestEmptySegments has paths that net/http's mux would tidy.
 func TestEmptySegments(t *testing.T) {
 	s := newSystem(t)
+	s.document.Store(nil)
 	s.handler = auth.Must(httpapi.New(httpapi.Config{Gate: s.gate, Users: s.db, Tokens: s.tokens}))
 	for _, target := range []string{"", "/", "//", "/api//", "/api/v2/users//", "/api/v2/users//personal_tokens/", "//api/v2/me/", "//api/v2/me", "/api/v2/users/../", "/api/v2/tokens//rotate/"} {
 		want := 404
@@ -192,14 +193,14 @@ func (p *picky) UserByName(ctx context.Context, name string) (store.User, error)
 	return p.Store.UserByName(ctx, name)
 }
 
-func (p *picky) InsertToken(ctx context.Context, t store.Token) (store.Token, error) {
+func (p *picky) InsertToken(ctx context.Context, t store.Token, limits store.MintLimits) (store.Token, error) {
 	p.check(t.Description, t.Scopes)
-	return p.Store.InsertToken(ctx, t)
+	return p.Store.InsertToken(ctx, t, store.MintLimits{})
 }
 
-func (p *picky) UpdateToken(ctx context.Context, t store.Token) error {
+func (p *picky) UpdateToken(ctx context.Context, t store.Token, minted store.Minted) error {
 	p.check(t.Description, t.Scopes)
-	return p.Store.UpdateToken(ctx, t)
+	return p.Store.UpdateToken(ctx, t, store.KeepMinted)
 }
 
 func (p *picky) ListTokens(ctx context.Context, f store.TokenFilter, page store.Page) ([]store.Token, int, error) {
@@ -264,7 +265,7 @@ func TestOptionsSayWhatIsRequired(t *testing.T) {
 	for target, want := range map[string][]string{
 		"/api/v2/tokens/1/rotate/":              {},
 		"/api/v2/applications/1/rotate_secret/": {"overlap"},
-		"/api/v2/applications/1/tokens/":        {"application", "description", "expires", "scope"},
+		"/api/v2/applications/1/tokens/":        {"addresses", "application", "description", "expires", "scope"},
 	} {
 		post := o.do("OPTIONS", target, basic("admin", "admin-pw")).wants(200).json()["actions"].(map[string]any)["POST"].(map[string]any)
 		if diff := cmp.Diff(want, slices.Sorted(maps.Keys(post)), cmpopts.EquateEmpty()); diff != "" {
@@ -289,5 +290,19 @@ func TestLinks(t *testing.T) {
 	want := `{"job_templates":"/api/v2/job_templates/","me":"/api/v2/me/"}`
 	if got := strings.TrimSpace(w.Body.String()); got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// The name of a user makes no difference to what OPTIONS says about users.
+func TestOptionsOfUsers(t *testing.T) { // E10
+	s := newSystem(t)
+	for _, name := range []string{"tokens", "applications", "rotate", "rotate_secret"} {
+		if _, err := s.db.InsertUser(t.Context(), store.User{Name: name, Active: true}); err != nil {
+			t.Fatal(err)
+		}
+		get := s.do("OPTIONS", "/api/v2/users/"+name+"/", basic("admin", "admin-pw")).wants(200).json()["actions"].(map[string]any)["GET"].(map[string]any)
+		if get["username"] == nil || get["scope"] != nil || get["overlap"] != nil {
+			t.Errorf("%s: %v", name, get)
+		}
 	}
 }

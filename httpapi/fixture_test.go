@@ -12,12 +12,15 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/activity"
 	"github.com/ostiary/auth/authtest"
 	"github.com/ostiary/auth/httpapi"
+	"github.com/ostiary/auth/internal/logtest"
+	"github.com/ostiary/auth/oauth"
 	"github.com/ostiary/auth/store"
 	"github.com/ostiary/auth/store/memory"
 )
@@ -45,10 +48,14 @@ type system struct {
 	db        database
 	passwords *auth.Passwords
 	tokens    *auth.Tokens
+	accounts  *auth.Accounts
 	session   *auth.Session
 	gate      *auth.Gate
 	handler   http.Handler
-	logs      *logBuffer
+	document  atomic.Pointer[described] // of handler, once it was read; reset with each new one
+	logs      *logtest.Buffer
+	oauth     oauth.Options
+	stream    *activity.Stream // nil unless asked for
 
 	admin, auditor, alice, bob, dora store.User
 }
@@ -58,30 +65,16 @@ type options struct {
 	db        func(*memory.Store) database
 	passwords auth.PasswordsOptions
 	tokens    auth.TokensOptions
+	oauth     oauth.Options
 	session   auth.SessionOptions
+	gate      auth.GateOptions
 	basicOff  bool
-}
-
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
+	activity  bool
 }
 
 func newSystem(t testing.TB, opts ...func(*options)) *system {
 	t.Helper()
-	s := &system{t: t, logs: new(logBuffer)}
+	s := &system{t: t, logs: new(logtest.Buffer)}
 	log := slog.New(slog.NewJSONHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var o options
 	o.session.InsecureCookie = true
@@ -112,18 +105,25 @@ func newSystem(t testing.TB, opts ...func(*options)) *system {
 		s.db = o.db(mem)
 	}
 
+	if o.activity {
+		s.stream = auth.Must(activity.NewStream(mem, &activity.Options{Organizations: o.tokens.Organizations, Applications: mem, Logger: log}))
+		log = slog.New(s.stream.Handler(log.Handler()))
+	}
 	o.passwords.Hasher, o.passwords.Logger = cheap{}, log
-	o.tokens.Logger, o.session.Logger = log, log
+	o.tokens.Logger, o.session.Logger, o.oauth.Logger, o.gate.Logger = log, log, log, log
+	s.oauth = o.oauth
 	s.passwords = auth.Must(auth.NewPasswords(s.db, s.db, &o.passwords))
 	s.tokens = auth.Must(auth.NewTokens(s.db, s.db, &o.tokens))
+	s.accounts = auth.Must(auth.NewAccounts(s.db, s.passwords, &auth.AccountsOptions{Logger: log}))
 	s.session = auth.Must(auth.NewSession(s.db, s.db, &o.session))
 	s.gate = auth.NewGate(auth.FirstOf(
 		auth.NewBearer(s.tokens), s.session,
 		auth.NewBasic(s.passwords, &auth.BasicOptions{Enabled: func() bool { return !o.basicOff }}),
-	), &auth.GateOptions{Logger: log})
+	), &o.gate)
 	mux := http.NewServeMux()
 	mux.Handle("/api/", auth.Must(httpapi.New(httpapi.Config{
 		Gate: s.gate, Users: s.db, Passwords: s.passwords, Session: s.session, Tokens: s.tokens,
+		Accounts: s.accounts, EmptyResources: true, Activity: s.stream,
 	})))
 	mux.Handle("/probe/", s.gate.Require(http.HandlerFunc(probe)))
 	mux.Handle("/public/", s.gate.Identify(http.HandlerFunc(probe)))
@@ -131,7 +131,7 @@ func newSystem(t testing.TB, opts ...func(*options)) *system {
 	return s
 }
 
-// probe answers with who is asking.
+// probe answers with the principal.
 func probe(w http.ResponseWriter, r *http.Request) {
 	p, ok := auth.FromContext(r.Context())
 	if !ok {
@@ -152,7 +152,7 @@ func (s *system) token(u store.User, scopes auth.Scopes) string {
 	return authtest.AddToken(s.t, s.tokens, u, scopes)
 }
 
-// A reply is what a client sees.
+// A reply is a response as a client sees it.
 type reply struct {
 	s      *system
 	status int
@@ -195,9 +195,24 @@ func form(pairs ...string) with {
 
 func from(addr string) with { return func(r *http.Request) { r.RemoteAddr = addr } }
 
+// do sends a request, and holds the exchange against the API's own description.
 func (s *system) do(method, target string, parts ...with) reply {
 	s.t.Helper()
-	r := httptest.NewRequest(method, "http://app.example/", nil)
+	got, r, sent := s.exchange(method, target, parts)
+	s.compare(r, sent, got)
+	return got
+}
+
+// send is do for very many requests, whose exchanges other tests compare.
+func (s *system) send(method, target string, parts ...with) reply {
+	s.t.Helper()
+	got, _, _ := s.exchange(method, target, parts)
+	return got
+}
+
+func (s *system) exchange(method, target string, parts []with) (got reply, r *http.Request, sent []byte) {
+	s.t.Helper()
+	r = httptest.NewRequest(method, "http://app.example/", nil)
 	u, err := url.Parse("http://app.example" + target)
 	if err != nil {
 		s.t.Fatal(err)
@@ -206,9 +221,40 @@ func (s *system) do(method, target string, parts ...with) reply {
 	for _, part := range parts {
 		part(r)
 	}
+	var read bytes.Buffer // as far as the handler reads it
+	if r.Body != nil && r.Body != http.NoBody {
+		r.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.TeeReader(r.Body, &read), r.Body}
+	}
 	w := httptest.NewRecorder()
 	s.handler.ServeHTTP(w, r)
-	return reply{s, w.Code, w.Header(), w.Body.String()}
+	return reply{s, w.Code, w.Header(), w.Body.String()}, r, read.Bytes()
+}
+
+// compare holds an exchange against the document that the handler serves.
+func (s *system) compare(r *http.Request, sent []byte, got reply) {
+	s.t.Helper()
+	if s.gate != nil && s.gate.HasDeny() && got.status >= 400 {
+		return // the host's own words
+	}
+	doc := s.document.Load()
+	if doc == nil {
+		w := httptest.NewRecorder()
+		s.handler.ServeHTTP(w, httptest.NewRequest("GET", "http://app.example/api/v2/schema/", nil))
+		doc = new(described)
+		if w.Code == 200 { // else the handler has no API, or has it elsewhere
+			*doc = parse(s.t, w.Body.String())
+		}
+		s.document.Store(doc)
+	}
+	if *doc == nil {
+		return
+	}
+	for _, wrong := range doc.disagreements(r, sent, got) {
+		s.t.Errorf("OpenAPI: %s %s: %d: %s", r.Method, r.URL, got.status, wrong)
+	}
 }
 
 // cookies returns the cookies that a reply sets, by name, the last of each.

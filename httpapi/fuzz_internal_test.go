@@ -4,15 +4,19 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/ostiary/auth/store"
+	"github.com/ostiary/auth/store/memory"
 )
 
 // FuzzObject compares the strict parser with encoding/json: what it takes, the
@@ -107,33 +111,40 @@ func FuzzLocalPath(f *testing.F) {
 
 // FuzzList reads queries: a verdict for every text, and pages within bounds.
 func FuzzList(f *testing.F) {
-	for _, s := range []string{"", "page=2", "page=last", "page_size=1000", "page=9223372036854775807", "order_by=-id,created", "id=1&id=2", "token__x=1", "%zz", "page=%2B1", "search=%00"} {
+	for _, s := range []string{"", "page=2", "page=last", "page_size=1000", "page=9223372036854775807", "order_by=-id,created", "id=1&id=2", "token__x=1", "%zz", "page=%2B1", "search=%00",
+		"or__not__description__icontains=a&or__id__in=1,2", "last_used__isnull=true", "application=null", "user__id=1", "expires__gt=2027-01-01"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, query string) {
 		r := &http.Request{Method: "GET", URL: &url.URL{Path: "/api/v2/tokens/", RawQuery: query}}
-		q, err := parseList(r, tokenFilters, tokenOrders)
+		q, err := parseList(r, tokenFilters, tokenOrders, store.ColumnDescription)
 		if err != nil {
 			return
 		}
 		if q.size < 1 || q.size > maxPageSize || q.page < 0 || q.page > maxPage {
 			t.Fatalf("page %d of %d", q.page, q.size)
 		}
-		for name := range q.filters {
-			if !contains(tokenFilters, name) {
-				t.Fatalf("filter %q gets through", name)
+		n := 0
+		for _, group := range q.conditionsOf() {
+			for _, c := range group {
+				n++
+				if !slices.ContainsFunc(slices.Collect(maps.Values(tokenFilters)), func(f filter) bool { return f.column == c.Column }) || len(c.Values) > maxValues {
+					t.Fatalf("condition %+v gets through", c)
+				}
 			}
 		}
-		var filter store.TokenFilter
-		if _, err := narrow(&filter, q); err == nil && (filter.ID < 0 || filter.All || filter.UserID != "") {
-			t.Fatalf("filter %+v", filter)
+		if n > maxConditions+1 { // and the search
+			t.Fatalf("%d conditions", n)
+		}
+		if _, _, err := memory.New().ListTokens(t.Context(), store.TokenFilter{All: true, Where: q.conditionsOf()}, store.Page{Limit: 1}); err != nil {
+			t.Fatalf("the store refuses %+v: %v", q.conditionsOf(), err)
 		}
 		e, err := fetch(q, func(p store.Page) ([]int, int, error) {
 			if p.Offset < 0 || p.Limit < 0 || p.Limit > maxPageSize {
 				t.Fatalf("asks for %+v", p)
 			}
 			return nil, 60, nil
-		}, func(i int) (int, error) { return i, nil })
+		}, func(list []int) ([]int, error) { return list, nil })
 		if err != nil {
 			return
 		}
@@ -205,6 +216,46 @@ func FuzzPathID(f *testing.F) {
 		// A number that clients cannot read stays text.
 		if _, err := strconv.ParseInt(string(b), 10, 64); err != nil && b[0] != '"' && string(b) != "null" {
 			t.Fatalf("%q is written as the number %s", s, b)
+		}
+	})
+}
+
+// FuzzLastDay holds that the end of a day is the last second of the day that is
+// named, in the one spelling there is.
+func FuzzLastDay(f *testing.F) {
+	for _, s := range []string{"2027-01-31", "2028-02-29", "2027-02-29", "0000-01-01", "9999-12-31", "2027-1-31", "2027-01-31T00:00:00Z", " 2027-01-31", "10000-01-01", ""} {
+		f.Add(s)
+	}
+	a := &api{}
+	f.Fuzz(func(t *testing.T, s string) {
+		end, err := a.lastDay(s)
+		if err != nil {
+			return
+		}
+		if got := end.Format(dateLayout); got != s || end.Format(time.TimeOnly) != "23:59:59" || end.Location() != time.UTC {
+			t.Errorf("%q ends at %v", s, end)
+		}
+	})
+}
+
+// FuzzBrowses holds that nothing but a plain request for HTML is answered by a
+// page.
+func FuzzBrowses(f *testing.F) {
+	f.Add("text/html,*/*;q=0.8", "navigate", "")
+	f.Add("text/html", "cors", "")
+	f.Add("application/json, text/html", "", "")
+	f.Add("*/*", "", "Bearer x")
+	f.Fuzz(func(t *testing.T, accept, mode, authorization string) {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header["Accept"] = []string{accept}
+		if mode != "" {
+			r.Header["Sec-Fetch-Mode"] = []string{mode}
+		}
+		if authorization != "" {
+			r.Header["Authorization"] = []string{authorization}
+		}
+		if browses(r) && (!strings.Contains(strings.ToLower(accept), "text/html") || mode != "" && mode != "navigate" || authorization != "") {
+			t.Errorf("%q, %q, %q", accept, mode, authorization)
 		}
 	})
 }

@@ -15,6 +15,7 @@ func TestRequestsStartNoGoroutine(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context()) // as requests of a server have
 	defer cancel()
 	handler := o.handler
+	o.document.Store(nil)
 	o.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r.WithContext(ctx)) })
 	token, session := o.token(o.alice, auth.ScopeWrite), o.login("alice", "alice-pw")
 	for name, flow := range map[string]func(){

@@ -90,7 +90,7 @@ func TestHostileTokenRequests(t *testing.T) {
 	}
 }
 
-// TestHostileRedirectURIs asks for codes: what is not registered leads nowhere.
+// TestHostileRedirectURIs asks for codes: an unregistered URI gets no redirect.
 func TestHostileRedirectURIs(t *testing.T) {
 	o := newOAuth(t)
 	c := o.register("redirects", "public", "authorization-code", hostileCallback+" http://127.0.0.1/cb com.example.app:/cb")
@@ -109,7 +109,7 @@ func TestHostileRedirectURIs(t *testing.T) {
 			}
 		}
 	}
-	// Nor can what is hostile by itself be registered.
+	// Hostile URIs cannot be registered either.
 	for _, uri := range []string{"https://client.example/cb#x", "https://client.example@evil.example/cb", `https://client.example\@evil.example/cb`,
 		"//client.example/cb", "data:text/html,x", "javascript:alert(1)", "https://*.example/cb", "http://client.example/cb", "http://127.1/cb", "/cb"} {
 		r := o.do("POST", "/api/v2/applications/", basic("admin", "admin-pw"), jsonBody(

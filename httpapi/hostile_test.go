@@ -19,7 +19,7 @@ import (
 	"github.com/ostiary/auth/store"
 )
 
-// A hostileInput is a row of the corpus: what is sent to a parser, and the status
+// A hostileInput is a row of the corpus: the input of a parser, and the status
 // that must come back.
 type hostileInput struct {
 	Parser      string
@@ -255,7 +255,7 @@ func TestHostileHeaders(t *testing.T) {
 			row.check(t, s.do(method, target, parts...))
 			continue
 		}
-		// What no client library would send.
+		// Requests that no client library sends.
 		row.check(t, s.raw(t, method+" "+row.Path+" HTTP/1.1\r\nHost: app.example\r\nConnection: close\r\n\r\n"))
 	}
 }

@@ -5,270 +5,336 @@
 // [http.ServeMux], on chi, or alone, always at the root of the host: the clients
 // recognise links by the literal /api/.
 //
-//	GET          /api/                                   links; public
-//	GET          /api/v2/                                links; public
-//	GET POST     /api/login/                             page, and start of a session
-//	GET POST     /api/logout/                            end of a session
-//	GET          /api/v2/me/                             who is asking
-//	GET          /api/v2/users/N/                        a user
-//	GET POST     /api/v2/users/N/personal_tokens/        personal access tokens of a user
-//	GET DELETE … /api/v2/users/N/personal_tokens/M/      one of them
-//	GET POST     /api/v2/tokens/                         all tokens the caller may see
-//	GET DELETE … /api/v2/tokens/M/                       one of them; PATCH and PUT, too
-//	POST         /api/v2/tokens/M/rotate/                a new secret for it
+//	GET                  /api/                                              links; public
+//	GET                  /api/v2/                                           links; public
+//	GET                  /api/v2/schema/                                    this API in the form of OpenAPI 3.1; a page for browsers
+//	GET                  /api/v2/me/                                        the user of the request
+//	GET                  /api/v2/users/{user}/                              a user
 //
-// With Config.Applications:
+// With Config.GatewayPaths:
 //
-//	GET POST     /api/v2/applications/                   OAuth clients
-//	GET DELETE … /api/v2/applications/A/                 one of them; PATCH and PUT, too
-//	POST         /api/v2/applications/A/rotate_secret/   a new client secret
-//	GET POST     /api/v2/applications/A/tokens/          tokens of an application
-//	GET POST     /api/v2/organizations/O/applications/   applications of an organization
-//	GET POST     /api/v2/users/N/applications/           the same as all applications, as in AWX
-//	GET POST     /api/v2/users/N/tokens/                 all tokens of a user
-//	GET POST     /api/v2/users/N/authorized_tokens/      those of applications
-//	GET          /api/o/                                 links; public
-//	GET POST     /api/o/authorize/                       consent page (RFC 6749 section 3.1)
-//	POST         /api/o/token/                           tokens for grants (section 3.2)
-//	POST         /api/o/revoke_token/                    RFC 7009
-//	POST         /api/o/introspect/                      RFC 7662
-//	POST         /api/o/device_authorization/            RFC 8628, with Config.Devices
-//	GET POST     /api/o/device/                          page where users type in the code
+//	GET                  /api/gateway/v1/                                   links to these below it; public
 //
-// With TokensOptions.Issuer, and TokensOptions.Resource for the second one, these
-// lie outside /api/ and have to be mounted as well:
+// With Config.Accounts:
 //
-//	GET          /.well-known/oauth-authorization-server RFC 8414
-//	GET          /.well-known/oauth-protected-resource   RFC 9728
+//	GET POST             /api/v2/users/                                     users
+//	PUT PATCH DELETE     /api/v2/users/{user}/                              changes of one of them
 //
-// N is the ID of a user, or the name; A the ID of an application, or its name,
-// "++" and the name of its organization. Everything is JSON but the pages and
-// the forms. Paths that are not listed are 404 whatever credentials come along; a
-// path without its last slash is redirected.
+// With Config.Session and Passwords:
+//
+//	GET POST             /api/login/                                        page, and start of a session
+//
+// With Config.Session:
+//
+//	GET POST             /api/logout/                                       end of a session
+//	GET DELETE           /api/v2/users/{user}/sessions/                     sessions of a user; DELETE ends all others
+//	GET DELETE           /api/v2/users/{user}/sessions/{id}/                one of them
+//
+// With Config.Tokens:
+//
+//	GET POST             /api/v2/tokens/                                    all tokens the caller may see
+//	GET PATCH DELETE     /api/v2/tokens/self/                               the token that asks
+//	POST                 /api/v2/tokens/self/rotate/                        a new secret for it
+//	POST                 /api/v2/tokens/reported/                           end of tokens that leaked, for scanners
+//	GET PUT PATCH DELETE /api/v2/tokens/{id}/                               one of them
+//	POST                 /api/v2/tokens/{id}/rotate/                        a new secret for it
+//	GET POST             /api/v2/users/{user}/personal_tokens/              personal access tokens of a user
+//	GET PUT PATCH DELETE /api/v2/users/{user}/personal_tokens/{id}/         one of them
+//
+// With Config.OAuth:
+//
+//	GET POST             /api/v2/applications/                              OAuth clients
+//	GET PUT PATCH DELETE /api/v2/applications/{app}/                        one of them
+//	POST                 /api/v2/applications/{app}/rotate_secret/          a new client secret
+//	GET POST             /api/v2/applications/{app}/tokens/                 tokens of an application
+//	GET POST             /api/v2/organizations/{organization}/applications/ applications of an organization
+//	GET POST             /api/v2/users/{user}/applications/                 the same as all applications, as in AWX
+//	GET POST             /api/v2/users/{user}/tokens/                       all tokens of a user
+//	GET POST             /api/v2/users/{user}/authorized_tokens/            those of applications
+//	GET                  /api/o/                                            links; public
+//	POST                 /api/o/token/                                      tokens for grants (RFC 6749 section 3.2)
+//	POST                 /api/o/revoke_token/                               RFC 7009
+//	POST                 /api/o/introspect/                                 RFC 7662
+//
+// With Config.OAuth and Session:
+//
+//	GET POST             /api/o/authorize/                                  consent page (RFC 6749 section 3.1)
+//
+// With Config.OAuth that has Devices:
+//
+//	POST                 /api/o/device_authorization/                       RFC 8628
+//	GET POST             /api/o/device/                                     page where users enter the code
+//
+// With Config.Account:
+//
+//	GET POST             /api/account/                                      page: name and e-mail address
+//	GET                  /api/account/logged_out/                           page behind the logout
+//	GET POST             /api/account/sessions/                             page: where the visitor is logged in
+//
+// With Config.Account and Accounts:
+//
+//	GET POST             /api/account/password/                             page: a new password
+//
+// With Config.Account and Tokens:
+//
+//	GET                  /api/account/tokens/                               page: personal access tokens
+//	GET POST             /api/account/tokens/new/                           page: a new one
+//	GET POST             /api/account/tokens/{id}/                          page: change it, a new secret
+//	GET POST             /api/account/tokens/{id}/revoke/                   page: its end
+//
+// With Config.Account and OAuth:
+//
+//	GET                  /api/account/connections/                          page: applications that act for the visitor
+//	GET POST             /api/account/connections/{id}/                     page: the end of its access
+//	GET                  /api/account/applications/                         page: applications that the visitor manages
+//	GET POST             /api/account/applications/new/                     page: a new one
+//	GET POST             /api/account/applications/{id}/                    page: change it, a new secret
+//	GET POST             /api/account/applications/{id}/delete/             page: its end
+//
+// With Config.OAuth that has an Issuer, outside /api/:
+//
+//	GET                  /.well-known/oauth-authorization-server            RFC 8414
+//
+// With that and TokensOptions.Resource, outside /api/:
+//
+//	GET                  /.well-known/oauth-protected-resource              RFC 9728
+//
+// With Config.Activity:
+//
+//	GET                  /api/v2/activity_stream/                           who did what to users, tokens and applications
+//	GET                  /api/v2/activity_stream/{id}/                      one entry
+//	GET                  /api/v2/users/{user}/activity_stream/              entries that concern a user or the user's tokens
+//
+// With Config.Activity and Tokens:
+//
+//	GET                  /api/v2/tokens/{id}/activity_stream/               entries about a token
+//
+// With Config.Activity and OAuth:
+//
+//	GET                  /api/v2/applications/{app}/activity_stream/        entries about an application and its tokens
+//
+// With Config.EmptyResources, unless Config.Links has the name:
+//
+//	GET                  /api/v2/credentials/                               an empty list
+//	GET                  /api/v2/instance_groups/                           an empty list
+//	GET                  /api/v2/inventories/                               an empty list
+//	GET                  /api/v2/job_templates/                             an empty list
+//	GET                  /api/v2/jobs/                                      an empty list
+//	GET                  /api/v2/organizations/                             an empty list
+//	GET                  /api/v2/projects/                                  an empty list
+//	GET                  /api/v2/teams/                                     an empty list
+//	GET                  /api/v2/workflow_job_templates/                    an empty list
+//
+// With Config.GatewayPaths the routes of me, users, tokens, applications, login
+// and logout are below /api/gateway/v1/, too.
+//
+// A user is an ID or a name. An app is the ID of an application, or its name,
+// "++" and the name of its organization. Bodies are JSON, except those of pages
+// and forms. A path that is not listed is 404 with every credential. A path
+// without its trailing slash is redirected to the path with it.
 package httpapi
 
 import (
-	"bytes"
-	"errors"
-	"io"
-	"io/fs"
+	"cmp"
+	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
-	"reflect"
 	"strings"
+	"sync"
 
 	"github.com/ostiary/auth"
-	"github.com/ostiary/auth/store"
+	"github.com/ostiary/auth/audit"
+	"github.com/ostiary/auth/internal/options"
 )
 
-// Config says what to serve. Parts that are nil do not exist: their paths are
-// 404.
-type Config struct {
-	Gate  *auth.Gate  // required
-	Users store.Users // required
-
-	Passwords *auth.Passwords // with Session: login
-	Session   *auth.Session   // login and logout
-	Tokens    *auth.Tokens    // token endpoints
-
-	// Applications serves OAuth clients and the endpoints for them; it needs
-	// Tokens. Without Session nobody can be asked for consent, and without
-	// Passwords there is no password grant.
-	Applications *auth.Applications
-	// Devices serves the device grant; it needs Applications, Session and
-	// TokensOptions.Issuer.
-	Devices *auth.Devices
-
-	// Platform leaves logging in and out to the gateway of the Ansible platform
-	// where a request has passed it, see [auth.ProvenProxy]: the login page
-	// leads there, a login is 401, and a logout goes on to the gateway's.
-	Platform bool
-
-	// Links are resources of the host's own that /api/v2/ lists, too: a path for
-	// each name. AWX's own client makes a subcommand of each.
-	Links map[string]string
-
-	// Pages has files that replace those of the pages: layout.html, login.html,
-	// consent.html, device.html, message.html and style.css. What it does not
-	// have stays as it is.
-	Pages fs.FS
-}
-
-type api struct {
-	Config
-	routes   []route
-	links    map[string]string // of /api/v2/
-	login    *page
-	visitors *auth.Gate // asks Session alone
-
-	consent, device, message *page
-}
-
-// New returns the handler. It returns an error if Gate or Users is missing, if a
-// part is given without what it needs, if a link has the name of another or no
-// absolute path, or if a page is malformed.
+// New returns a handler for the parts of c. It returns an error if Gate or
+// Users is missing, if parts contradict each other, if a link has a name that
+// is taken or no absolute path, or if a page cannot be rendered. The handler is
+// safe for concurrent use.
 func New(c Config) (http.Handler, error) {
-	switch {
-	case c.Gate == nil:
-		return nil, errors.New("httpapi: Config.Gate is nil")
-	case isNil(c.Users):
-		return nil, errors.New("httpapi: Config.Users is nil")
-	case c.Passwords != nil && c.Session == nil:
-		return nil, errors.New("httpapi: Config.Passwords needs Config.Session: a login starts a session")
-	case c.Applications != nil && c.Tokens == nil:
-		return nil, errors.New("httpapi: Config.Applications needs Config.Tokens")
-	case c.Devices != nil && (c.Applications == nil || c.Session == nil || c.Tokens.Issuer() == ""):
-		return nil, errors.New("httpapi: Config.Devices needs Config.Applications, Config.Session and TokensOptions.Issuer")
-	}
-	a := &api{Config: c}
-	if err := a.link(); err != nil {
+	if err := c.check(); err != nil {
 		return nil, err
 	}
-	for name, p := range map[string]**page{"login.html": &a.login, "consent.html": &a.consent, "device.html": &a.device, "message.html": &a.message} {
-		var err error
-		if *p, err = newPage(c.Pages, name); err != nil {
-			return nil, err
-		}
+	a := &api{Config: c, links: map[string]map[string]string{}, log: options.Logger(c.Logger)}
+	var err error
+	a.PageOptions.Language = cmp.Or(c.PageOptions.Language, "en")
+	a.PageOptions.Texts = maps.Clone(c.PageOptions.Texts)
+	if a.pages, err = newPages(c.Pages, a.PageOptions, c.Account); err != nil {
+		return nil, err
 	}
-	a.add("/api/", public, methods{"GET": a.getRoot})
-	a.add("/api/v2/", public, methods{"GET": a.getVersion})
-	a.add("/api/v2/me/", protected, methods{"GET": a.getMe})
-	a.add("/api/v2/users/{user}/", protected, methods{"GET": a.getUser})
+	if err := a.pages.try(c.Account); err != nil {
+		return nil, err
+	}
 	if c.Session != nil {
 		a.visitors = auth.NewGate(c.Session, nil)
-		if c.Passwords != nil {
-			a.add("/api/login/", session, methods{"GET": a.getLogin, "POST": a.postLogin})
+	}
+	rt := &router{api: a}
+	a.describedAs = rt.describe()
+	for i := range routes {
+		if routes[i].when.holds(&c) {
+			rt.add(&routes[i])
 		}
-		a.add("/api/logout/", session, methods{"GET": a.logout, "POST": a.logout})
 	}
-	if c.Tokens != nil {
-		a.addTokens()
-	}
-	if c.Applications != nil {
-		a.addApplications()
-		a.addOAuth()
-	}
-	return a, nil
+	a.addGatewayLinks() // the host's links lead elsewhere
+	return rt, a.addHostLinks()
 }
 
-// isNil reports whether there are no users, or a nil pointer to some.
-func isNil(users store.Users) bool {
-	v := reflect.ValueOf(users)
-	return users == nil || v.Kind() == reflect.Pointer && v.IsNil()
+// addLink adds a route to the index above its path.
+func (a *api) addLink(rt *route) {
+	if rt.link == "" {
+		return
+	}
+	index := rt.pattern[:strings.LastIndexByte(strings.TrimSuffix(rt.pattern, "/"), '/')+1]
+	if a.links[index] == nil {
+		a.links[index] = make(map[string]string)
+	}
+	a.links[index][rt.link] = rt.pattern
 }
 
-// access says who may use a route.
-type access uint8
+// addHostLinks adds Config.Links to the index.
+func (a *api) addHostLinks() error {
+	list := maps.Clone(a.links["/api/v2/"])
+	for name, path := range a.Config.Links {
+		if _, taken := list[name]; taken || name == "" || !strings.HasPrefix(path, "/") {
+			return fmt.Errorf("httpapi: Config.Links: %q cannot be a link to %q", name, path)
+		}
+		list[name] = path
+	}
+	a.links["/api/v2/"] = list
+	return nil
+}
 
-const (
-	protected access = iota // whoever has a good credential with the scope for the method
-	public                  // anyone, but not with a bad credential
-	session                 // anyone; only the session counts, an Authorization field is ignored
-	open                    // anyone; users' credentials are not looked at
-)
+// A router finds the route of a request.
+//
+// [http.ServeMux] matches the same patterns, but it breaks three promises. It
+// redirects an untidy path, such as one with two slashes, which is 404 here. It
+// adds the last slash to the decoded path, so that "al%2Fice" becomes two
+// segments. Its redirects have a status that AWX's clients do not expect.
+type router struct {
+	api     *api
+	routes  []served
+	mounted sync.Once
+}
 
-// A handler serves one method of a route. What it returns is answered by fail.
-type handler func(w http.ResponseWriter, r *http.Request) error
-
-type methods map[string]handler
-
-// A route is a path with its handlers. Segments in braces match any text.
-type route struct {
+// served is a route of the configuration with its handler.
+type served struct {
+	*route
 	segments []string
-	http.Handler
+	handler  http.Handler
 }
 
-func (a *api) add(pattern string, who access, m methods) {
-	h := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := a.serve(w, r, m, who); err != nil {
-			a.fail(w, r, err)
+func (rt *router) add(r *route) {
+	path := r.pattern
+	if r.below != nil {
+		path += r.below(rt.api)
+	}
+	rt.api.addLink(r)
+	for i := range rt.routes {
+		if have := &rt.routes[i]; have.pattern == r.pattern {
+			merged := *have.route
+			merged.methods = maps.Clone(have.methods)
+			maps.Copy(merged.methods, r.methods)
+			have.route, have.handler = &merged, merged.handler(rt.api)
+			return
 		}
-	}))
-	switch who {
-	case protected:
-		h = a.Gate.Require(h)
-	case public:
-		h = a.Gate.Identify(h)
 	}
-	if a.Session != nil && who != open {
-		h = a.Session.Handler(h)
-	}
-	if who == session {
-		h = withoutAuthorization(h)
-	}
-	a.routes = append(a.routes, route{strings.Split(pattern, "/"), h})
-}
-
-// withoutAuthorization hides the Authorization field: a client that logs in to
-// replace a dead token may well send it.
-func withoutAuthorization(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if len(r.Header["Authorization"]) > 0 {
-			r = r.WithContext(r.Context())
-			r.Header = r.Header.Clone()
-			delete(r.Header, "Authorization")
-		}
-		next.ServeHTTP(w, r)
-	})
+	rt.routes = append(rt.routes, served{r, strings.Split(path, "/"), r.handler(rt.api)})
 }
 
 // ServeHTTP implements [http.Handler].
-func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	segments := strings.Split(r.URL.EscapedPath(), "/")
 	for i := range segments {
 		s, err := url.PathUnescape(segments[i])
 		if err != nil {
-			a.fail(w, r, errNoRoute)
+			rt.api.fail(w, r, errNoRoute)
 			return
 		}
 		segments[i] = s
 	}
-	if rt := a.find(segments); rt != nil {
-		// A copy, for the audit events: the caller's request stays as it is.
+	segments = rt.api.fromGateway(segments)
+	if s := rt.find(segments); s != nil {
+		if stripped(r) {
+			rt.noteMount(r)
+		}
+		// The path is that of the audit events. The caller's request must not
+		// change.
 		r = r.WithContext(auth.WithClientAddr(r.Context(), auth.ClientAddr(r)))
-		for i, name := range rt.segments {
-			if strings.HasPrefix(name, "{") {
+		for i, name := range s.segments {
+			if variable(name) {
 				r.SetPathValue(strings.Trim(name, "{}"), segments[i])
 			}
 		}
-		rt.ServeHTTP(w, r)
+		s.handler.ServeHTTP(w, r)
 		return
 	}
-	if a.find(append(segments, "")) != nil {
-		a.addSlash(w, r)
+	if rt.find(append(segments, "")) != nil {
+		rt.addSlash(w, r)
 		return
 	}
-	a.fail(w, r, errNoRoute)
+	if rt.below(segments) {
+		rt.noteMount(r)
+	}
+	rt.api.fail(w, r, errNoRoute)
 }
 
-func (a *api) find(segments []string) *route {
-	for i := range a.routes {
-		if a.routes[i].matches(segments) {
-			return &a.routes[i]
+// below reports whether a route is asked for below a prefix.
+func (rt *router) below(segments []string) bool {
+	for i := 2; i < len(segments); i++ {
+		if segments[i] == "api" && rt.find(append([]string{""}, segments[i:]...)) != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// stripped reports whether a handler in front took the start of the path away, as
+// [http.StripPrefix] does. A proxy that does so leaves no trace.
+func stripped(r *http.Request) bool {
+	sent, _, _ := strings.Cut(r.RequestURI, "?")
+	path := r.URL.EscapedPath()
+	return len(sent) > len(path) && strings.HasPrefix(sent, "/") && strings.HasSuffix(sent, path)
+}
+
+// noteMount logs, once, that the handler is below a prefix.
+func (rt *router) noteMount(r *http.Request) {
+	rt.mounted.Do(func() {
+		rt.api.log.WarnContext(r.Context(), "httpapi: the handler is mounted below a prefix, where its links lead nowhere and clients do not recognise them: "+
+			"mount it at the root of the host, with the pattern /api/", audit.KeyPath, audit.Clip(r.RequestURI))
+	})
+}
+
+func (rt *router) find(segments []string) *served {
+	for i := range rt.routes {
+		if rt.routes[i].matches(segments) {
+			return &rt.routes[i]
 		}
 	}
 	return nil
 }
 
-func (rt *route) matches(segments []string) bool {
-	if len(segments) != len(rt.segments) {
+func (s *served) matches(segments []string) bool {
+	if len(segments) != len(s.segments) {
 		return false
 	}
-	for i, want := range rt.segments {
-		variable := strings.HasPrefix(want, "{")
-		if !variable && segments[i] != want || variable && segments[i] == "" {
+	for i, want := range s.segments {
+		if !variable(want) && segments[i] != want || variable(want) && segments[i] == "" {
 			return false
 		}
 	}
 	return true
 }
 
+// variable reports whether a segment of a pattern matches any text.
+func variable(segment string) bool { return strings.HasPrefix(segment, "{") }
+
 // addSlash redirects to the path with its last slash. Only 308 keeps the method
 // and the body of an unsafe request (RFC 9110 section 15.4.9).
-func (a *api) addSlash(w http.ResponseWriter, r *http.Request) {
+func (rt *router) addSlash(w http.ResponseWriter, r *http.Request) {
 	to := r.URL.EscapedPath() + "/"
 	if strings.HasPrefix(to, "//") { // would name a host
-		a.fail(w, r, errNoRoute)
+		rt.api.fail(w, r, errNoRoute)
 		return
 	}
 	if r.URL.RawQuery != "" {
@@ -279,77 +345,4 @@ func (a *api) addSlash(w http.ResponseWriter, r *http.Request) {
 		status = http.StatusMovedPermanently
 	}
 	http.Redirect(w, r, to, status)
-}
-
-// serve picks the handler of the method.
-func (a *api) serve(w http.ResponseWriter, r *http.Request, m methods, who access) error {
-	h := w.Header()
-	h.Set("Cache-Control", "no-store") // it depends on who asks, or shows a secret
-	h.Set("X-Content-Type-Options", "nosniff")
-	method := r.Method
-	if method == http.MethodHead {
-		method = http.MethodGet
-	}
-	if f := m[method]; f != nil {
-		if (who == protected || who == public) && !acceptsJSON(r) {
-			return errNotAcceptable
-		}
-		if who == protected {
-			var err error
-			if r, err = a.readAhead(w, r); err != nil {
-				return err
-			}
-		}
-		return f(w, r)
-	}
-	h.Set("Allow", m.allow())
-	if method == http.MethodOptions {
-		return a.options(w, r, m)
-	}
-	return methodNotAllowed(r.Method)
-}
-
-// readAhead reads the body, so that nothing is decided or given away while it is
-// under way, and makes sure that what let the request in is still good then.
-func (a *api) readAhead(w http.ResponseWriter, r *http.Request) (*http.Request, error) {
-	hasBody := r.Method == http.MethodPost || r.Method == http.MethodPut || r.Method == http.MethodPatch
-	if !hasBody || r.Body == nil || r.Body == http.NoBody {
-		return r, nil
-	}
-	body, err := readBody(w, r)
-	if err != nil {
-		return nil, err
-	}
-	switch principal(r).Credential {
-	case auth.CredentialSession, auth.CredentialBasic, auth.CredentialBearer: // the host's may be good only once
-		if err := a.Gate.Recheck(r); err != nil {
-			return nil, err
-		}
-	}
-	r = r.WithContext(r.Context()) // a copy
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	return r, nil
-}
-
-// allow lists the methods in the order in which AWX does.
-func (m methods) allow() string {
-	var list []string
-	for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
-		if m[method] != nil {
-			list = append(list, method)
-		}
-	}
-	if m["GET"] != nil {
-		list = append(list, "HEAD")
-	}
-	return strings.Join(append(list, "OPTIONS"), ", ")
-}
-
-// principal returns who asks for a protected route.
-func principal(r *http.Request) *auth.Principal {
-	p, ok := auth.FromContext(r.Context())
-	if !ok {
-		return &auth.Principal{} // may nothing
-	}
-	return p
 }

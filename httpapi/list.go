@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"maps"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -18,7 +19,8 @@ const (
 	maxPage         = 1_000_000_000 // times maxPageSize fits an int64
 )
 
-// An envelope is a page of a list.
+// An envelope is a page of a list. Count is exact up to [store.MaxCount], and from
+// there on at least as many as there are up to the next page.
 type envelope[T any] struct {
 	Count    int     `json:"count"`
 	Next     *string `json:"next"`
@@ -28,32 +30,31 @@ type envelope[T any] struct {
 
 var errPage = &auth.Error{Status: http.StatusNotFound, Detail: "Invalid page."}
 
-// secretFields can be neither filtered nor ordered by: that would give them away
-// one character at a time.
-var secretFields = []string{"token", "refresh_token", "client_secret", "password", "code"}
-
 // A listQuery is the query of a list request.
 type listQuery struct {
-	path    string
-	values  url.Values
-	filters url.Values // what is not about pages and order
-	page    int        // from 1; 0 is the last
-	size    int
+	path   string
+	values url.Values
+	page   int // from 1; 0 is the last
+	size   int
 	store.Page
+
+	where      store.Where
+	either     []store.Condition // one of them is enough
+	conditions int
 }
 
-// parseList reads the query. Filters must be among those named, orders among
-// those of the map.
-func parseList(r *http.Request, filters []string, orders map[string]store.OrderBy) (*listQuery, error) {
+// parseList reads the query. Only the given filters and orders are allowed. The
+// filter search looks into the columns that are named.
+func parseList(r *http.Request, known filters, orders map[string]store.OrderBy, searched ...store.Column) (*listQuery, error) {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return nil, badRequest("The query of the URL is malformed.")
 	}
-	q := &listQuery{path: r.URL.EscapedPath(), values: values, filters: url.Values{}, page: 1, size: defaultPageSize}
+	q := &listQuery{path: r.URL.EscapedPath(), values: values, page: 1, size: defaultPageSize}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		v := values[name]
-		if len(v) > 1 {
-			return nil, badRequest(strconv.Quote(name) + " is given more than once.")
+		if len(v) > 1 && !strings.Contains(name, "__") { // two comparisons of a field make sense
+			return nil, badRequest(quoted(name) + " is given more than once.")
 		}
 		switch name {
 		case "page":
@@ -64,8 +65,7 @@ func parseList(r *http.Request, filters []string, orders map[string]store.OrderB
 			err = q.parseOrder(v[0], orders)
 		case "format", "count_disabled":
 		default:
-			err = checkFilter(name, v[0], filters)
-			q.filters[name] = v
+			err = q.filterBy(name, v, known, searched)
 		}
 		if err != nil {
 			return nil, err
@@ -87,7 +87,8 @@ func (q *listQuery) parsePage(s string) error {
 	return nil
 }
 
-// parseSize falls back to the default for what is no size, as AWX does.
+// parseSize sets the size of the page. Like AWX it takes the default for a
+// malformed size.
 func (q *listQuery) parseSize(s string) {
 	if n, err := strconv.Atoi(s); err == nil && isDecimal(s) && n > 0 {
 		q.size = min(n, maxPageSize)
@@ -100,34 +101,24 @@ func (q *listQuery) parseOrder(s string, orders map[string]store.OrderBy) error 
 		name, descending := strings.CutPrefix(strings.TrimSpace(field), "-")
 		order, ok := orders[name]
 		if !ok {
-			return badRequest("Cannot order by " + strconv.Quote(name) + ". Possible: " + strings.Join(slices.Sorted(maps.Keys(orders)), ", ") + ".")
+			return badRequest("Cannot order by " + quoted(name) + ". Possible: " + strings.Join(slices.Sorted(maps.Keys(orders)), ", ") + ".")
 		}
-		if first { // the ID decides between equals
+		if first { // equal values are ordered by ID
 			q.Order, q.Descending, first = order, descending, false
 		}
 	}
 	return nil
 }
 
-func checkFilter(name, value string, filters []string) error {
-	for part := range strings.SplitSeq(name, "__") {
-		if contains(secretFields, part) {
-			return &auth.Error{Status: http.StatusForbidden, Detail: "Filtering on " + part + " is not allowed."}
-		}
+// fetch returns a page of the records of list, which also returns the total.
+// Show gets all records at once, because one look-up for each would take a
+// query each.
+func fetch[R, T any](q *listQuery, list func(store.Page) ([]R, int, error), show func([]R) ([]T, error)) (*envelope[T], error) {
+	if q.values.Has("count_disabled") {
+		q.CountTo = -1
 	}
-	if !contains(filters, name) {
-		return badRequest("Cannot filter by " + strconv.Quote(name) + ". Possible: " + strings.Join(filters, ", ") + ".")
-	}
-	if !storable(value) || len(value) > auth.MaxDescription {
-		return badRequest("The filter " + strconv.Quote(name) + " is longer than any value, or has characters that none has.")
-	}
-	return nil
-}
-
-// fetch gets the page with list, which returns records and how many there are.
-func fetch[R, T any](q *listQuery, list func(store.Page) ([]R, int, error), convert func(R) (T, error)) (*envelope[T], error) {
 	if q.page == 0 {
-		_, total, err := list(store.Page{})
+		_, total, err := list(store.Page{CountTo: math.MaxInt}) // which nothing else needs
 		if err != nil {
 			return nil, err
 		}
@@ -141,9 +132,9 @@ func fetch[R, T any](q *listQuery, list func(store.Page) ([]R, int, error), conv
 	if q.page > 1 && q.Offset >= total {
 		return nil, errPage
 	}
-	e := &envelope[T]{Count: total, Results: make([]T, len(records))}
-	for i, record := range records {
-		if e.Results[i], err = convert(record); err != nil {
+	e := &envelope[T]{Count: total, Results: []T{}}
+	if len(records) > 0 {
+		if e.Results, err = show(records); err != nil {
 			return nil, err
 		}
 	}
@@ -168,7 +159,7 @@ func (q *listQuery) link(page int) *string {
 	return &s
 }
 
-// write answers with the page, without the frame if the client asked so.
+// writeList writes the page, without the envelope if the client asks for that.
 func writeList[T any](w http.ResponseWriter, r *http.Request, q *listQuery, e *envelope[T]) error {
 	if q.values.Has("count_disabled") {
 		return writeJSON(w, r, http.StatusOK, map[string][]T{"results": e.Results})

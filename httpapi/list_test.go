@@ -34,7 +34,7 @@ func TestMe(t *testing.T) { // 226 to 230, 248
 			}
 		}
 		related, _ := inside["related"].(map[string]any)
-		if diff := cmp.Diff(map[string]any{"personal_tokens": "/api/v2/users/1/personal_tokens/"}, related); diff != "" {
+		if diff := cmp.Diff(map[string]any{"personal_tokens": "/api/v2/users/1/personal_tokens/", "sessions": "/api/v2/users/1/sessions/"}, related); diff != "" {
 			t.Errorf("%s: related:\n%s", name, diff)
 		}
 		if got := r.header.Get("Vary"); !strings.Contains(got, "Authorization") || !strings.Contains(got, "Cookie") { // 108

@@ -3,58 +3,70 @@ package httpapi
 import (
 	"net/http"
 	"net/url"
-	"strings"
 
-	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/oauth"
 )
 
-// addMetadata adds the documents by which clients find the endpoints. They are
-// made of the configured issuer and resource, never of a request (RFC 8414
-// section 3.3), and do not exist without.
-func (a *api) addMetadata() {
-	if a.Tokens.Issuer() == "" {
-		return
+// The metadata documents are made of the configured issuer and resource, never
+// of a request (RFC 8414 section 3.3).
+
+// serverMetadataPath and resourceMetadataPath return the path of the URI that a
+// document describes. It follows the well-known path in the address of the
+// document (RFC 8414 section 3.1, RFC 9728 section 3.1).
+func serverMetadataPath(a *api) string   { return pathOf(a.OAuth.Issuer()) }
+func resourceMetadataPath(a *api) string { return pathOf(a.Tokens.Resource()) }
+
+func pathOf(uri string) string {
+	u, err := url.Parse(uri)
+	if err != nil || u.Path == "/" {
+		return ""
 	}
-	a.addDocument("oauth-authorization-server", a.Tokens.Issuer(), a.serverMetadata())
-	if resource := a.Tokens.Resource(); resource != "" {
-		a.addDocument("oauth-protected-resource", resource, struct {
-			Resource string   `json:"resource"`
-			Servers  []string `json:"authorization_servers"`
-			Scopes   []string `json:"scopes_supported"`
-			Methods  []string `json:"bearer_methods_supported"`
-		}{resource, []string{a.Tokens.Issuer()}, a.Tokens.ScopeNames(), []string{"header"}})
-	}
+	return u.Path
 }
 
-// addDocument serves a document at its well-known address: the path of the URI
-// that it describes comes behind (RFC 8414 section 3.1, RFC 9728 section 3.1).
-func (a *api) addDocument(name, of string, doc any) {
-	path := ""
-	if u, err := url.Parse(of); err == nil && u.Path != "/" {
-		path = u.Path
-	}
-	a.add("/.well-known/"+name+path, open, methods{"GET": func(w http.ResponseWriter, r *http.Request) error {
-		w.Header().Set("Cache-Control", "public, max-age=3600")
-		return writeJSON(w, r, http.StatusOK, doc)
-	}})
+// documentLifetime is how long caches may store what depends on the configuration
+// alone.
+const documentLifetime = "public, max-age=3600"
+
+func writeDocument(w http.ResponseWriter, r *http.Request, doc any) error {
+	w.Header().Set("Cache-Control", documentLifetime)
+	return writeJSON(w, r, http.StatusOK, doc)
 }
 
-// base returns scheme and host of the issuer: this API is at the root of it.
+func (a *api) getServerMetadata(w http.ResponseWriter, r *http.Request) error {
+	return writeDocument(w, r, a.serverMetadata())
+}
+
+// resourceMetadata is the document of RFC 9728 section 2.
+type resourceMetadata struct {
+	Resource string   `json:"resource"`
+	Servers  []string `json:"authorization_servers"`
+	Scopes   []string `json:"scopes_supported"`
+	Methods  []string `json:"bearer_methods_supported"`
+}
+
+// getResourceMetadata serves the document of RFC 9728 section 2.
+func (a *api) getResourceMetadata(w http.ResponseWriter, r *http.Request) error {
+	return writeDocument(w, r, resourceMetadata{a.Tokens.Resource(), []string{a.OAuth.Issuer()}, a.Tokens.ScopeNames(), []string{"header"}})
+}
+
+// base returns the scheme and host of the issuer, which has this API at its
+// root.
 func (a *api) base() string {
-	u, err := url.Parse(a.Tokens.Issuer())
+	u, err := url.Parse(a.OAuth.Issuer())
 	if err != nil { // NewTokens has parsed it
 		return ""
 	}
 	return u.Scheme + "://" + u.Host
 }
 
-// serverMetadata: RFC 8414 section 2.
+// serverMetadata returns the document of RFC 8414 section 2.
 func (a *api) serverMetadata() map[string]any {
 	base := a.base()
 	grants := []string{"refresh_token", "client_credentials"}
 	methods := []string{"client_secret_basic", "client_secret_post", "none"}
 	doc := map[string]any{
-		"issuer":                                        a.Tokens.Issuer(),
+		"issuer":                                        a.OAuth.Issuer(),
 		"token_endpoint":                                base + "/api/o/token/",
 		"token_endpoint_auth_methods_supported":         methods,
 		"revocation_endpoint":                           base + "/api/o/revoke_token/",
@@ -74,13 +86,10 @@ func (a *api) serverMetadata() map[string]any {
 	if a.Passwords != nil {
 		grants = append(grants, "password")
 	}
-	if a.Devices != nil {
-		grants = append(grants, auth.GrantDeviceCode)
+	if a.OAuth.HasDevices() {
+		grants = append(grants, oauth.GrantDeviceCode)
 		doc["device_authorization_endpoint"] = base + "/api/o/device_authorization/"
 	}
 	doc["grant_types_supported"] = grants
 	return doc
 }
-
-// words splits a list that is separated by spaces.
-func words(s string) []string { return strings.Fields(s) }

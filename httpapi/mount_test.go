@@ -57,6 +57,7 @@ func TestMounting(t *testing.T) { // 290
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSystem(t)
+			s.document.Store(nil)
 			s.handler = mount(s, auth.Must(httpapi.New(httpapi.Config{
 				Gate: s.gate, Users: s.db, Passwords: s.passwords, Session: s.session, Tokens: s.tokens,
 			})))

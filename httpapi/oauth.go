@@ -1,59 +1,43 @@
 package httpapi
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/ostiary/auth"
 	"github.com/ostiary/auth/internal/header"
+	"github.com/ostiary/auth/internal/params"
+	"github.com/ostiary/auth/oauth"
 	"github.com/ostiary/auth/store"
 )
 
-// clientChallenge asks clients that failed to authenticate themselves.
+// clientChallenge is the challenge for failed client authentication.
 const clientChallenge = `Basic realm="api"`
 
-func (a *api) addOAuth() {
-	links := map[string]string{"authorize": "/api/o/authorize/", "token": "/api/o/token/", "revoke_token": "/api/o/revoke_token/"}
-	a.add("/api/o/", public, methods{"GET": func(w http.ResponseWriter, r *http.Request) error {
-		return writeJSON(w, r, http.StatusOK, links)
-	}})
-	a.add("/api/o/token/", open, methods{"POST": a.client(a.postToken)})
-	a.add("/api/o/revoke_token/", open, methods{"POST": a.oauth(a.postRevoke)})
-	a.add("/api/o/introspect/", open, methods{"POST": a.client(a.postIntrospect)})
-	if a.Session != nil {
-		a.add("/api/o/authorize/", session, methods{"GET": a.getAuthorize, "POST": a.postAuthorize})
-	}
-	if a.Devices != nil {
-		a.add("/api/o/device_authorization/", open, methods{"POST": a.client(a.postDevice)})
-		a.add("/api/o/device/", session, methods{"GET": a.getDevicePage, "POST": a.postDevicePage})
-	}
-	a.addMetadata()
-}
+// A clientHandler serves a request of an authenticated application.
+type clientHandler func(a *api, w http.ResponseWriter, r *http.Request, app store.Application, form url.Values) error
 
-// A clientHandler serves a request of an application that proved who it is.
-type clientHandler func(w http.ResponseWriter, r *http.Request, app store.Application, form url.Values) error
-
-// client reads the form and authenticates the client, before anything in the
-// form is looked at.
-func (a *api) client(h clientHandler) handler {
-	return a.oauth(func(w http.ResponseWriter, r *http.Request) error {
+// client reads the form and authenticates the client, before the rest of the
+// form is checked.
+func client(h clientHandler) handler {
+	return oauthErrors(func(a *api, w http.ResponseWriter, r *http.Request) error {
 		form, err := readOAuthForm(w, r)
 		if err != nil {
 			return err
 		}
-		app, err := a.Applications.Authenticate(r.Context(), r.Header, form)
+		app, err := a.OAuth.Authenticate(r.Context(), r.Header, form)
 		if err != nil {
 			return err
 		}
-		return h(w, r, app, form)
+		return h(a, w, r, app, form)
 	})
 }
 
-// readOAuthForm: RFC 6749 section 3.2. Only resource may repeat (RFC 8707
-// section 2).
+// readOAuthForm reads the form of an OAuth endpoint (RFC 6749 section 3.2).
+// Only resource may repeat (RFC 8707 section 2).
 func readOAuthForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	if r.URL.RawQuery != "" {
 		return nil, badRequest("Parameters belong in the body of the request, not in the URL.")
@@ -61,14 +45,21 @@ func readOAuthForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	if mediaType(r) != "application/x-www-form-urlencoded" {
 		return nil, badRequest("The body must be form-encoded: Content-Type: application/x-www-form-urlencoded.")
 	}
-	return readForm(w, r, "resource")
+	form, err := readForm(w, r, "resource")
+	return params.Present(form, "resource"), err
 }
 
-// oauth answers errors in the form of RFC 6749 section 5.2.
-func (a *api) oauth(h handler) handler {
-	return func(w http.ResponseWriter, r *http.Request) error {
+// oauthError is a refusal of an OAuth endpoint.
+type oauthError struct {
+	Error       string `json:"error"`
+	Description string `json:"error_description"`
+}
+
+// oauthErrors writes errors in the form of RFC 6749 section 5.2.
+func oauthErrors(h handler) handler {
+	return func(a *api, w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Pragma", "no-cache") // RFC 6749 section 5.1
-		err := h(w, r)
+		err := h(a, w, r)
 		if err == nil {
 			return nil
 		}
@@ -85,26 +76,27 @@ func (a *api) oauth(h handler) handler {
 		}
 		a.Gate.DenyWith(w, r, err, func(w http.ResponseWriter, r *http.Request, shown *auth.Error) {
 			if code == "invalid_client" {
-				// Only who tried to log in by header is told how (RFC 6749
-				// section 5.2); no browser gets here by itself.
+				// Only clients that used the Authorization field get a
+				// challenge (RFC 6749 section 5.2). Browsers do not send such
+				// requests by themselves.
 				w.Header().Del("WWW-Authenticate")
 				if len(r.Header["Authorization"]) > 0 {
 					w.Header().Set("WWW-Authenticate", clientChallenge)
 				}
 			}
-			_ = writeJSON(w, r, shown.Status, map[string]string{"error": code, "error_description": description})
+			_ = writeJSON(w, r, shown.Status, oauthError{code, description})
 		})
 		return nil
 	}
 }
 
-// scopeOf returns the scope parameter, nil if it is not given.
-func scopeOf(form url.Values) *string {
-	if !form.Has("scope") {
-		return nil
-	}
-	s := form.Get("scope")
-	return &s
+// issuedToken is the answer that has a token (RFC 6749 section 5.1).
+type issuedToken struct {
+	AccessToken  string `json:"access_token"`
+	ExpiresIn    int64  `json:"expires_in"`
+	TokenType    string `json:"token_type"`
+	Scope        string `json:"scope"`
+	RefreshToken string `json:"refresh_token,omitempty"`
 }
 
 func (a *api) postToken(w http.ResponseWriter, r *http.Request, app store.Application, form url.Values) error {
@@ -115,32 +107,26 @@ func (a *api) postToken(w http.ResponseWriter, r *http.Request, app store.Applic
 	case grant == "":
 		return &auth.Error{Status: http.StatusBadRequest, Code: "invalid_request", Detail: "Missing grant_type parameter."}
 	case grant == "authorization_code":
-		issued, err = a.Tokens.Exchange(ctx, app, auth.CodeExchange{
+		issued, err = a.OAuth.Exchange(ctx, app, oauth.CodeExchange{
 			Code: form.Get("code"), RedirectURI: form.Get("redirect_uri"), Verifier: form.Get("code_verifier"), Resources: resources,
 		})
 	case grant == "refresh_token":
-		issued, err = a.Tokens.Refresh(ctx, app, auth.RefreshExchange{RefreshToken: form.Get("refresh_token"), Scope: scopeOf(form), Resources: resources})
+		issued, err = a.OAuth.Refresh(ctx, app, oauth.RefreshExchange{RefreshToken: form.Get("refresh_token"), Scope: form.Get("scope"), Resources: resources})
 	case grant == "client_credentials":
-		issued, err = a.Tokens.ExchangeClient(ctx, app, auth.ClientExchange{Scope: scopeOf(form), Resources: resources})
+		issued, err = a.OAuth.ExchangeClient(ctx, app, oauth.ClientExchange{Scope: form.Get("scope"), Resources: resources})
 	case grant == "password" && a.Passwords != nil:
-		issued, err = a.Tokens.ExchangePassword(ctx, app, a.Passwords, auth.PasswordExchange{
-			Username: form.Get("username"), Password: form.Get("password"), Scope: scopeOf(form), Resources: resources,
+		issued, err = a.OAuth.ExchangePassword(ctx, app, a.Passwords, oauth.PasswordExchange{
+			Username: form.Get("username"), Password: form.Get("password"), Scope: form.Get("scope"), Resources: resources,
 		})
-	case grant == auth.GrantDeviceCode && a.Devices != nil:
-		issued, err = a.Devices.Exchange(ctx, app, form.Get("device_code"))
+	case grant == oauth.GrantDeviceCode && a.OAuth.HasDevices():
+		issued, err = a.OAuth.ExchangeDevice(ctx, app, form.Get("device_code"))
 	default:
 		return &auth.Error{Status: http.StatusBadRequest, Code: "unsupported_grant_type", Detail: "This grant_type is not offered."}
 	}
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, r, http.StatusOK, struct {
-		AccessToken  string `json:"access_token"`
-		ExpiresIn    int64  `json:"expires_in"`
-		TokenType    string `json:"token_type"`
-		Scope        string `json:"scope"`
-		RefreshToken string `json:"refresh_token,omitempty"`
-	}{
+	return writeJSON(w, r, http.StatusOK, issuedToken{
 		AccessToken:  issued.AccessToken.Reveal(),
 		ExpiresIn:    max(0, int64(time.Until(issued.Expires).Round(time.Second)/time.Second)),
 		TokenType:    "Bearer",
@@ -149,8 +135,8 @@ func (a *api) postToken(w http.ResponseWriter, r *http.Request, app store.Applic
 	})
 }
 
-// postRevoke ends a token of the client that authenticates, or the personal
-// token that comes in the Authorization field.
+// postRevoke ends a token of the authenticated client, or the personal token in
+// the Authorization field.
 func (a *api) postRevoke(w http.ResponseWriter, r *http.Request) error {
 	form, err := readOAuthForm(w, r)
 	if err != nil {
@@ -163,8 +149,8 @@ func (a *api) postRevoke(w http.ResponseWriter, r *http.Request) error {
 		err = a.Tokens.RevokePersonal(r.Context(), token)
 	} else {
 		var app store.Application
-		if app, err = a.Applications.Authenticate(r.Context(), r.Header, form); err == nil {
-			err = a.Tokens.Revoke(r.Context(), app, form.Get("token"))
+		if app, err = a.OAuth.Authenticate(r.Context(), r.Header, form); err == nil {
+			err = a.OAuth.Revoke(r.Context(), app, form.Get("token"))
 		}
 	}
 	if err != nil {
@@ -173,27 +159,42 @@ func (a *api) postRevoke(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, r, http.StatusOK, struct{}{})
 }
 
-// postIntrospect: RFC 7662 section 2.2.
+// introspection is the answer about a token that is good, inactive that about all
+// others (RFC 7662 section 2.2).
+type introspection struct {
+	Active    bool     `json:"active"`
+	Scope     string   `json:"scope"`
+	ClientID  string   `json:"client_id,omitempty"`
+	Username  string   `json:"username,omitempty"`
+	TokenType string   `json:"token_type,omitempty"`
+	Expires   int64    `json:"exp"`
+	Issued    int64    `json:"iat"`
+	Subject   string   `json:"sub,omitempty"`
+	Audience  []string `json:"aud,omitempty"`
+	Issuer    string   `json:"iss,omitempty"`
+
+	// For applications that stand for a resource.
+	TokenID        string `json:"jti,omitempty"`
+	Application    int64  `json:"application,omitempty"`
+	ViaApplication int64  `json:"via_application,omitempty"`
+	Admin          bool   `json:"is_superuser,omitempty"`
+	Auditor        bool   `json:"is_system_auditor,omitempty"`
+}
+
+type inactive struct {
+	Active bool `json:"active"`
+}
+
+// postIntrospect serves introspection (RFC 7662 section 2.2).
 func (a *api) postIntrospect(w http.ResponseWriter, r *http.Request, app store.Application, form url.Values) error {
-	i, err := a.Tokens.Introspect(r.Context(), app, form.Get("token"))
+	i, err := a.OAuth.Introspect(r.Context(), app, form.Get("token"))
 	if err != nil {
 		return err
 	}
 	if !i.Active {
-		return writeJSON(w, r, http.StatusOK, map[string]bool{"active": false})
+		return writeJSON(w, r, http.StatusOK, inactive{})
 	}
-	answer := struct {
-		Active    bool            `json:"active"`
-		Scope     string          `json:"scope"`
-		ClientID  string          `json:"client_id"`
-		Username  string          `json:"username,omitempty"`
-		TokenType string          `json:"token_type,omitempty"`
-		Expires   int64           `json:"exp"`
-		Issued    int64           `json:"iat"`
-		Subject   string          `json:"sub,omitempty"`
-		Audience  json.RawMessage `json:"aud,omitempty"`
-		Issuer    string          `json:"iss,omitempty"`
-	}{
+	answer := introspection{
 		Active:   true,
 		Scope:    i.Token.Scopes,
 		ClientID: i.ClientID,
@@ -201,34 +202,40 @@ func (a *api) postIntrospect(w http.ResponseWriter, r *http.Request, app store.A
 		Expires:  i.Token.Expires.Unix(),
 		Issued:   i.Token.Created.Unix(),
 		Subject:  i.Token.UserID,
-		Issuer:   a.Tokens.Issuer(),
+		Issuer:   a.OAuth.Issuer(),
 	}
 	if !i.Refresh {
 		answer.TokenType = "Bearer"
 	}
+	if i.ForResource {
+		answer.TokenID = strconv.FormatInt(i.Token.ID, 10)
+		answer.Application, answer.ViaApplication = i.Token.ApplicationID, i.Token.ViaApplicationID
+		answer.Admin, answer.Auditor = i.Admin, i.Auditor
+	}
 	if i.Token.Audience != "" {
-		if answer.Audience, err = json.Marshal(words(i.Token.Audience)); err != nil {
-			return err
-		}
+		answer.Audience = words(i.Token.Audience)
 	}
 	return writeJSON(w, r, http.StatusOK, answer)
 }
 
-// postDevice: RFC 8628 section 3.2.
+// deviceAuthorization is the answer of RFC 8628 section 3.2.
+type deviceAuthorization struct {
+	DeviceCode string `json:"device_code"`
+	UserCode   string `json:"user_code"`
+	Page       string `json:"verification_uri"`
+	Complete   string `json:"verification_uri_complete"`
+	ExpiresIn  int64  `json:"expires_in"`
+	Interval   int64  `json:"interval"`
+}
+
+// postDevice serves device authorization requests (RFC 8628 section 3.2).
 func (a *api) postDevice(w http.ResponseWriter, r *http.Request, app store.Application, form url.Values) error {
-	d, err := a.Devices.Start(r.Context(), app, scopeOf(form), form["resource"])
+	d, err := a.OAuth.StartDevice(r.Context(), app, form.Get("scope"), form["resource"])
 	if err != nil {
 		return err
 	}
 	page := a.base() + "/api/o/device/"
-	return writeJSON(w, r, http.StatusOK, struct {
-		DeviceCode string `json:"device_code"`
-		UserCode   string `json:"user_code"`
-		Page       string `json:"verification_uri"`
-		Complete   string `json:"verification_uri_complete"`
-		ExpiresIn  int64  `json:"expires_in"`
-		Interval   int64  `json:"interval"`
-	}{
+	return writeJSON(w, r, http.StatusOK, deviceAuthorization{
 		DeviceCode: d.DeviceCode.Reveal(),
 		UserCode:   d.UserCode,
 		Page:       page,

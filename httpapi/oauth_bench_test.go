@@ -12,6 +12,7 @@ import (
 	"github.com/ostiary/auth"
 	"github.com/ostiary/auth/authtest"
 	"github.com/ostiary/auth/httpapi"
+	"github.com/ostiary/auth/oauth"
 	"github.com/ostiary/auth/store"
 	"github.com/ostiary/auth/store/memory"
 )
@@ -22,18 +23,18 @@ func BenchmarkRefresh(b *testing.B) {
 	quiet := slog.New(slog.DiscardHandler)
 	db := memory.New()
 	tokens := auth.Must(auth.NewTokens(db, db, &auth.TokensOptions{Logger: quiet}))
-	apps := auth.Must(auth.NewApplications(tokens, db, nil))
+	server := auth.Must(oauth.NewServer(tokens, db, db, &oauth.Options{Logger: quiet}))
 	gate := auth.NewGate(auth.NewBearer(tokens), &auth.GateOptions{Logger: quiet})
-	api := auth.Must(httpapi.New(httpapi.Config{Gate: gate, Users: db, Tokens: tokens, Applications: apps}))
+	api := auth.Must(httpapi.New(httpapi.Config{Gate: gate, Users: db, Tokens: tokens, OAuth: server}))
 	admin := authtest.AddUser(b, db, store.User{Name: "admin", Admin: true}, "")
 	by := &auth.Principal{ID: admin.ID, Admin: true, Scopes: auth.Unrestricted}
-	app, err := apps.Create(b.Context(), by, auth.ApplicationRequest{
-		Name: "bench", OrganizationID: 1, ClientType: auth.ClientConfidential, GrantType: auth.GrantPassword,
+	app, err := server.CreateApplication(b.Context(), by, oauth.ApplicationRequest{
+		Name: "bench", OrganizationID: 1, ClientType: oauth.ClientConfidential, GrantType: oauth.GrantPassword,
 	})
 	if err != nil {
 		b.Fatal(err)
 	}
-	issued, err := tokens.Issue(b.Context(), by, auth.TokenRequest{ApplicationID: app.ID})
+	issued, err := server.IssueFor(b.Context(), by, app.ID, auth.TokenRequest{})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/ostiary/auth"
 	"github.com/ostiary/auth/authtest"
 	"github.com/ostiary/auth/httpapi"
+	"github.com/ostiary/auth/oauth"
 	"github.com/ostiary/auth/store"
 )
 
@@ -21,7 +22,9 @@ import (
 // applications of sections H to K of the case catalogue.
 type oauthSystem struct {
 	*system
+	server           *oauth.Server
 	orgadmin, member store.User
+	registered       int
 	pc, pp, cc, cp   client
 }
 
@@ -45,7 +48,8 @@ func newOAuth(t testing.TB, opts ...func(*options)) *oauthSystem {
 	t.Helper()
 	o := &oauthSystem{}
 	o.system = newSystem(t, append([]func(*options){func(c *options) {
-		c.tokens.Issuer, c.tokens.Resource = issuer, issuer+"/api"
+		c.tokens.Resource = issuer + "/api"
+		c.oauth = oauth.Options{Issuer: issuer, Devices: &oauth.DeviceOptions{}}
 		c.tokens.Organizations = auth.Organizations{
 			ByID: func(_ context.Context, id int64) (auth.Organization, error) {
 				switch id {
@@ -75,22 +79,28 @@ func newOAuth(t testing.TB, opts ...func(*options)) *oauthSystem {
 		return u
 	}
 	o.orgadmin, o.member = add("orgadmin"), add("member")
-	applications := auth.Must(auth.NewApplications(o.tokens, o.db, nil))
-	devices := auth.Must(auth.NewDevices(o.tokens, o.db, nil))
+	o.server = auth.Must(oauth.NewServer(o.tokens, o.db, o.db, &o.oauth))
 	api := auth.Must(httpapi.New(httpapi.Config{
 		Gate: o.gate, Users: o.db, Passwords: o.passwords, Session: o.session, Tokens: o.tokens,
-		Applications: applications, Devices: devices,
+		OAuth: o.server, Accounts: o.accounts, Activity: o.stream,
 	}))
 	mux := http.NewServeMux()
 	mux.Handle("/api/", api)
 	mux.Handle("/.well-known/", api)
 	mux.Handle("/probe/", o.gate.Require(http.HandlerFunc(probe)))
+	o.document.Store(nil)
 	o.handler = o.session.Handler(mux)
 	o.pc = o.register("pc", "confidential", "password", "")
 	o.pp = o.register("pp", "public", "password", "")
 	o.cc = o.register("cc", "confidential", "authorization-code", callback)
 	o.cp = o.register("cp", "public", "authorization-code", "http://127.0.0.1/cb")
 	return o
+}
+
+// devices counts up, for names of devices.
+func (o *oauthSystem) devices() int {
+	o.registered++
+	return o.registered
 }
 
 // register creates an application of organization 1 as admin.

@@ -55,11 +55,11 @@ func (f *failing) PasswordHash(ctx context.Context, id string) (string, error) {
 	return f.Store.PasswordHash(ctx, id)
 }
 
-func (f *failing) AccessByDigest(ctx context.Context, d store.Digest, _ store.Users) (store.Access, error) {
+func (f *failing) AccessByDigest(ctx context.Context, d store.Digest) (store.Access, error) {
 	if err := f.down(); err != nil {
 		return store.Access{}, err
 	}
-	return f.Store.AccessByDigest(ctx, d, f.Store)
+	return f.Store.AccessByDigest(ctx, d)
 }
 
 func (f *failing) TokenByID(ctx context.Context, id int64) (store.Token, error) {
@@ -76,18 +76,18 @@ func (f *failing) ListTokens(ctx context.Context, filter store.TokenFilter, p st
 	return f.Store.ListTokens(ctx, filter, p)
 }
 
-func (f *failing) InsertToken(ctx context.Context, t store.Token) (store.Token, error) {
+func (f *failing) InsertToken(ctx context.Context, t store.Token, limits store.MintLimits) (store.Token, error) {
 	if err := f.down(); err != nil {
 		return store.Token{}, err
 	}
-	return f.Store.InsertToken(ctx, t)
+	return f.Store.InsertToken(ctx, t, limits)
 }
 
-func (f *failing) UpdateToken(ctx context.Context, t store.Token) error {
+func (f *failing) UpdateToken(ctx context.Context, t store.Token, minted store.Minted) error {
 	if err := f.down(); err != nil {
 		return err
 	}
-	return f.Store.UpdateToken(ctx, t)
+	return f.Store.UpdateToken(ctx, t, minted)
 }
 
 func (f *failing) RevokeTokens(ctx context.Context, s store.Selection, at time.Time) (int, error) {
@@ -132,11 +132,11 @@ func (f *failing) DeleteApplication(ctx context.Context, id int64, at time.Time)
 	return f.Store.DeleteApplication(ctx, id, at)
 }
 
-func (f *failing) SessionByDigest(ctx context.Context, d store.Digest, _ store.Users) (store.Session, store.User, error) {
+func (f *failing) SessionByDigest(ctx context.Context, d store.Digest) (store.Session, store.User, error) {
 	if err := f.down(); err != nil {
 		return store.Session{}, store.User{}, err
 	}
-	return f.Store.SessionByDigest(ctx, d, f.Store)
+	return f.Store.SessionByDigest(ctx, d)
 }
 
 func (f *failing) InsertSession(ctx context.Context, s store.Session, replaces store.Digest, keep int) (store.Session, int, error) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/gateway"
 	"github.com/ostiary/auth/httpapi"
 )
 
@@ -17,18 +18,18 @@ func TestLoginBehindThePlatform(t *testing.T) { // 270, R-181
 	if err != nil {
 		t.Fatal(err)
 	}
-	gateway := netip.MustParsePrefix("192.0.2.1/32")
 	proxy := auth.Must(auth.NewProxy(&auth.ProxyOptions{
-		Peers: []netip.Prefix{gateway},
+		Peers: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")},
 		Proof: &auth.ProofOptions{Keys: []*rsa.PublicKey{&key.PublicKey}},
 	}))
-	signer := auth.Must(auth.NewProxySigner(key, &auth.ProxySignerOptions{FirstVersion: true}))
+	signer := auth.Must(gateway.NewSigner(key, &gateway.SignerOptions{FirstVersion: true}))
 	value, err := signer.Proof(time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := newSystem(t)
 	api := auth.Must(httpapi.New(httpapi.Config{Gate: s.gate, Users: s.db, Passwords: s.passwords, Session: s.session, Tokens: s.tokens, Platform: true}))
+	s.document.Store(nil)
 	s.handler = proxy.Handler(s.session.Handler(api))
 	proved, right := header("X-Trusted-Proxy", value), form("username", "alice", "password", "alice-pw")
 
@@ -47,7 +48,7 @@ func TestLoginBehindThePlatform(t *testing.T) { // 270, R-181
 		}
 	}
 
-	// Who has not passed the gateway logs in here.
+	// Requests that have not passed the gateway log in here.
 	for _, parts := range map[string][]with{
 		"directly":           {},
 		"from another peer":  {proved, from("203.0.113.9:1")},

@@ -9,9 +9,9 @@ import (
 	"github.com/ostiary/auth"
 )
 
-// What let a request in may end while its body is under way. Whoever holds a
-// stolen credential could keep a request waiting for that, to get one that lives
-// on.
+// A credential may end during the body of its request. An attacker with a
+// stolen credential could keep a request waiting for that, to get one that
+// lives on.
 func TestCredentialEndsBeforeTheBody(t *testing.T) {
 	const tokens, authorize = "/api/v2/tokens/", "/api/o/authorize/"
 	session := func(o *oauthSystem) with { return cookie(o.login("alice", "alice-pw")) }

@@ -33,9 +33,9 @@ func TestCreatePersonalToken(t *testing.T) { // 124 to 128, 112, 85, 141
 	}
 	want := map[string]any{
 		"id": 1.0, "type": "o_auth2_access_token", "url": "/api/v2/tokens/1/",
-		"related":        map[string]any{"user": "/api/v2/users/1/", "activity_stream": "/api/v2/tokens/1/activity_stream/"},
+		"related":        map[string]any{"user": "/api/v2/users/1/"},
 		"summary_fields": map[string]any{"user": map[string]any{"id": 1.0, "username": "admin", "first_name": "", "last_name": ""}},
-		"description":    "My API Token", "user": 1.0, "refresh_token": nil, "application": nil, "scope": "write", "last_used": nil,
+		"description":    "My API Token", "user": 1.0, "refresh_token": nil, "application": nil, "scope": "write", "last_used": nil, "addresses": []any{}, "parent": nil,
 	}
 	if diff := cmp.Diff(want, doc); diff != "" {
 		t.Errorf("token (-want +got):\n%s", diff)
@@ -250,7 +250,7 @@ func TestPatchToken(t *testing.T) { // 119, 142, 156
 			s.do(method, "/api/v2/tokens/1/", alice, jsonBody(`{"scope":"read write"}`)).blames("scope")
 		}
 		s.do("PUT", "/api/v2/tokens/1/", alice, jsonBody(`{"description":"y"}`)).wants(200)
-		s.do("PATCH", "/api/v2/tokens/1/", alice, jsonBody(`{"description":null}`)).blames("description")
+		s.do("PATCH", "/api/v2/tokens/1/", alice, jsonBody(`{"description":7}`)).blames("description")
 	})
 }
 
@@ -318,5 +318,45 @@ func TestTokensOfUsersWhoLogInElsewhere(t *testing.T) { // 144
 	}
 	if s.whoami(bearer(token)) != "alice" {
 		t.Error("an existing token ended")
+	}
+}
+
+// Decision 27: a token says which one issued it, and a tree can be ended as one.
+func TestMintedTokens(t *testing.T) {
+	s := newSystem(t, func(o *options) { o.tokens.Minting = auth.InsecureMintIndependent })
+	mint := func(by string) (id int64, secret string, parent any) {
+		t.Helper()
+		doc := s.do("POST", "/api/v2/tokens/", bearer(by), jsonBody(`{"scope":"write"}`)).wants(201).json()
+		return int64(doc["id"].(float64)), doc["token"].(string), doc["parent"]
+	}
+	root := s.token(s.alice, "write")
+	list := s.do("GET", "/api/v2/tokens/", bearer(root)).wants(200).json()
+	first := list["results"].([]any)[0].(map[string]any)
+	if first["parent"] != nil {
+		t.Errorf("the first token has the parent %v", first["parent"])
+	}
+	child, secret, parent := mint(root)
+	if parent != first["id"] {
+		t.Errorf("parent is %v, want %v", parent, first["id"])
+	}
+	_, grandchild, parent := mint(secret)
+	if parent != float64(child) {
+		t.Errorf("parent is %v, want %v", parent, child)
+	}
+	path := fmt.Sprintf("/api/v2/tokens/%d/", child)
+	for _, query := range []string{"?minted=yes", "?minted=", "?minted=true&minted=true"} {
+		s.do("DELETE", path+query, bearer(root)).wants(400)
+	}
+	s.do("DELETE", path, bearer(root)).wants(204)
+	s.do("GET", "/api/v2/me/", bearer(secret)).is401()
+	s.do("GET", "/api/v2/me/", bearer(grandchild)).wants(200)
+
+	_, secret, _ = mint(grandchild)
+	id := int64(first["id"].(float64))
+	s.do("DELETE", fmt.Sprintf("/api/v2/tokens/%d/?minted=true", id), bearer(s.token(s.bob, "write"))).wants(404)
+	s.do("GET", "/api/v2/me/", bearer(secret)).wants(200)
+	s.do("DELETE", fmt.Sprintf("/api/v2/tokens/%d/?minted=true", id), bearer(secret)).wants(204)
+	for _, token := range []string{root, grandchild, secret} {
+		s.do("GET", "/api/v2/me/", bearer(token)).is401()
 	}
 }

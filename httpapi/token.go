@@ -1,0 +1,283 @@
+package httpapi
+
+import (
+	"errors"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/store"
+)
+
+// token is AWX's representation of a token, with its last use and its
+// addresses, which AWX does not have.
+type token struct {
+	ID           int64             `json:"id"`
+	Type         string            `json:"type"`
+	URL          string            `json:"url"`
+	Related      map[string]string `json:"related"`
+	Summary      tokenSummary      `json:"summary_fields"`
+	Created      timestamp         `json:"created"`
+	Modified     timestamp         `json:"modified"`
+	Description  string            `json:"description"`
+	User         userID            `json:"user"`
+	Token        string            `json:"token"`
+	RefreshToken *string           `json:"refresh_token"`
+	Application  *int64            `json:"application"`
+	Expires      timestamp         `json:"expires"`
+	Scope        string            `json:"scope"`
+	LastUsed     timestamp         `json:"last_used"`
+	// Parent is the token that issued this one. AWX does not have it.
+	Parent    *int64         `json:"parent"`
+	Addresses []netip.Prefix `json:"addresses"` // that may use it; none means any
+}
+
+// tokenFields describes token.
+var tokenFields = fields{
+	"id":          {Type: "integer", Label: "ID", ReadOnly: true},
+	"created":     {Type: "datetime", Label: "Created", ReadOnly: true},
+	"modified":    {Type: "datetime", Label: "Modified", ReadOnly: true},
+	"description": {Type: "string", Label: "Description", HelpText: "What the token is for."},
+	"user":        {Type: "id", Label: "User", ReadOnly: true},
+	"token":       {Type: "string", Label: "Token", HelpText: "Shown once, when the token is created.", ReadOnly: true},
+	"application": {Type: "id", Label: "Application"},
+	"expires":     {Type: "datetime", Label: "Expires", HelpText: "When the token ends."},
+	"scope":       {Type: "string", Label: "Scope", HelpText: "read, or write, which includes read."},
+	"last_used":   {Type: "datetime", Label: "Last used", ReadOnly: true},
+	"parent":      {Type: "id", Label: "Parent", HelpText: "The token that issued this one.", ReadOnly: true},
+	"addresses":   {Type: "list", Label: "Addresses", HelpText: "Networks that may use the token, such as 192.0.2.0/24."},
+}
+
+type tokenSummary struct {
+	User        *userSummary           `json:"user,omitempty"`
+	Application *applicationRefSummary `json:"application,omitempty"`
+}
+
+type applicationRefSummary struct {
+	ID   int64  `json:"id"`
+	Name string `json:"name"`
+}
+
+type userSummary struct {
+	ID        userID `json:"id"`
+	Username  string `json:"username"`
+	FirstName string `json:"first_name"`
+	LastName  string `json:"last_name"`
+}
+
+// tokenSecrets are the secrets in the answer that issues a token.
+type tokenSecrets struct{ access, refresh auth.Secret }
+
+func tokenPath(id int64) string { return "/api/v2/tokens/" + strconv.FormatInt(id, 10) + "/" }
+
+func (a *api) showToken(t store.Token, of parties, secrets tokenSecrets) token {
+	path := tokenPath(t.ID)
+	shown := token{
+		ID:          t.ID,
+		Type:        "o_auth2_access_token",
+		URL:         path,
+		Related:     map[string]string{},
+		Created:     timestamp(t.Created),
+		Modified:    timestamp(t.Modified),
+		Description: t.Description,
+		User:        userID(t.UserID),
+		Token:       mask,
+		Expires:     timestamp(t.Expires),
+		Scope:       t.Scopes,
+		LastUsed:    timestamp(t.LastUsed),
+		Addresses:   append([]netip.Prefix{}, t.Addresses...), // never null
+	}
+	if a.Activity != nil {
+		shown.Related["activity_stream"] = path + "activity_stream/"
+	}
+	if t.ParentID != 0 {
+		shown.Parent = &t.ParentID
+	}
+	if secrets.access != "" {
+		shown.Token = secrets.access.Reveal()
+	}
+	if t.Refresh.Digest != (store.Digest{}) {
+		refresh := mask
+		if secrets.refresh != "" {
+			refresh = secrets.refresh.Reveal()
+		}
+		shown.RefreshToken = &refresh
+	}
+	if t.UserID != "" {
+		shown.Related["user"] = userPath(t.UserID)
+		shown.Summary.User = &userSummary{userID(of.owner.ID), of.owner.Name, of.owner.FirstName, of.owner.LastName}
+	}
+	if t.ApplicationID != 0 {
+		shown.Application = &t.ApplicationID
+		shown.Related["application"] = applicationPath(t.ApplicationID)
+		shown.Summary.Application = &applicationRefSummary{t.ApplicationID, of.application}
+	}
+	return shown
+}
+
+func (a *api) writeToken(w http.ResponseWriter, r *http.Request, t store.Token) error {
+	of, err := a.partiesOf(r.Context(), t)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, r, http.StatusOK, a.showToken(t, of[0], tokenSecrets{}))
+}
+
+// tokenID reads an ID from the path. A text that is no number is no ID.
+func tokenID(r *http.Request) (int64, error) {
+	s := r.PathValue("id")
+	id, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || !isDecimal(s) {
+		return 0, errNotFound
+	}
+	return id, nil
+}
+
+// pathToken returns the token of the path. Below a user it must be a personal
+// token of that user.
+func (a *api) pathToken(r *http.Request) (store.Token, error) {
+	var u store.User
+	var err error
+	below := r.PathValue("user") != ""
+	if below {
+		if u, err = a.pathUser(r); err != nil {
+			return store.Token{}, err
+		}
+	}
+	id, err := tokenID(r)
+	if err != nil {
+		return store.Token{}, err
+	}
+	t, err := a.Tokens.Token(r.Context(), principal(r), id)
+	if err == nil && below && (t.UserID != u.ID || t.ApplicationID != 0) {
+		return store.Token{}, errNotFound
+	}
+	return t, err
+}
+
+func (a *api) getToken(w http.ResponseWriter, r *http.Request) error {
+	t, err := a.pathToken(r)
+	if err != nil {
+		return err
+	}
+	return a.writeToken(w, r, t)
+}
+
+// deleteToken ends a token. With ?minted=true it also ends all of its
+// descendants.
+func (a *api) deleteToken(w http.ResponseWriter, r *http.Request) error {
+	end := a.Tokens.End
+	switch minted := r.URL.Query()["minted"]; {
+	case len(minted) == 1 && minted[0] == "true":
+		end = a.Tokens.EndTree
+	case len(minted) > 1 || len(minted) == 1 && minted[0] != "false":
+		return badRequest(`"minted" must be true or false.`)
+	}
+	t, err := a.pathToken(r)
+	if err == nil {
+		err = end(r.Context(), principal(r), t.ID)
+	}
+	if err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+var (
+	tokenCreatable  = []string{"description", "application", "scope", "expires", "addresses"}
+	tokenChangeable = []string{"description", "scope", "addresses"}
+	// tokenIgnored has the fields of a representation that callers cannot set;
+	// AWX ignores them, too.
+	tokenIgnored = []string{"id", "type", "url", "related", "summary_fields", "created", "modified", "user", "token", "refresh_token", "last_used", "parent"}
+	// tokenKept has those that callers cannot change.
+	tokenKept = append([]string{"application", "expires"}, tokenIgnored...)
+)
+
+// changeToken changes the description or narrows the scopes of a token.
+func (a *api) changeToken(w http.ResponseWriter, r *http.Request) error {
+	t, err := a.pathToken(r)
+	if err != nil {
+		return err
+	}
+	o, err := readObject(w, r, tokenChangeable, tokenKept)
+	if err != nil {
+		return err
+	}
+	return a.change(w, r, t, o, auth.TokenChange{})
+}
+
+// change makes the changes of c and o to a token, and shows it.
+func (a *api) change(w http.ResponseWriter, r *http.Request, t store.Token, o object, c auth.TokenChange) error {
+	var scopes auth.Scopes
+	description, err := o.textOrNull("description")
+	if err = errors.Join(err, a.readScope(o, &scopes), keepsAddresses(o, t)); err != nil {
+		return err
+	}
+	c.Description = description
+	if scopes != "" {
+		c.Scopes = &scopes
+	}
+	t, err = a.Tokens.Change(r.Context(), principal(r), t.ID, c)
+	if err != nil {
+		return a.inAWXWords(err, o)
+	}
+	return a.writeToken(w, r, t)
+}
+
+// rotateToken gives a token a new secret; the old one is dead.
+func (a *api) rotateToken(w http.ResponseWriter, r *http.Request) error {
+	id, err := tokenID(r)
+	if err != nil {
+		return err
+	}
+	return a.rotate(w, r, id)
+}
+
+func (a *api) rotate(w http.ResponseWriter, r *http.Request, id int64) error {
+	if _, err := readObject(w, r, nil, nil); err != nil {
+		return err
+	}
+	// Only the owner can rotate a token; see issue.
+	of, err := a.partiesOf(r.Context(), store.Token{UserID: principal(r).ID})
+	if err != nil {
+		return err
+	}
+	t, err := a.Tokens.Rotate(r.Context(), principal(r), id)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, r, http.StatusOK, a.showToken(t.Token, of[0], tokenSecrets{access: t.AccessToken}))
+}
+
+func readDescription(o object, to *string) error {
+	s, err := o.textOrNull("description")
+	if s != nil {
+		*to = *s
+	}
+	return err
+}
+
+func readExpires(o object, to *time.Time) (err error) {
+	*to, err = o.instant("expires")
+	return err
+}
+
+// readScope reads a list of scopes. An empty one is not the default but an
+// error.
+func (a *api) readScope(o object, to *auth.Scopes) error {
+	raw, ok := o["scope"]
+	if !ok {
+		return nil
+	}
+	s, err := o.text("scope")
+	if err != nil {
+		return badField("scope", "Must be a string of scopes separated by single spaces, not "+clip(string(raw))+".")
+	}
+	if *to, err = a.Tokens.ParseScopes(*s); err != nil {
+		return a.inAWXWords(err, o)
+	}
+	return nil
+}
