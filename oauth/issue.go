@@ -1,0 +1,207 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/audit"
+	"github.com/ostiary/auth/internal/ascii"
+	"github.com/ostiary/auth/internal/secret"
+	"github.com/ostiary/auth/internal/stores"
+	"github.com/ostiary/auth/observe"
+	"github.com/ostiary/auth/store"
+)
+
+// requestedScopes checks the scope parameter of a request. An absent one means
+// write.
+func (srv *Server) requestedScopes(s string) (auth.Scopes, error) {
+	if s == "" {
+		return auth.ScopeWrite, nil
+	}
+	scopes, err := srv.tokens.ParseScopes(s)
+	if err != nil {
+		return "", oauthError("invalid_scope", "The scope must be a list of "+strings.Join(srv.tokens.ScopeNames(), ", ")+", separated by single spaces.")
+	}
+	return scopes, nil
+}
+
+// knowsResource reports whether tokens can be requested for a resource.
+func (srv *Server) knowsResource(r string) bool {
+	return r != "" && (r == srv.tokens.Resource() || slices.Contains(srv.opts.Resources, r))
+}
+
+// requestedAudience checks the resource parameters of a request (RFC 8707
+// section 2) and returns them as a Token keeps them.
+func (srv *Server) requestedAudience(resources []string) (string, error) {
+	for i, r := range resources {
+		if !srv.knowsResource(r) || slices.Contains(resources[:i], r) {
+			return "", errInvalidTarget
+		}
+	}
+	return strings.Join(resources, " "), nil
+}
+
+// requested checks the scope parameter and the resource parameters of a request
+// without a grant.
+func (srv *Server) requested(scope string, resources []string) (auth.Scopes, string, error) {
+	scopes, err := srv.requestedScopes(scope)
+	if err != nil {
+		return "", "", err
+	}
+	audience, err := srv.requestedAudience(resources)
+	return scopes, audience, err
+}
+
+// narrowAudience returns the audience of a new token: these resources within
+// the granted ones. Unlike a scope it stays narrowed, because a record has one
+// audience.
+func (srv *Server) narrowAudience(granted string, resources []string) (string, error) {
+	asked, err := srv.requestedAudience(resources)
+	if err != nil || asked == "" {
+		return granted, err
+	}
+	for _, r := range resources {
+		if granted != "" && !ascii.HasWord(granted, r) {
+			return "", errInvalidTarget
+		}
+	}
+	return asked, nil
+}
+
+// grantee returns the user of a grant, who must be active and of the epoch of
+// the grant. Otherwise the grant is invalid.
+func (srv *Server) grantee(ctx context.Context, id string, epoch int64) (store.User, error) {
+	u, err := srv.tokens.Owner(ctx, id)
+	if e, ok := errors.AsType[*auth.Error](err); ok {
+		refusal := *errInvalidGrant
+		refusal.Err = e.Err
+		return store.User{}, &refusal
+	}
+	if err == nil && u.Epoch != epoch {
+		return store.User{}, errInvalidGrant
+	}
+	return u, err
+}
+
+// issueTo prepares the tokens of app that act for u, or for the application
+// alone if u is zero.
+func (srv *Server) issueTo(app store.Application, u store.User, scopes auth.Scopes, audience string, now time.Time) auth.IssuedToken {
+	issued := auth.IssuedToken{Token: store.Token{
+		UserID:        u.ID,
+		Epoch:         u.Epoch,
+		ApplicationID: app.ID,
+		Scopes:        string(scopes),
+		Audience:      audience,
+		Created:       now,
+		Modified:      now,
+		Expires:       now.Add(srv.opts.AccessLifetime),
+	}}
+	srv.addSecret(&issued)
+	if u.ID != "" { // none for the application alone: RFC 6749 section 4.4.3
+		srv.addRefresh(&issued, now, time.Time{})
+	}
+	return issued
+}
+
+// addSecret gives the token a new access token.
+func (srv *Server) addSecret(issued *auth.IssuedToken) {
+	issued.AccessToken = auth.Secret(secret.New(srv.tokens.Prefix(), secret.Access))
+	issued.Digest = store.DigestOf(issued.AccessToken.Reveal())
+}
+
+// addRefresh gives the token a refresh token. The family ends after
+// GrantLifetime, or at ends if that is earlier.
+func (srv *Server) addRefresh(issued *auth.IssuedToken, now, ends time.Time) {
+	grantEnds := stores.Earlier(now.Add(srv.opts.GrantLifetime), ends)
+	issued.RefreshToken = auth.Secret(secret.New(srv.tokens.Prefix(), secret.Refresh))
+	issued.Refresh = store.Refresh{
+		Digest:       store.DigestOf(issued.RefreshToken.Reveal()),
+		Scopes:       issued.Scopes,
+		Expires:      stores.Earlier(now.Add(srv.opts.RefreshLifetime), grantEnds),
+		GrantExpires: grantEnds,
+	}
+	issued.Expires = stores.Earlier(issued.Expires, grantEnds)
+}
+
+// IssueFor makes an access token and a refresh token with which an application
+// acts for by. The application must be visible to by; it takes no part. A token
+// that is minted by another stays within the rights of its parent, see
+// [auth.Tokens.Issue]. Refusals are an [*auth.Error] that names the field.
+func (srv *Server) IssueFor(ctx context.Context, by *auth.Principal, applicationID int64, req auth.TokenRequest) (auth.IssuedToken, error) {
+	if by == nil {
+		return auth.IssuedToken{}, errNobody
+	}
+	if by.ID == "" || by.ViaApplicationID != 0 && by.ViaApplicationID != applicationID {
+		// An application alone owns no token, and may not make tokens of
+		// another application.
+		return auth.IssuedToken{}, errForbidden
+	}
+	if err := srv.mayUse(ctx, by, applicationID); err != nil {
+		return auth.IssuedToken{}, err
+	}
+	tok, ends, err := srv.tokens.Prepare(ctx, by, req, srv.opts.AccessLifetime, srv.opts.AccessLifetime)
+	if err != nil {
+		return auth.IssuedToken{}, err
+	}
+	tok.ApplicationID = applicationID
+	issued := auth.IssuedToken{Token: tok}
+	srv.addSecret(&issued)
+	srv.addRefresh(&issued, tok.Created, ends)
+	if issued.Token, err = srv.insert(ctx, issued.Token); err != nil {
+		if errors.Is(err, errInvalidClient) {
+			err = noSuchObject("ApplicationID")
+			if by.TokenID != 0 { // or the parent has ended during the request
+				err = errTokenEnded
+			}
+		}
+		return auth.IssuedToken{}, err
+	}
+	if err := srv.tokens.Confirm(ctx, by, issued.Token); err != nil {
+		return auth.IssuedToken{}, err
+	}
+	srv.managed(ctx, audit.TokenIssued, by, slog.Int64(audit.KeyTokenID, issued.ID), slog.String(audit.KeyUserID, issued.UserID),
+		slog.Int64(audit.KeyApplicationID, issued.ApplicationID), slog.Int64(audit.KeyParentID, issued.ParentID),
+		slog.String(audit.KeyScope, issued.Scopes), slog.Time(audit.KeyExpires, issued.Expires))
+	srv.observeIssued(ctx, observe.KindApplication)
+	return issued, nil
+}
+
+// insert stores a token that is issued without a code.
+func (srv *Server) insert(ctx context.Context, tok store.Token) (store.Token, error) {
+	if err := srv.tokens.CheckQuota(ctx, tok.UserID); err != nil {
+		return store.Token{}, err
+	}
+	tok, err := srv.store.InsertToken(ctx, tok, srv.tokens.MintLimits())
+	switch {
+	case errors.Is(err, store.ErrLimit):
+		return store.Token{}, errMintLimit
+	case errors.Is(err, store.ErrConflict):
+		return store.Token{}, errInvalidClient // deleted or disabled since it was read
+	case err != nil:
+		return store.Token{}, fmt.Errorf("oauth: store a new token: %w", err)
+	}
+	return tok, nil
+}
+
+// grant issues tokens without a code.
+func (srv *Server) grant(ctx context.Context, app store.Application, kind observe.Kind, u store.User, scopes auth.Scopes, audience string) (auth.IssuedToken, error) {
+	issued := srv.issueTo(app, u, scopes, audience, time.Now())
+	var err error
+	issued.Token, err = srv.insert(ctx, issued.Token)
+	if e, ok := errors.AsType[*auth.Error](err); ok && e.Status == http.StatusConflict {
+		err = oauthError("invalid_grant", e.Detail)
+	}
+	if err != nil {
+		return auth.IssuedToken{}, err
+	}
+	srv.granted(ctx, slog.LevelInfo, audit.TokenIssued, app, u.ID, issued.Scopes, slog.Int64(audit.KeyTokenID, issued.ID))
+	srv.observeIssued(ctx, kind)
+	return issued, nil
+}
