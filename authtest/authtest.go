@@ -13,6 +13,7 @@
 package authtest
 
 import (
+	"context"
 	"net/http"
 	"testing"
 	"time"
@@ -21,42 +22,64 @@ import (
 	"github.com/ostiary/auth/store"
 )
 
-// WithPrincipal returns a copy of r that looks as if a gate had let p pass.
+// WithPrincipal returns a copy of r with p in its context, as a handler behind
+// a gate gets it.
 func WithPrincipal(r *http.Request, p *auth.Principal) *http.Request {
 	return r.WithContext(auth.NewContext(r.Context(), p))
 }
 
-// AddUser stores u as an active user and returns it. An empty password means
-// none; otherwise it is hashed as the library does it, which takes about 25 ms,
-// but of any length. It ends the test if that fails.
-func AddUser(t testing.TB, db store.Accounts, u store.User, password string) store.User {
+// Users has the methods of a table of users that [AddUser] calls. Every
+// [store.Accounts] has them.
+type Users interface {
+	UserByID(ctx context.Context, id string) (store.User, error)
+	InsertUser(ctx context.Context, u store.User) (store.User, error)
+	SetPasswordHash(ctx context.Context, userID, hash string) error
+}
+
+// AddUser stores u as an active user and returns it. U.Active is ignored. An
+// empty password means none; for any other see [SetPassword]. It ends the test
+// if that fails.
+func AddUser(t testing.TB, db Users, u store.User, password string) store.User {
 	t.Helper()
 	u.Active = true
 	if u.Created.IsZero() {
 		u.Created = time.Now()
 	}
-	u, err := db.InsertUser(t.Context(), u)
+	stored, err := db.InsertUser(t.Context(), u)
 	if err != nil {
 		t.Fatalf("authtest: add user %q: %v", u.Name, err)
 	}
 	if password == "" {
-		return u
+		return stored
 	}
+	return SetPassword(t, db, stored.ID, password)
+}
+
+// SetPassword gives a user of a host a password and returns the user with its
+// new epoch. Every [store.Users] has the two methods. The password may have any
+// length. Its hash is that of [auth.Argon2id], which takes about 25 ms.
+// SetPassword ends the test if that fails.
+func SetPassword(t testing.TB, users interface {
+	UserByID(ctx context.Context, id string) (store.User, error)
+	SetPasswordHash(ctx context.Context, userID, hash string) error
+}, userID, password string) store.User {
+	t.Helper()
+	var u store.User
 	hash, err := auth.Argon2id{}.Hash(password)
 	if err == nil {
-		err = db.SetPasswordHash(t.Context(), u.ID, hash)
+		err = users.SetPasswordHash(t.Context(), userID, hash)
 	}
 	if err == nil {
-		u, err = db.UserByID(t.Context(), u.ID) // with its new epoch
+		u, err = users.UserByID(t.Context(), userID)
 	}
 	if err != nil {
-		t.Fatalf("authtest: set the password of user %q: %v", u.Name, err)
+		t.Fatalf("authtest: set the password of user %q: %v", userID, err)
 	}
 	return u
 }
 
-// AddToken issues a personal access token of u and returns it in clear. It ends
-// the test if that fails.
+// AddToken issues a personal access token of u and returns it in clear. Empty
+// scopes mean write. It ends the test if that fails.
 func AddToken(t testing.TB, tokens *auth.Tokens, u store.User, scopes auth.Scopes) string {
 	t.Helper()
 	by := &auth.Principal{ID: u.ID, Name: u.Name, Scopes: auth.Unrestricted}

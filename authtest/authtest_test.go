@@ -34,6 +34,23 @@ func TestWithPrincipal(t *testing.T) {
 	}
 }
 
+// hostUsers are a host's own users: what store.Users has, and no more.
+type hostUsers struct{ store.Users }
+
+func TestSetPasswordOfHostUsers(t *testing.T) {
+	db := memory.New()
+	bob := authtest.AddUser(t, db, store.User{Name: "bob"}, "")
+	users := hostUsers{db}
+	got := authtest.SetPassword(t, users, bob.ID, "pw")
+	if got.Epoch == bob.Epoch || got.Name != "bob" {
+		t.Errorf("got %+v, want bob with another epoch than %d", got, bob.Epoch)
+	}
+	passwords := auth.Must(auth.NewPasswords(users, db, nil))
+	if _, err := passwords.Verify(t.Context(), "bob", "pw"); err != nil {
+		t.Errorf("the password: %v", err)
+	}
+}
+
 func TestUserAndTokenPassTheGate(t *testing.T) {
 	db := memory.New()
 	passwords := auth.Must(auth.NewPasswords(db, db, nil))

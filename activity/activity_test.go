@@ -1,0 +1,342 @@
+package activity_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/activity"
+	"github.com/ostiary/auth/audit"
+	"github.com/ostiary/auth/internal/logtest"
+	"github.com/ostiary/auth/store"
+	"github.com/ostiary/auth/store/memory"
+)
+
+// entries returns what the store has after the events that emit logs.
+func entries(t *testing.T, emit func(*slog.Logger)) []store.Activity {
+	t.Helper()
+	db := memory.New()
+	s := auth.Must(activity.NewStream(db, nil))
+	emit(slog.New(s.Handler(slog.DiscardHandler)))
+	drain(t, s)
+	list, _, err := db.ListActivities(t.Context(), store.ActivityFilter{All: true}, store.Page{Limit: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// drain stores what waits.
+func drain(t *testing.T, s *activity.Stream) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	s.Run(ctx)
+}
+
+func TestEntries(t *testing.T) {
+	by := []any{audit.KeyActor, "root", audit.KeyActorID, "1", audit.KeyActorTokenID, int64(9)}
+	for _, tt := range []struct {
+		name  string
+		event string
+		attrs []any
+		want  store.Activity
+	}{
+		{
+			"a token", audit.TokenIssued, append([]any{audit.KeyTokenID, int64(3), audit.KeyUserID, "2", audit.KeyScope, "read", audit.KeyApplicationID, int64(0)}, by...),
+			store.Activity{
+				Operation: store.OperationCreate, Object: store.ObjectToken, ActorID: "1", Actor: "root", ActorTokenID: 9, UserID: "2", TokenID: 3,
+				Changes: `[{"field":"scope","new":"read"}]`,
+			},
+		}, {
+			"a change", audit.TokenChanged, append([]any{
+				audit.KeyTokenID, int64(3), audit.KeyUserID, "2", audit.KeyScope, "read", audit.KeyExpires, time.Unix(0, 0),
+				slog.Group(audit.KeyBefore, audit.KeyScope, "read write", audit.KeyExpires, time.Unix(0, 0)),
+			}, by...),
+			store.Activity{
+				Operation: store.OperationUpdate, Object: store.ObjectToken, ActorID: "1", Actor: "root", ActorTokenID: 9, UserID: "2", TokenID: 3,
+				Changes: `[{"field":"scope","old":"read write","new":"read"}]`,
+			},
+		}, {
+			"a new secret", audit.TokenRotated, append([]any{audit.KeyTokenID, int64(3), audit.KeyUserID, "2", audit.KeyScope, "read"}, by...),
+			store.Activity{
+				Operation: store.OperationUpdate, Object: store.ObjectToken, ActorID: "1", Actor: "root", ActorTokenID: 9, UserID: "2", TokenID: 3,
+				Changes: `[{"field":"token"}]`,
+			},
+		}, {
+			"the end of all tokens of a user", audit.TokenRevoked, []any{audit.KeyTokenID, int64(0), audit.KeyUserID, "2"},
+			store.Activity{Operation: store.OperationDisassociate, Object: store.ObjectUser, Associated: store.ObjectToken, UserID: "2", Changes: "null"},
+		}, {
+			"the end of all tokens of an application", audit.TokenRevoked, append([]any{audit.KeyTokenID, int64(0), audit.KeyUserID, "", audit.KeyApplicationID, int64(4), audit.KeyScope, ""}, by...),
+			store.Activity{
+				Operation: store.OperationDisassociate, Object: store.ObjectApplication, Associated: store.ObjectToken, ActorID: "1", Actor: "root", ActorTokenID: 9,
+				ApplicationID: 4, Changes: "null",
+			},
+		}, {
+			"the end of all tokens", audit.TokenRevoked, append([]any{audit.KeyTokenID, int64(0), audit.KeyUserID, "", audit.KeyApplicationID, int64(0), audit.KeyScope, ""}, by...),
+			store.Activity{Operation: store.OperationDelete, Object: store.ObjectToken, ActorID: "1", Actor: "root", ActorTokenID: 9, Changes: "null"},
+		}, {
+			"a consent", audit.Consented, []any{audit.KeyUserID, "2", audit.KeyApplicationID, int64(4), audit.KeyApplication, "app", audit.KeyScope, "read"},
+			store.Activity{
+				Operation: store.OperationAssociate, Object: store.ObjectUser, Associated: store.ObjectApplication, ActorID: "2", UserID: "2", ApplicationID: 4,
+				Application: "app", Changes: `[{"field":"scope","new":"read"}]`,
+			},
+		}, {
+			"its end", audit.ConsentWithdrawn, append([]any{audit.KeyApplicationID, int64(4)}, by...),
+			store.Activity{
+				Operation: store.OperationDisassociate, Object: store.ObjectUser, Associated: store.ObjectApplication, ActorID: "1", Actor: "root", ActorTokenID: 9,
+				UserID: "1", ApplicationID: 4, Changes: "null",
+			},
+		}, {
+			"its end by another", audit.ConsentWithdrawn, append([]any{audit.KeyApplicationID, int64(4), audit.KeyUserID, "2"}, by...),
+			store.Activity{
+				Operation: store.OperationDisassociate, Object: store.ObjectUser, Associated: store.ObjectApplication, ActorID: "1", Actor: "root", ActorTokenID: 9,
+				UserID: "2", ApplicationID: 4, Changes: "null",
+			},
+		}, {
+			"a password", audit.PasswordChanged, []any{audit.KeyUserID, "2"},
+			store.Activity{Operation: store.OperationUpdate, Object: store.ObjectUser, UserID: "2", Changes: `[{"field":"password"}]`},
+		}, {
+			"text that is long and odd", audit.ApplicationDeleted, []any{
+				audit.KeyApplicationID, int64(4), audit.KeyApplication, "a\x00\xff<>" + strings.Repeat("x", 5000), audit.KeyRedirectURIs, []string{"https://a/", "https://b/"},
+			},
+			store.Activity{
+				Operation: store.OperationDelete, Object: store.ObjectApplication, ApplicationID: 4, Application: "a\uFFFD\uFFFD<>" + strings.Repeat("x", 251) + "…",
+				Changes: `[{"field":"application","new":"a` + "\uFFFD\uFFFD<>" + strings.Repeat("x", 251) + `…"},{"field":"redirect_uris","new":"https://a/ https://b/"}]`,
+			},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := entries(t, func(log *slog.Logger) { log.With("service", "x").WithGroup("g").Info(tt.event, tt.attrs...) })
+			if diff := cmp.Diff([]store.Activity{tt.want}, got, cmpopts.IgnoreFields(store.Activity{}, "ID", "At")); diff != "" {
+				t.Errorf("entries (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// What is no act of management makes no entry, whatever it is called like.
+func TestNoEntries(t *testing.T) {
+	got := entries(t, func(log *slog.Logger) {
+		for _, event := range []string{
+			audit.Login, audit.Logout, audit.SessionEnded, audit.RequestAllowed, audit.RequestRefused, audit.PasswordRefused, audit.PasswordRehashed,
+			audit.StoreFailed, audit.GrantRefused, audit.GrantReused, "", "x " + audit.TokenIssued,
+		} {
+			log.Info(event, audit.KeyUserID, "1", audit.KeyTokenID, int64(1))
+		}
+		log.With(audit.KeyUserID, "1").Info("hello", "msg", audit.TokenIssued)
+	})
+	if got != nil {
+		t.Errorf("got %v", got)
+	}
+}
+
+// The level of the log decides what is logged, not what is recorded.
+func TestLevels(t *testing.T) {
+	var logs logtest.Buffer
+	db := memory.New()
+	s := auth.Must(activity.NewStream(db, nil))
+	log := slog.New(s.Handler(slog.NewTextHandler(&logs, &slog.HandlerOptions{Level: slog.LevelError})))
+	log.Info(audit.TokenIssued, audit.KeyUserID, "1")
+	log.Debug("hidden")
+	log.Error("visible")
+	drain(t, s)
+	if _, n, err := db.ListActivities(t.Context(), store.ActivityFilter{All: true}, store.Page{}); n != 1 || err != nil {
+		t.Errorf("%d entries, %v", n, err)
+	}
+	if got := logs.String(); strings.Contains(got, audit.TokenIssued) || !strings.Contains(got, "visible") {
+		t.Errorf("logged: %s", got)
+	}
+}
+
+// down is a store that is down.
+type down struct{ store.Activities }
+
+func (down) InsertActivity(context.Context, store.Activity, int) (store.Activity, error) {
+	return store.Activity{}, errors.New("out of order")
+}
+
+// hangs is a store that never answers.
+type hangs struct{ store.Activities }
+
+func (hangs) InsertActivity(ctx context.Context, _ store.Activity, _ int) (store.Activity, error) {
+	<-ctx.Done()
+	return store.Activity{}, ctx.Err()
+}
+
+// An entry that cannot be stored is logged, and whoever acts does not wait.
+func TestLost(t *testing.T) {
+	for name, st := range map[string]store.Activities{"down": down{}, "hangs": hangs{}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var logs logtest.Buffer
+				s := auth.Must(activity.NewStream(st, &activity.Options{Logger: slog.New(slog.NewTextHandler(&logs, nil))}))
+				log := slog.New(s.Handler(slog.DiscardHandler))
+				begun := time.Now()
+				for range 1030 {
+					log.Info(audit.TokenIssued, audit.KeyUserID, "1", audit.KeyTokenID, int64(7))
+				}
+				if waited := time.Since(begun); waited != 0 {
+					t.Errorf("the events waited %v", waited)
+				}
+				if n := strings.Count(logs.String(), "too many entries"); n != 6 {
+					t.Errorf("%d entries beyond the queue were logged, want 6", n)
+				}
+				drain(t, s)
+				if waited := time.Since(begun); waited > 5*time.Second {
+					t.Errorf("Run ended after %v", waited)
+				}
+				if n := strings.Count(logs.String(), audit.StoreFailed); n != 1030 {
+					t.Errorf("%d of 1030 lost entries were logged", n)
+				}
+			})
+		})
+	}
+}
+
+// Run stores while it runs, and what waits when it ends.
+func TestRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := memory.New()
+		s := auth.Must(activity.NewStream(db, &activity.Options{Keep: 3}))
+		log := slog.New(s.Handler(slog.DiscardHandler))
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { s.Run(ctx); close(done) }()
+		count := func() int {
+			_, n, _ := db.ListActivities(context.Background(), store.ActivityFilter{All: true}, store.Page{})
+			return n
+		}
+		log.Info(audit.TokenIssued, audit.KeyUserID, "1")
+		synctest.Wait()
+		if n := count(); n != 1 {
+			t.Errorf("%d entries, want 1", n)
+		}
+		cancel()
+		for range 5 {
+			log.Info(audit.TokenIssued, audit.KeyUserID, "1")
+		}
+		<-done
+		drain(t, s)
+		if n := count(); n != 3 {
+			t.Errorf("%d entries, want the 3 that are kept", n)
+		}
+		if n, err := s.Purge(context.Background(), time.Now().Add(time.Second)); n != 3 || err != nil || count() != 0 {
+			t.Errorf("purged %d, %v, %d stay", n, err, count())
+		}
+	})
+}
+
+func TestSettings(t *testing.T) {
+	if _, err := activity.NewStream(memory.New(), &activity.Options{Keep: -1}); err == nil {
+		t.Error("a negative Keep constructs")
+	}
+	if _, err := activity.NewStream(memory.New(), &activity.Options{Applications: (*memory.Store)(nil)}); err == nil {
+		t.Error("nil Applications construct")
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("a nil store does not panic")
+		}
+	}()
+	_, _ = activity.NewStream(nil, nil)
+}
+
+// Everybody sees what concerns them and no more.
+func TestWhoSeesWhat(t *testing.T) {
+	db := memory.New()
+	s := auth.Must(activity.NewStream(db, &activity.Options{Organizations: auth.Organizations{
+		Of: func(_ context.Context, userID string) (auth.Memberships, error) {
+			if userID == "broken" {
+				return auth.Memberships{}, errors.New("down")
+			}
+			return map[string]auth.Memberships{"orgadmin": {Admin: []int64{1}}, "member": {Member: []int64{1}}}[userID], nil
+		},
+	}}))
+	for _, a := range []store.Activity{
+		{UserID: "alice", User: "own"},
+		{UserID: "alice", ApplicationID: 5, OrganizationID: 1, User: "granted"},
+		{UserID: "bob", User: "bob's"},
+		{UserID: "bob", ActorID: "alice", ApplicationID: 6, OrganizationID: 2, User: "other app"},
+		{ApplicationID: 5, OrganizationID: 1, ActorID: "alice", User: "app"},
+	} {
+		if _, err := db.InsertActivity(t.Context(), a, 100); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := []string{"own", "granted", "bob's", "other app", "app"}
+	for _, tt := range []struct {
+		name string
+		by   *auth.Principal
+		want []string // nil is refused
+	}{
+		{"nobody", nil, nil},
+		{"an application", &auth.Principal{ApplicationID: 5, TokenID: 1}, nil},
+		{"organizations are down", &auth.Principal{ID: "broken"}, nil},
+		{"a superuser", &auth.Principal{ID: "root", Admin: true}, all},
+		{"an auditor", &auth.Principal{ID: "auditor", Auditor: true}, all},
+		{"a user", &auth.Principal{ID: "alice"}, all[:2]},
+		{"a user without entries", &auth.Principal{ID: "carol"}, []string{}},
+		{"an administrator of the organization", &auth.Principal{ID: "orgadmin"}, []string{"granted", "app"}},
+		{"a member", &auth.Principal{ID: "member"}, []string{}},
+		{"a token of an application", &auth.Principal{ID: "alice", ApplicationID: 5}, []string{"granted"}},
+		{"a token of another", &auth.Principal{ID: "alice", ApplicationID: 6}, []string{}},
+		{"a superuser's token of an application", &auth.Principal{ID: "root", Admin: true, ApplicationID: 5}, []string{}},
+		{"an auditor's token by way of an application", &auth.Principal{ID: "bob", Auditor: true, ViaApplicationID: 6}, []string{"other app"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			list, n, err := s.List(t.Context(), tt.by, store.ActivityFilter{UserID: "bob", All: true}, store.Page{Limit: 100})
+			if tt.want == nil {
+				if err == nil {
+					t.Errorf("not refused, but %v", list)
+				}
+				return
+			}
+			got := []string{}
+			for _, a := range list {
+				got = append(got, a.User)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" || err != nil || n != len(tt.want) {
+				t.Errorf("%v, %d entries (-want +got):\n%s", err, n, diff)
+			}
+			for id := range int64(7) {
+				a, err := s.Entry(t.Context(), tt.by, id)
+				visible := id >= 1 && id <= 5 && slices.Contains(tt.want, all[id-1])
+				if visible != (err == nil) || err == nil && a.ID != id {
+					t.Errorf("entry %d: %v, %v", id, a, err)
+				}
+			}
+		})
+	}
+	alice := &auth.Principal{ID: "alice", ApplicationID: 5}
+	if list, _, err := s.List(t.Context(), alice, store.ActivityFilter{ApplicationID: 6}, store.Page{Limit: 1}); err != nil || list != nil {
+		t.Errorf("a token of one application lists another: %v, %v", list, err)
+	}
+}
+
+// The organization of an application is looked up where the event does not name it.
+func TestOrganizationIsLookedUp(t *testing.T) {
+	db := memory.New()
+	app, err := db.InsertApplication(t.Context(), store.Application{Name: "app", OrganizationID: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := auth.Must(activity.NewStream(db, &activity.Options{Applications: db}))
+	log := slog.New(s.Handler(slog.DiscardHandler))
+	log.Info(audit.TokenIssued, audit.KeyUserID, "1", audit.KeyApplicationID, app.ID)
+	log.Info(audit.TokenRevoked, audit.KeyUserID, "1", audit.KeyTokenID, int64(1), audit.KeyApplicationID, app.ID+1) // deleted
+	drain(t, s)
+	list, _, err := db.ListActivities(t.Context(), store.ActivityFilter{All: true}, store.Page{Limit: 10})
+	if err != nil || len(list) != 2 || list[0].OrganizationID != 3 || list[0].Application != "app" || list[1].OrganizationID != 0 {
+		t.Errorf("%v, %+v", err, list)
+	}
+}

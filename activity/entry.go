@@ -1,0 +1,211 @@
+package activity
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/ostiary/auth/audit"
+	"github.com/ostiary/auth/store"
+)
+
+// A Change is a field that an entry is about. Field is the key of the attribute in
+// the audit event, or one of the fields below. Old is nil unless the operation is an
+// update. The values are those of encoding/json.
+type Change struct {
+	Field string `json:"field"`
+	Old   any    `json:"old,omitempty"`
+	New   any    `json:"new,omitempty"`
+}
+
+// The fields whose values are secret. Their Old and New are nil.
+const (
+	FieldToken    = "token"
+	FieldSecret   = "client_secret"
+	FieldPassword = "password"
+)
+
+// Changes returns the changes of an entry. It returns none if the text is not from
+// this package.
+func Changes(a store.Activity) (list []Change) {
+	if json.Unmarshal([]byte(a.Changes), &list) != nil {
+		return nil
+	}
+	return list
+}
+
+// An event says what an audit event means.
+type event struct {
+	operation          store.Operation
+	object, associated store.ObjectKind
+	secret             string // that is new
+}
+
+var events = map[string]event{
+	audit.UserCreated:        {operation: store.OperationCreate, object: store.ObjectUser},
+	audit.UserChanged:        {operation: store.OperationUpdate, object: store.ObjectUser},
+	audit.UserDeleted:        {operation: store.OperationDelete, object: store.ObjectUser},
+	audit.PasswordChanged:    {operation: store.OperationUpdate, object: store.ObjectUser, secret: FieldPassword},
+	audit.TokenIssued:        {operation: store.OperationCreate, object: store.ObjectToken},
+	audit.TokenChanged:       {operation: store.OperationUpdate, object: store.ObjectToken},
+	audit.TokenRotated:       {operation: store.OperationUpdate, object: store.ObjectToken, secret: FieldToken},
+	audit.TokenRevoked:       {operation: store.OperationDelete, object: store.ObjectToken},
+	audit.ApplicationCreated: {operation: store.OperationCreate, object: store.ObjectApplication},
+	audit.ApplicationChanged: {operation: store.OperationUpdate, object: store.ObjectApplication},
+	audit.ApplicationRotated: {operation: store.OperationUpdate, object: store.ObjectApplication, secret: FieldSecret},
+	audit.ApplicationDeleted: {operation: store.OperationDelete, object: store.ObjectApplication},
+	audit.Consented:          {operation: store.OperationAssociate, object: store.ObjectUser, associated: store.ObjectApplication},
+	audit.ConsentWithdrawn:   {operation: store.OperationDisassociate, object: store.ObjectUser, associated: store.ObjectApplication},
+}
+
+// shown are the attributes that describe an object.
+var shown = map[store.ObjectKind][]string{
+	store.ObjectUser:  {audit.KeyUser, audit.KeyAdmin, audit.KeyAuditor, audit.KeyActive},
+	store.ObjectToken: {audit.KeyScope, audit.KeyExpires, audit.KeyApplicationID, audit.KeyParentID},
+	store.ObjectApplication: {
+		audit.KeyApplication, audit.KeyOrganizationID, audit.KeyConfidential, audit.KeyGrantType, audit.KeyRedirectURIs, audit.KeySkipConsent,
+		audit.KeyResource, audit.KeyDisabled,
+	},
+}
+
+// entryOf returns the entry for an audit event, and whether it has one.
+func entryOf(r slog.Record) (store.Activity, bool) {
+	ev, ok := events[r.Message]
+	if !ok {
+		return store.Activity{}, false
+	}
+	attrs := make(attributes)
+	r.Attrs(func(a slog.Attr) bool {
+		attrs[a.Key] = a.Value.Resolve()
+		return true
+	})
+	a := store.Activity{
+		At:        r.Time,
+		Operation: ev.operation, Object: ev.object, Associated: ev.associated,
+		ActorID: attrs.text(audit.KeyActorID), Actor: attrs.text(audit.KeyActor), ActorTokenID: attrs.number(audit.KeyActorTokenID),
+		UserID: attrs.text(audit.KeyUserID), User: attrs.text(audit.KeyUser), TokenID: attrs.number(audit.KeyTokenID),
+		ApplicationID: attrs.number(audit.KeyApplicationID), Application: attrs.text(audit.KeyApplication),
+		OrganizationID: attrs.number(audit.KeyOrganizationID),
+	}
+	if a.At.IsZero() {
+		a.At = time.Now()
+	}
+	if a.Associated != "" { // people decide for themselves
+		a.UserID, a.ActorID = cmp.Or(a.UserID, a.ActorID), cmp.Or(a.ActorID, a.UserID)
+	}
+	if a.Object == store.ObjectToken && a.Operation == store.OperationDelete && a.TokenID == 0 {
+		return ofMany(a), true
+	}
+	a.Changes = encode(attrs.changes(ev, a))
+	return a, true
+}
+
+// ofMany returns the entry for the end of all tokens: of a user, of an application, or
+// of everybody.
+func ofMany(a store.Activity) store.Activity {
+	switch {
+	case a.UserID != "":
+		a.Operation, a.Object, a.Associated = store.OperationDisassociate, store.ObjectUser, store.ObjectToken
+	case a.ApplicationID != 0:
+		a.Operation, a.Object, a.Associated = store.OperationDisassociate, store.ObjectApplication, store.ObjectToken
+	}
+	a.Changes = encode(nil)
+	return a
+}
+
+// attributes are those of an event.
+type attributes map[string]slog.Value
+
+func (a attributes) text(key string) string {
+	if v, ok := a[key]; ok && v.Kind() == slog.KindString {
+		return clean(v.String())
+	}
+	return ""
+}
+
+func (a attributes) number(key string) int64 {
+	if v, ok := a[key]; ok && v.Kind() == slog.KindInt64 {
+		return v.Int64()
+	}
+	return 0
+}
+
+// changes returns what an event says about its object.
+func (a attributes) changes(ev event, of store.Activity) (list []Change) {
+	switch {
+	case ev.secret != "":
+		return []Change{{Field: ev.secret}}
+	case of.Operation == store.OperationAssociate:
+		return []Change{{Field: audit.KeyScope, New: a.value(audit.KeyScope)}}
+	case of.Operation == store.OperationUpdate:
+		if before, ok := a[audit.KeyBefore]; ok && before.Kind() == slog.KindGroup {
+			for _, old := range before.Group() {
+				was, is := valueOf(old.Value.Resolve()), a.value(old.Key)
+				if was != is {
+					list = append(list, Change{old.Key, was, is})
+				}
+			}
+		}
+	case of.Associated == "":
+		for _, key := range shown[of.Object] {
+			if v := a.value(key); v != nil && v != int64(0) {
+				list = append(list, Change{Field: key, New: v})
+			}
+		}
+	}
+	return list
+}
+
+// value returns an attribute as it is stored, nil for none.
+func (a attributes) value(key string) any {
+	v, ok := a[key]
+	if !ok {
+		return nil
+	}
+	return valueOf(v)
+}
+
+// valueOf returns text for everything that is no number and no bool.
+func valueOf(v slog.Value) any {
+	switch v.Kind() {
+	case slog.KindBool:
+		return v.Bool()
+	case slog.KindInt64:
+		return v.Int64()
+	case slog.KindTime:
+		if v.Time().IsZero() {
+			return nil
+		}
+		return v.Time().UTC().Format("2006-01-02T15:04:05.000000Z")
+	}
+	if list, ok := v.Any().([]string); ok {
+		return clean(strings.Join(list, " "))
+	}
+	return clean(v.String())
+}
+
+// clean returns text that a store takes, cut as in events.
+func clean(s string) string {
+	if len(s) > maxText {
+		s = audit.Clip(s)
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+}
+
+// maxText is the length of the longest text that was cut for an event, in bytes.
+const maxText = 256 + len("…")
+
+// encode returns the text of changes.
+func encode(list []Change) string {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	// The values are text, numbers and bools, which can be encoded.
+	if err := e.Encode(list); err != nil || b.Len() > store.MaxChanges {
+		return "[]"
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
