@@ -1,0 +1,253 @@
+package importer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/ostiary/auth/cmd/ostiary/internal/database"
+	"github.com/ostiary/auth/store/sqlstore"
+)
+
+// The variables of the environment for secrets. Each may end in _FILE and then names
+// a file that has the secret.
+const (
+	envSource    = "OSTIARY_SOURCE_DSN"
+	envSecretKey = "OSTIARY_AWX_SECRET_KEY"
+)
+
+const long = `Bring users, applications and tokens from a database of AWX or Django.
+
+  awx     AWX up to 24.6.1 and Ascender
+  django  Django's auth_user, with django-oauth-toolkit or without
+  dab     django-ansible-base
+
+The source is PostgreSQL or a SQLite file and is never written to. Its data source
+name comes from --source-file, OSTIARY_SOURCE_DSN or OSTIARY_SOURCE_DSN_FILE. Stop the
+old service first. A run that was interrupted is repeated as it was; nothing is brought
+twice. Nothing of the target is ever overwritten.
+
+The new service must accept imported tokens: TokensOptions.Imported.`
+
+// A command has the flags that are not options of [Run].
+type command struct {
+	Options
+	open database.Opener
+	env  func(string) string
+
+	sourceFile, secretKeyFile, clientSecrets string
+	report, existing                         string
+	quiet                                    bool
+}
+
+// Command returns the command import. Open opens the target, and env reads the
+// environment.
+func Command(open database.Opener, env func(string) string) *cobra.Command {
+	c := &command{open: open, env: env}
+	cmd := &cobra.Command{
+		Use:       "import {awx|django|dab}",
+		Short:     "Bring users, applications and tokens from AWX or Django",
+		Long:      long,
+		Args:      oneKind,
+		ValidArgs: []string{string(AWX), string(Django), string(DAB)},
+		Example:   "  ostiary import awx --source-file awx.dsn --dry-run\n  ostiary import awx --source-file awx.dsn --secret-key-file SECRET_KEY --report report.json",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c.Kind = Kind(args[0])
+			return c.run(cmd)
+		},
+	}
+	c.flags(cmd)
+	return cmd
+}
+
+// oneKind wants a kind of source.
+func oneKind(_ *cobra.Command, args []string) error {
+	if len(args) == 1 && slices.Contains(kinds, Kind(args[0])) {
+		return nil
+	}
+	return errors.New("say what the source is: ostiary import awx, django or dab")
+}
+
+func (c *command) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&c.sourceFile, "source-file", "", "`file` with the data source name of the source")
+	f.StringVar(&c.Name, "source-name", "", "`name` by which the target remembers the source (default: the kind and its first migration)")
+	f.BoolVar(&c.DryRun, "dry-run", false, "write nothing, and report what would be done")
+	f.StringVar(&c.report, "report", "", "`file` for the whole report, in JSON")
+	f.BoolVar(&c.quiet, "quiet", false, "show no progress")
+	f.BoolVar(&c.Again, "again", false, "forget how far earlier runs came: what ended in the target since then comes back")
+
+	f.StringVar(&c.secretKeyFile, "secret-key-file", "", "`file` with SECRET_KEY of AWX (default: the one that OSTIARY_AWX_SECRET_KEY_FILE names, or OSTIARY_AWX_SECRET_KEY)")
+	f.StringVar(&c.clientSecrets, "client-secrets", "", "`file` with secrets that are known: client identifier and secret, one client a line")
+	f.StringVar(&c.NewSecrets, "new-secrets", "", "`file` for the secrets of clients whose old ones cannot be taken; it gets the mode 0600")
+	f.StringVar(&c.Memberships, "memberships", "", "`file` for the members of organizations, in CSV")
+
+	end := func(of *time.Duration, otherwise time.Duration, name, usage string) {
+		*of = otherwise
+		f.Var((*lifetime)(of), name, usage)
+	}
+	end(&c.PersonalLifetime, 365*day, "personal-lifetime", "personal tokens end at most this `time` after the start")
+	end(&c.AccessLifetime, 30*day, "access-lifetime", "access tokens of applications end at most this `time` after the start")
+	end(&c.RefreshLifetime, 30*day, "refresh-lifetime", "refresh tokens end at most this `time` after the start")
+	end(&c.GrantLifetime, 365*day, "grant-lifetime", "grants end this `time` after the start, however often they are refreshed")
+	f.Var((*lifetime)(&c.SourceRefreshLifetime), "source-refresh-lifetime", "`time` that the source lets an unused refresh token live; negative for ever (default: AWX's setting; for ever in Django)")
+	f.StringSliceVar(&c.Scopes, "scope", nil, "`name` of a scope that the target knows besides read and write")
+	f.StringToStringVar(&c.RenameScopes, "rename-scope", nil, "scope of the source and the one that stands for it, as `old=new`")
+
+	f.StringVar(&c.existing, "existing", "skip", "what becomes of a user or application whose name the target has: `skip or link`")
+	f.BoolVar(&c.NewIDs, "new-ids", false, "give the users new numbers")
+	f.Int64Var(&c.Organization, "organization", 0, "`number` of the organization that gets all applications (default: as in the source)")
+	f.BoolVar(&c.Redirects.InsecureHTTPRedirects, "insecure-http-redirects", false, "keep redirect URIs with http to any host")
+	f.StringSliceVar(&c.Redirects.PrivateSchemes, "private-scheme", nil, "`scheme` without a dot that redirect URIs may have")
+
+	f.StringVar(&c.Tables.Users, "users-table", "", "`name` of the table of users (default: the one that the tokens refer to)")
+	f.StringVar(&c.Tables.Applications, "applications-table", "", "`name` of the table of applications")
+	f.StringVar(&c.Tables.AccessTokens, "access-tokens-table", "", "`name` of the table of access tokens")
+	f.StringVar(&c.Tables.RefreshTokens, "refresh-tokens-table", "", "`name` of the table of refresh tokens")
+	f.BoolVar(&c.RebuildIndexes, "rebuild-indexes", false, "drop the indexes of tokens in PostgreSQL and make them again at the end, which is faster for many; while no service runs")
+	f.IntVar(&c.Workers, "workers", 8, "`number` of writers")
+}
+
+// run imports, and reports in any case.
+func (c *command) run(cmd *cobra.Command) error {
+	ctx := cmd.Context()
+	from, err := c.source(ctx)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	if err := c.readSecrets(); err != nil {
+		return err
+	}
+	switch c.existing {
+	case "skip":
+	case "link":
+		c.Link = true
+	default:
+		return errors.New("--existing is skip or link")
+	}
+	to, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	to.Pool.SetMaxOpenConns(c.Workers + 2)
+	to.Pool.SetMaxIdleConns(c.Workers + 2)
+	b := &bar{out: cmd.ErrOrStderr(), now: time.Now, terminal: onTerminal(cmd.ErrOrStderr())}
+	if !c.quiet {
+		c.Progress = b.update
+	}
+	report, err := Run(ctx, from, to, c.Options)
+	b.end()
+	if report.Source != "" {
+		show := report.WriteText
+		if f := cmd.Flag("output"); f != nil && f.Value.String() == "json" {
+			show = report.WriteJSON
+		}
+		err = errors.Join(err, show(cmd.OutOrStdout()), c.write(report))
+	}
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("interrupted; run the same command again to go on: %w", err)
+	}
+	return err
+}
+
+// write writes the JSON report.
+func (c *command) write(report *Report) error {
+	if c.report == "" {
+		return nil
+	}
+	f, err := os.OpenFile(c.report, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(report.WriteJSON(f), f.Close())
+}
+
+// source opens the source.
+func (c *command) source(ctx context.Context) (*database.DB, error) {
+	name, err := c.secret(c.sourceFile, envSource)
+	if err != nil {
+		return nil, err
+	}
+	if name == "" {
+		return nil, fmt.Errorf("no source is named: set %s, or name a file with %s_FILE or --source-file", envSource, envSource)
+	}
+	db, err := database.Connect(name, sqlstore.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("the source: %w", err)
+	}
+	if err := db.Pool.PingContext(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("the source: %w", err), db.Close())
+	}
+	return db, nil
+}
+
+func (c *command) readSecrets() error {
+	key, err := c.secret(c.secretKeyFile, envSecretKey)
+	if err != nil {
+		return err
+	}
+	c.SecretKey = key
+	if c.clientSecrets == "" {
+		return nil
+	}
+	f, err := os.Open(c.clientSecrets)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if c.ClientSecrets, err = ReadSecrets(f); err != nil {
+		return fmt.Errorf("%s: %w", c.clientSecrets, err)
+	}
+	return nil
+}
+
+// maxSecret is the length of the longest secret in a file, in bytes.
+const maxSecret = 64 << 10
+
+// secret returns the content of a file, or what the environment says. Two different
+// places at once are refused.
+func (c *command) secret(file, variable string) (string, error) {
+	value, byFile := c.env(variable), c.env(variable+"_FILE")
+	switch {
+	case file == "" && value != "" && byFile != "":
+		return "", fmt.Errorf("%s and %s_FILE are both set: unset one of them", variable, variable)
+	case file == "" && value != "":
+		return strings.TrimSpace(value), nil
+	case file == "":
+		file = byFile
+	}
+	if file == "" {
+		return "", nil
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+	switch {
+	case err != nil:
+		return "", err
+	case len(content) > maxSecret:
+		return "", fmt.Errorf("%s: longer than %d bytes", file, maxSecret)
+	case strings.TrimSpace(string(content)) == "":
+		return "", fmt.Errorf("%s: the file is empty", file)
+	}
+	return strings.TrimSpace(string(content)), nil
+}
+
+// onTerminal reports whether w is a terminal.
+func onTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
