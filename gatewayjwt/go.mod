@@ -4,7 +4,7 @@ go 1.26.0
 
 require (
 	github.com/go-jose/go-jose/v4 v4.1.9
-	github.com/ostiary/auth v0.0.0
+	github.com/ostiary/auth v0.1.0
 	go.uber.org/goleak v1.3.0
 )
 
