@@ -3,23 +3,69 @@ package main
 import (
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"time"
+
+	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/oauth"
 )
 
-// config is what the flags say.
+// config is what the settings say.
 type config struct {
+	settings *settings
+
+	file                     string // the configuration file
+	printConfig, healthcheck bool
+
 	addr, db, users, url string
+	tlsCert, tlsKey      string
+	adminPassword        string
 
-	basic          bool
-	cookie         string
-	insecureCookie bool
+	basic, gateway, activity bool
+	forwardedHost            bool
+	product                  string
+	insecureCookie           bool
 
-	idle, access, refresh, code time.Duration
+	// What stands for itself in the options of the library is set there.
+	passwords auth.PasswordsOptions
+	accounts  auth.AccountsOptions
+	tokens    auth.TokensOptions
+	oauth     oauth.Options
+	devices   oauth.DeviceOptions
+	session   auth.SessionOptions
+	gate      auth.GateOptions
+	basics    auth.BasicOptions
+
+	access, drain time.Duration
+	minting       minting
 
 	proxies, addressFields []string
+
+	dbConns                           int
+	dbTimeout                         time.Duration
+	purgeInterval, keep, keepActivity time.Duration
+	activityEntries                   int
+
+	observeConfig
+}
+
+// topics have all settings. Each one adds its own, and names them for the errors and
+// doc/configuration.md.
+var topics = []struct {
+	title string
+	add   func(*config, *flag.FlagSet)
+}{
+	{"Address, TLS and proxies", (*config).addressFlags},
+	{"Database, users and cleaning up", (*config).databaseFlags},
+	{"Passwords and the throttle", (*config).passwordFlags},
+	{"Sessions", (*config).sessionFlags},
+	{"Tokens", (*config).tokenFlags},
+	{"Applications and devices", (*config).applicationFlags},
+	{"Metrics and logs", (*config).observeFlags},
 }
 
 const usage = `Usage: server [flags]
@@ -28,70 +74,60 @@ Serves AWX's authentication API and a protected resource,
 /api/v2/job_templates/. The first start creates the user admin with the password
 in OSTIARY_ADMIN_PASSWORD, or with one that it prints.
 
+Every setting is a flag, a variable (-session-idle is OSTIARY_SESSION_IDLE) and a
+key of the file that -config names (session-idle: 30m). A flag comes before a
+variable, a variable before the file, the file before the default.
+
 `
 
+// parseFlags reads the settings from the arguments, the environment and the
+// configuration file, and checks what can be checked without a database.
 func parseFlags(args []string) (config, error) {
 	var c config
-	var proxies, fields string
 	f := flag.NewFlagSet("server", flag.ContinueOnError)
-	f.Usage = func() {
-		fmt.Fprint(f.Output(), usage)
-		f.PrintDefaults()
+	f.StringVar(&c.file, "config", "", "configuration `file` in YAML with the name of a setting and its value on each line")
+	f.BoolVar(&c.printConfig, "print-config", false, "print every setting with its value and where it comes from, as a configuration file,\nand end; secrets are not shown")
+	f.BoolVar(&c.healthcheck, "healthcheck", false, "ask the server that runs with these settings on this machine whether it is alive,\nand end with status 0 or 1")
+	for _, topic := range topics {
+		topic.add(&c, f)
 	}
-	f.StringVar(&c.addr, "addr", "127.0.0.1:8080", "`address` to listen on; port 0 takes a free one")
-	f.StringVar(&c.db, "db", "ostiary.db", "`database`: an SQLite file, created if missing, or postgres://… or mysql://…")
-	f.StringVar(&c.users, "users", "", "JSON `file` with a list of users to create if they are missing: username, password,\nemail, first_name, last_name, is_superuser, is_system_auditor, is_active (default\ntrue), organizations and admin_of (lists of IDs)")
-	f.StringVar(&c.url, "url", "", "public `address` of the server, for OAuth metadata, the device grant and browsers\nbehind a TLS proxy, such as https://api.example (default http:// and -addr if that\nis a loopback address, otherwise none)")
-	f.BoolVar(&c.basic, "basic", true, "accept HTTP Basic")
-	f.StringVar(&c.cookie, "session-cookie", "", "`name` of the session cookie (default \"__Host-session\", or \"session\" with\n-insecure-cookie; AWX has \"awx_sessionid\")")
-	f.DurationVar(&c.idle, "session-idle", 30*time.Minute, "how long a session lives without a request")
-	f.DurationVar(&c.access, "access-lifetime", 0, "how long access tokens live (default 1h for those of applications, 720h for personal\nones)")
-	f.DurationVar(&c.refresh, "refresh-lifetime", 0, "how long refresh tokens wait to be used (default 720h)")
-	f.DurationVar(&c.code, "code-lifetime", 0, "how long authorization codes are good for, at most 10m (default 1m)")
-	f.BoolVar(&c.insecureCookie, "insecure-cookie", false, "send the session cookie over plain HTTP, too (default true if -addr is a loopback\naddress and -url is not https)")
-	f.StringVar(&proxies, "trusted-proxies", "", "`list` of addresses and CIDR prefixes of proxies that are believed about the client,\nwith commas in between (AWX: PROXY_IP_ALLOWED_LIST)")
-	f.StringVar(&fields, "remote-host-headers", "", "`list` of header fields with the client's address that -trusted-proxies set, best\nfirst (AWX: REMOTE_HOST_HEADERS; default X-Forwarded-For)")
-	if err := f.Parse(args); err != nil {
+	f.SetOutput(io.Discard) // main prints the error, and the usage would hide it
+	f.Usage = func() {}
+	c.settings = newSettings(f)
+	if err := c.settings.read(args, os.Environ()); err != nil {
 		return c, err
 	}
-	if f.NArg() > 0 {
-		return c, fmt.Errorf("unexpected argument %q: every setting is a flag, see -help", f.Arg(0))
-	}
-	given := make(map[string]bool)
-	f.Visit(func(f *flag.Flag) { given[f.Name] = true })
-	for _, d := range []struct {
-		name  string
-		value time.Duration
-	}{
-		{"session-idle", c.idle},
-		{"access-lifetime", c.access},
-		{"refresh-lifetime", c.refresh},
-		{"code-lifetime", c.code},
-	} {
-		if given[d.name] && d.value < time.Second {
-			return c, fmt.Errorf("-%s: %v is below a second; write a time such as 30m or 1h", d.name, d.value)
-		}
-	}
-	c.proxies, c.addressFields = list(proxies), list(fields)
-	if c.addressFields != nil && c.proxies == nil {
-		return c, fmt.Errorf("-remote-host-headers: nobody is believed about them; name the proxies with -trusted-proxies")
-	}
-	c.url = strings.TrimSuffix(c.url, "/")
-	if !given["insecure-cookie"] {
-		c.insecureCookie = loopback(c.addr) && !strings.HasPrefix(c.url, "https:")
-	}
-	return c, nil
+	return c, c.check()
 }
 
-// list splits at commas; nothing is no list.
-func list(s string) []string {
-	var parts []string
-	for part := range strings.SplitSeq(s, ",") {
-		if part = strings.TrimSpace(part); part != "" {
-			parts = append(parts, part)
-		}
+// printUsage writes what -help shows.
+func (c *config) printUsage(w io.Writer) {
+	fmt.Fprint(w, usage)
+	c.settings.flags.SetOutput(w)
+	c.settings.flags.PrintDefaults()
+}
+
+// check refuses what a setting cannot have, or what two cannot have together, and
+// fills in the defaults that depend on others.
+func (c *config) check() error {
+	s := c.settings
+	if err := s.checkDurations(); err != nil {
+		return err
 	}
-	return parts
+	if c.addressFields != nil && c.proxies == nil {
+		return fmt.Errorf("%s: nobody is believed about them; name the proxies with -trusted-proxies", s.at("remote-host-headers"))
+	}
+	c.url = strings.TrimSuffix(c.url, "/")
+	if c.url != "" && !strings.HasPrefix(c.url, "https://") && !strings.HasPrefix(c.url, "http://") {
+		return fmt.Errorf("%s: %q does not begin with https://; write the whole address, such as https://api.example", s.at("url"), c.url)
+	}
+	if err := c.checkTLS(); err != nil {
+		return err
+	}
+	if !s.given("insecure-cookie") {
+		c.insecureCookie = loopback(c.addr) && !c.tls() && !strings.HasPrefix(c.url, "https:")
+	}
+	return nil
 }
 
 // loopback reports whether only this machine can reach the address.
@@ -104,15 +140,22 @@ func loopback(addr string) bool {
 	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
+// scheme is what the server itself speaks.
+func (c *config) scheme() string {
+	if c.tls() {
+		return "https"
+	}
+	return "http"
+}
+
 // completeURL fills in the address that this machine reaches the server by, if no
 // other one can.
-func (c *config) completeURL(listening net.Addr) {
+func (c *config) completeURL(listening string) {
 	if c.url != "" || !loopback(c.addr) {
 		return
 	}
 	host, _, _ := net.SplitHostPort(c.addr) // loopback has looked at it
-	_, port, err := net.SplitHostPort(listening.String())
-	if err == nil {
-		c.url = "http://" + net.JoinHostPort(host, port)
+	if _, port, err := net.SplitHostPort(listening); err == nil {
+		c.url = c.scheme() + "://" + net.JoinHostPort(host, port)
 	}
 }

@@ -27,13 +27,21 @@ func TestFlagRefusals(t *testing.T) {
 		{"zero lifetime", []string{"-access-lifetime", "0"}, "-access-lifetime: 0s is below a second"},
 		{"code lifetime above the RFC's", []string{"-code-lifetime", "11m"}, "CodeLifetime 11m0s is not between a second and ten minutes"},
 		{"port in use", []string{"-addr", taken.Addr().String()}, "is another server running there?"},
-		{"address without a port", []string{"-addr", "localhost"}, "-addr: listen tcp: address localhost: missing port"},
+		{"address without a port", []string{"-addr", "localhost"}, "-addr: listen tcp: address localhost: missing port in address; write an address of this machine and a port"},
+		{"port without an address", []string{"-addr", "8095"}, "missing port in address; write an address of this machine and a port"},
+		{"address of another machine", []string{"-addr", "192.0.2.1:0"}, "write an address of this machine and a port"},
 		{"folder that is not there", []string{"-db", "no/such/file.db"}, "-db: open no/such/file.db: no such file or directory; choose a file that can be written"},
 		{"unknown database", []string{"-db", "oracle://x"}, "-db: oracle:// is no database I know"},
 		{"cookie name", []string{"-session-cookie", "a b"}, `CookieName "a b" is not a cookie name`},
-		{"address that is no URL", []string{"-url", "api.example"}, "-url"},
+		{"address that is no URL", []string{"-url", "api.example"}, `-url: "api.example" does not begin with https://; write the whole address`},
+		{"address of another scheme", []string{"-url", "ftp://api.example"}, "-url: \"ftp://api.example\" does not begin with https://"},
 		{"plain http for everybody", []string{"-url", "http://api.example"}, "is not an https URL"},
 		{"all proxies", []string{"-trusted-proxies", "0.0.0.0/0"}, "-trusted-proxies: auth: ProxyOptions.Peers: 0.0.0.0/0 is too wide"},
+		{"minting that is none", []string{"-minting", "both"}, `invalid value "both" for flag -minting: must be children or independent`},
+		{"minting without a value", []string{"-minting="}, `invalid value "" for flag -minting`},
+		{"log format", []string{"-log-format", "xml"}, `invalid value "xml" for flag -log-format: must be text or json`},
+		{"log level", []string{"-log-level", "loud"}, `invalid value "loud" for flag -log-level`},
+		{"operator's port in use", []string{"-admin-addr", taken.Addr().String()}, "-admin-addr: listen tcp"},
 		{"headers of nobody", []string{"-remote-host-headers", "X-Forwarded-For"}, "-remote-host-headers: nobody is believed"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -42,6 +50,10 @@ func TestFlagRefusals(t *testing.T) {
 			out, err := cmd.CombinedOutput()
 			if err == nil || !strings.Contains(string(out), tt.want) {
 				t.Errorf("%v, printed\n%s\nwant %q in it", err, out, tt.want)
+			}
+			// E8: nothing is made and told before everything was looked at.
+			if files, err := os.ReadDir(cmd.Dir); err != nil || len(files) > 0 || strings.Contains(string(out), "short password") || strings.Contains(string(out), "Created") {
+				t.Errorf("%v, made %v, printed\n%s", err, files, out)
 			}
 		})
 	}
@@ -52,7 +64,7 @@ func TestHelp(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	for _, want := range []string{adminPassword, "-addr", "-db", "-users", "-basic", "-session-cookie", "-session-idle", "-access-lifetime", "-refresh-lifetime", "-code-lifetime", "-insecure-cookie"} {
+	for _, want := range []string{adminPassword, "-addr", "-db", "-users", "-basic", "-session-cookie", "-session-idle", "-access-lifetime", "-refresh-lifetime", "-code-lifetime", "-insecure-cookie", "-minting", "(default independent)", "-activity"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("%s is not explained in\n%s", want, out)
 		}

@@ -48,7 +48,10 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-const testPassword = "admin-pw"
+const (
+	adminPassword = "OSTIARY_ADMIN_PASSWORD"
+	testPassword  = "admin-pw"
+)
 
 // A server is a running process.
 type server struct {
@@ -57,6 +60,8 @@ type server struct {
 	dir string // where commands run
 	cmd *exec.Cmd
 	out *syncBuffer
+
+	stdout io.Reader
 }
 
 type syncBuffer struct {
@@ -77,15 +82,25 @@ func (b *syncBuffer) String() string {
 }
 
 // start starts the server on a free port, with the database test.db in dir
-// unless args say otherwise.
+// unless args say otherwise, and waits until it listens.
 func start(t *testing.T, dir string, args ...string) *server {
+	t.Helper()
+	s := launchServer(t, dir, args...)
+	if !s.listens() {
+		t.Fatalf("the server did not start:\n%s", s.out)
+	}
+	return s
+}
+
+// launchServer is start without the wait.
+func launchServer(t *testing.T, dir string, args ...string) *server {
 	t.Helper()
 	s := &server{t: t, dir: dir, out: new(syncBuffer)}
 	s.cmd = exec.Command(binary, append([]string{"-addr", "127.0.0.1:0", "-db", "test.db"}, args...)...)
 	s.cmd.Dir = dir
 	s.cmd.Stderr = s.out
-	stdout, err := s.cmd.StdoutPipe()
-	if err != nil {
+	var err error
+	if s.stdout, err = s.cmd.StdoutPipe(); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.cmd.Start(); err != nil {
@@ -96,17 +111,21 @@ func start(t *testing.T, dir string, args ...string) *server {
 			t.Errorf("exit after SIGTERM: %v\n%s", err, s.out)
 		}
 	})
-	lines := bufio.NewScanner(stdout)
+	return s
+}
+
+// listens waits until the server does, and reports whether it did.
+func (s *server) listens() bool {
+	lines := bufio.NewScanner(s.stdout)
 	for lines.Scan() {
 		fmt.Fprintln(s.out, lines.Text())
 		if u, ok := strings.CutPrefix(lines.Text(), "Listening on "); ok {
 			s.url = strings.TrimSuffix(u, "/")
-			go func() { _, _ = io.Copy(s.out, stdout) }()
-			return s
+			go func() { _, _ = io.Copy(s.out, s.stdout) }()
+			return true
 		}
 	}
-	t.Fatalf("the server did not start:\n%s", s.out)
-	return nil
+	return false
 }
 
 // stop ends the process with the signal and returns how it ended.

@@ -97,6 +97,7 @@ func TestJobTemplates(t *testing.T) {
 		{"200", jobs, `-X OPTIONS`},
 		{"307", strings.TrimSuffix(jobs, "/"), ``},
 		{"200", "/healthz", ""},
+		{"200", "/readyz", ""},
 	} {
 		s.get(tt.status, tt.path, admin+" "+tt.args)
 	}

@@ -25,7 +25,7 @@ var jobFields = map[string]field{
 	"created":    {Type: "datetime", Label: "Created", ReadOnly: true},
 }
 
-// jobs returns a page of the job templates. Whoever may log in may see them all.
+// jobs returns a page of the job templates. Every user sees all of them.
 func (db *database) jobs(ctx context.Context, _ *auth.Principal, q query) (list []item, total int, err error) {
 	from := ` FROM job_templates WHERE id > 0`
 	var args []any

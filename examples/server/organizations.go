@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -9,8 +10,8 @@ import (
 	"github.com/ostiary/auth/store"
 )
 
-// membersTable says who belongs to which organization. An organization is there
-// if somebody belongs to it; number 1, "Default", always is.
+// membersTable has the members of organizations. An organization exists if it
+// has a member; number 1, "Default", always exists.
 const membersTable = `
 	CREATE TABLE IF NOT EXISTS organization_members (
 		user_id VARCHAR(190) NOT NULL,
@@ -70,8 +71,12 @@ func (db *database) memberships(ctx context.Context, userID string) (auth.Member
 	return m, rows.Err()
 }
 
+// joinTimes is how often join tries.
+const joinTimes = 5
+
 // join makes a user a member of some organizations and an administrator of
-// others, and of no more. Repeating it is harmless.
+// others, and of no more. Repeating it is harmless. Of several servers that do
+// it at once the database lets one through, and the others find its work.
 func (db *database) join(ctx context.Context, userID string, member, admin []int64) error {
 	administers := make(map[int64]int)
 	for _, id := range member {
@@ -80,6 +85,30 @@ func (db *database) join(ctx context.Context, userID string, member, admin []int
 	for _, id := range admin {
 		administers[id] = 1
 	}
+	var err error
+	for range joinTimes {
+		var is auth.Memberships
+		if is, err = db.memberships(ctx, userID); err != nil {
+			return err
+		}
+		found := make(map[int64]int)
+		for _, id := range is.Member {
+			found[id] = 0
+		}
+		for _, id := range is.Admin {
+			found[id] = 1
+		}
+		if maps.Equal(administers, found) {
+			return nil
+		}
+		if err = db.replaceMemberships(ctx, userID, administers); err == nil || ctx.Err() != nil {
+			return err
+		}
+	}
+	return err
+}
+
+func (db *database) replaceMemberships(ctx context.Context, userID string, administers map[int64]int) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err

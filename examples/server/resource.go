@@ -16,8 +16,8 @@ import (
 )
 
 // A resource is a collection of this service's own: GET lists or shows, POST
-// adds. The gate in front of it has checked who asks, and the scope for the
-// method.
+// adds. The gate in front of it has authenticated the request and checked the
+// scope for the method.
 type resource struct {
 	path   string // of the collection
 	fields map[string]field
@@ -75,7 +75,7 @@ func (res *resource) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
-	h.Set("Cache-Control", "no-store") // it depends on who asks
+	h.Set("Cache-Control", "no-store") // it depends on the user
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(body) // the client may be gone

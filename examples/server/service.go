@@ -1,80 +1,95 @@
 package main
 
 import (
-	"context"
-	"errors"
+	"cmp"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/activity"
 	"github.com/ostiary/auth/httpapi"
+	"github.com/ostiary/auth/oauth"
 )
 
-// A service is the handler and what has to be done beside it.
+// A service is the handler and the work beside it.
 type service struct {
 	handler   http.Handler
+	health    *health
+	metrics   *metrics
 	passwords *auth.Passwords
 	tokens    *auth.Tokens
 	session   *auth.Session
+	stream    *activity.Stream // nil without -activity
+	purges    *purges
+
+	keep, keepActivity time.Duration // how long what ended stays
+}
+
+// A router takes routes. A test gives newServiceOn one that remembers them.
+type router interface {
+	http.Handler
+	Handle(pattern string, h http.Handler)
+	HandleFunc(pattern string, h func(http.ResponseWriter, *http.Request))
 }
 
 // newService puts the parts together.
 func newService(c config, db *database) (*service, error) {
+	return newServiceOn(c, db, http.NewServeMux(), http.NewServeMux())
+}
+
+// newServiceOn puts the parts together, with the routes of the service on mux and
+// all others on outer.
+func newServiceOn(c config, db *database, mux, outer router) (*service, error) {
 	st := db.store
-	passwords, err := auth.NewPasswords(st, st, nil)
+	stream, log, err := newStream(c, db)
 	if err != nil {
 		return nil, err
 	}
-	tokens, err := auth.NewTokens(st, st, tokenOptions(c, db))
+	c.passwords.InsecureCookie, c.passwords.Logger, c.passwords.Observe = c.insecureCookie, log, c.metrics.observe()
+	passwords, err := auth.NewPasswords(st, st, &c.passwords)
 	if err != nil {
-		return nil, fmt.Errorf("-access-lifetime, -refresh-lifetime, -code-lifetime or -url: %w", err)
+		return nil, c.settings.blame(err)
 	}
-	applications, err := auth.NewApplications(tokens, st, nil)
+	c.accounts.Logger = log
+	accounts, err := auth.NewAccounts(st, passwords, &c.accounts)
 	if err != nil {
-		return nil, err
+		return nil, c.settings.blame(err)
 	}
-	var devices *auth.Devices
-	if tokens.Issuer() != "" {
-		if devices, err = auth.NewDevices(tokens, st, nil); err != nil {
-			return nil, err
-		}
-	}
-	sessionOptions := auth.SessionOptions{
-		IdleTimeout:    c.idle,
-		CookieName:     c.cookie,
-		InsecureCookie: c.insecureCookie,
-	}
-	if c.url != "" { // a proxy may have ended the TLS of its pages
-		sessionOptions.TrustedOrigins = []string{c.url}
-	}
-	session, err := auth.NewSession(st, st, &sessionOptions)
+	tokens, err := auth.NewTokens(st, st, tokenOptions(c, db, log))
 	if err != nil {
-		return nil, fmt.Errorf("-session-cookie, -session-idle or -url: %w", err)
+		return nil, c.settings.blame(err)
 	}
+	server, err := oauth.NewServer(tokens, st, st, oauthOptions(c, log))
+	if err != nil {
+		return nil, c.settings.blame(err)
+	}
+	session, err := auth.NewSession(st, st, sessionOptions(c))
+	if err != nil {
+		return nil, c.settings.blame(err)
+	}
+	c.basics.Enabled = func() bool { return c.basic }
 	gate := auth.NewGate(auth.FirstOf(
 		auth.NewBearer(tokens), session,
-		auth.NewBasic(passwords, &auth.BasicOptions{Enabled: func() bool { return c.basic }}),
+		auth.NewBasic(passwords, &c.basics),
 	), gateOptions(c))
 	api, err := httpapi.New(httpapi.Config{
 		Gate: gate, Users: st, Passwords: passwords, Session: session, Tokens: tokens,
-		Applications: applications, Devices: devices,
+		OAuth: server, Accounts: accounts, Activity: stream, EmptyResources: true, GatewayPaths: c.gateway,
 		Links: map[string]string{"job_templates": jobsPath, "organizations": organizationsPath},
+		// People find their account after the login.
+		Account: true, PageOptions: httpapi.PageOptions{Product: c.product},
 	})
+	if err != nil {
+		return nil, c.settings.blame(err)
+	}
+	proxy, peers, err := newProxy(c)
 	if err != nil {
 		return nil, err
 	}
-	peers, err := auth.ParsePeers(c.proxies)
-	if err != nil {
-		return nil, fmt.Errorf("-trusted-proxies: %w", err)
-	}
-	proxy, err := auth.NewProxy(&auth.ProxyOptions{Peers: peers, AddressFields: c.addressFields})
-	if err != nil {
-		return nil, fmt.Errorf("-trusted-proxies or -remote-host-headers: %w", err)
-	}
 
-	mux := http.NewServeMux()
 	mux.Handle("/api/", api)
 	mux.Handle("/.well-known/", api)
 	mux.Handle(jobsPath, gate.Require(&resource{
@@ -84,78 +99,104 @@ func newService(c config, db *database) (*service, error) {
 		path: organizationsPath, fields: organizationFields, gate: gate, list: db.organizations,
 	})
 	mux.Handle(organizationsPath+"{$}", organizations)
-	mux.Handle(organizationsPath+"{id}/{$}", organizations) // what is below belongs to the API
-	mux.Handle("GET /healthz", healthz(db))
+	mux.Handle(organizationsPath+"{id}/{$}", organizations) // deeper paths belong to the API
 	mux.Handle("GET /{$}", http.RedirectHandler("/api/login/", http.StatusFound))
+	outer.Handle("/", proxy.Handler(session.Handler(mux)))
+	h := newHealth(st.Ready)
+	h.routes(outer, c.adminHere) // neither a session nor a proxy matters to it
+	if c.adminHere {
+		c.metrics.routes(outer)
+	}
 	return &service{
-		// The limit is outside, where it can end the connection of who sends more.
-		handler:   http.MaxBytesHandler(proxy.Handler(session.Handler(mux)), maxBody),
+		// The limit is outside, where it can close the connection of a client
+		// that sends more.
+		handler:   http.MaxBytesHandler(c.metrics.count(withRequestID(peers, outer)), maxBody),
+		health:    h,
+		metrics:   c.metrics,
 		passwords: passwords,
 		tokens:    tokens,
 		session:   session,
+		stream:    stream,
+		purges:    newPurges(c, db),
+
+		keep: c.keep, keepActivity: c.keepActivity,
 	}, nil
 }
 
-func tokenOptions(c config, db *database) *auth.TokensOptions {
-	o := &auth.TokensOptions{
-		PersonalLifetime: c.access,
-		AccessLifetime:   c.access,
-		RefreshLifetime:  c.refresh,
-		CodeLifetime:     c.code,
-		Issuer:           c.url,
-		Organizations:    auth.Organizations{ByID: db.organization, Of: db.memberships},
+// No user fills the database with sessions and tokens.
+const (
+	maxSessions = 1_000
+	maxTokens   = 10_000
+)
+
+// newStream returns the activity stream, unless -activity is off, and the logger of
+// the parts whose events it takes.
+func newStream(c config, db *database) (*activity.Stream, *slog.Logger, error) {
+	log := slog.Default()
+	if !c.activity {
+		return nil, log, nil
 	}
+	stream, err := activity.NewStream(db.store, &activity.Options{
+		Organizations: organizations(db), Applications: db.store, Keep: c.activityEntries,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return stream, slog.New(stream.Handler(log.Handler())), nil
+}
+
+func organizations(db *database) auth.Organizations {
+	return auth.Organizations{ByID: db.organization, Of: db.memberships}
+}
+
+func tokenOptions(c config, db *database, log *slog.Logger) *auth.TokensOptions {
+	o := c.tokens
+	o.Logger, o.Observe = log, c.metrics.observe()
+	o.PersonalLifetime = cmp.Or(o.PersonalLifetime, c.access)
+	o.Minting = auth.Minting(c.minting)
+	o.Organizations = organizations(db)
 	if c.url != "" {
 		o.Resource = c.url + "/api/"
 	}
-	return o
+	return &o
+}
+
+func oauthOptions(c config, log *slog.Logger) *oauth.Options {
+	o := c.oauth
+	o.Logger, o.Observe = log, c.metrics.observe()
+	o.AccessLifetime = c.access
+	o.Issuer = c.url
+	if c.url != "" {
+		o.Devices = &c.devices
+	}
+	return &o
+}
+
+func sessionOptions(c config) *auth.SessionOptions {
+	o := c.session
+	o.InsecureCookie, o.Observe = c.insecureCookie, c.metrics.observe()
+	if c.url != "" { // a proxy may have ended the TLS of its pages
+		o.TrustedOrigins = append([]string{c.url}, o.TrustedOrigins...)
+	}
+	return &o
 }
 
 // gateOptions tells clients where to find the way to a token (RFC 9728 section
 // 5.1).
 func gateOptions(c config) *auth.GateOptions {
-	if c.url == "" {
-		return nil
+	o := c.gate
+	o.Observe = c.metrics.observe()
+	if c.url != "" {
+		o.ResourceMetadata = c.url + "/.well-known/oauth-protected-resource/api/"
 	}
-	return &auth.GateOptions{
-		Challenge: fmt.Sprintf(`Bearer realm="api", resource_metadata="%s/.well-known/oauth-protected-resource/api/"`, c.url),
-	}
+	return &o
 }
 
-const (
-	purgeInterval = time.Hour
-	// keep is how long what ended stays: long enough that a replayed refresh
-	// token is still recognised.
-	keep = 24 * time.Hour
-)
-
-// purgeHourly forgets what ended until ctx does.
-func (s *service) purgeHourly(ctx context.Context) {
-	tick := time.NewTicker(purgeInterval)
-	defer tick.Stop()
-	for {
-		before := time.Now().Add(-keep)
-		_, errTokens := s.tokens.Purge(ctx, before)
-		_, errSessions := s.session.Purge(ctx, before)
-		_, errPasswords := s.passwords.Purge(ctx, before)
-		if err := errors.Join(errTokens, errSessions, errPasswords); err != nil && ctx.Err() == nil {
-			slog.Error("purge", "error", err)
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
+func newProxy(c config) (*auth.Proxy, []netip.Prefix, error) {
+	peers, err := auth.ParsePeers(c.proxies)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", c.settings.at("trusted-proxies"), err)
 	}
-}
-
-// healthz says whether the server can do its work.
-func healthz(db *database) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		if err := db.PingContext(r.Context()); err != nil {
-			http.Error(w, "the database does not answer", http.StatusServiceUnavailable)
-			return
-		}
-		fmt.Fprintln(w, "ok")
-	}
+	proxy, err := auth.NewProxy(&auth.ProxyOptions{Peers: peers, AddressFields: c.addressFields, ForwardedHost: c.forwardedHost, Observe: c.metrics.observe()})
+	return proxy, peers, c.settings.blame(err)
 }

@@ -67,7 +67,7 @@ func TestServeLeavesNothingBehind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := open(t.Context(), c.db)
+	db, err := open(t.Context(), c.db, limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,8 +81,8 @@ func TestServeLeavesNothingBehind(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
-	go func() { served <- serve(ctx, listener, s) }()
-	for _, path := range []string{"/healthz", "/api/v2/me/"} {
+	go func() { served <- serve(ctx, listener, s, 0) }()
+	for _, path := range []string{"/healthz", "/readyz", "/api/v2/me/"} {
 		resp, err := http.Get("http://" + listener.Addr().String() + path)
 		if err != nil {
 			t.Error(err)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
 	"time"
 	"unicode/utf8"
@@ -16,24 +15,32 @@ import (
 )
 
 const (
-	adminName     = "admin"
-	adminPassword = "OSTIARY_ADMIN_PASSWORD"
+	adminName = "admin"
 	// shortPassword is the length below which the log warns, in characters. It
 	// is what the module refuses by default.
 	shortPassword = 15
 )
 
-// createUsers creates the users of the file that are missing, and on the first
-// start admin.
-func createUsers(ctx context.Context, db *database, file string) error {
-	var list []userEntry
-	if file != "" {
-		var err error
-		if list, err = readUsers(file); err != nil {
-			return fmt.Errorf("-users %s: %w", file, err)
+// wanted returns the users of the file, and checks the password of admin.
+func wanted(c config) (list []userEntry, err error) {
+	if c.adminPassword != "" {
+		if err := checkPassword(c.adminPassword); err != nil {
+			return nil, fmt.Errorf("%s: %w", c.settings.at("admin-password"), err)
 		}
 	}
-	admin, generated, err := firstAdmin(ctx, db.store, &list)
+	if c.users == "" {
+		return nil, nil
+	}
+	if list, err = readUsers(c.users); err != nil {
+		return nil, fmt.Errorf("%s %s: %w", c.settings.at("users"), c.users, err)
+	}
+	return list, nil
+}
+
+// createUsers creates those users of a list that are missing, and on the first
+// start admin.
+func createUsers(ctx context.Context, c config, db *database, list []userEntry) error {
+	admin, generated, err := firstAdmin(ctx, c, db.store, &list)
 	if err != nil {
 		return err
 	}
@@ -41,21 +48,55 @@ func createUsers(ctx context.Context, db *database, file string) error {
 		// First, so that its ID is 1, which the documentation uses.
 		list = append([]userEntry{*admin}, list...)
 	}
+	if err := noteAdmin(ctx, c, db.store, admin == nil); err != nil {
+		return err
+	}
+	there := 0
 	for _, e := range list {
 		created, err := createUser(ctx, db, e)
 		if err != nil {
 			return fmt.Errorf("create user %q: %w", e.username, err)
 		}
+		if !created {
+			there++
+		}
 		if created && generated && e.username == adminName {
 			fmt.Printf("\nCreated the user admin. Its password, which is shown only now:\n\n    %s\n\n", e.password)
 		}
+	}
+	if there > 0 {
+		slog.Info("users of the list that are there already stay as they are, with the password and the rights they have", "users", there)
+	}
+	return nil
+}
+
+// noteAdmin warns if the password of the settings is not the one that admin has and
+// keeps.
+func noteAdmin(ctx context.Context, c config, st store.Accounts, there bool) error {
+	if c.adminPassword == "" || !there {
+		return nil
+	}
+	u, err := st.UserByName(ctx, adminName)
+	if errors.Is(err, store.ErrNotFound) {
+		slog.Warn(c.settings.at("admin-password") + " counts on the first start only: there are users, and none of them is admin")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	hash, err := st.PasswordHash(ctx, u.ID)
+	if err != nil {
+		return err
+	}
+	if ok, _, err := (auth.Argon2id{}).Verify(hash, c.adminPassword); err != nil || !ok {
+		slog.Warn(c.settings.at("admin-password") + " counts on the first start only: admin keeps another password")
 	}
 	return nil
 }
 
 // firstAdmin returns the user admin if this is the first start, or if one before
 // did not get as far as the password. It takes admin out of the list.
-func firstAdmin(ctx context.Context, st store.Accounts, list *[]userEntry) (admin *userEntry, generated bool, err error) {
+func firstAdmin(ctx context.Context, c config, st store.Accounts, list *[]userEntry) (admin *userEntry, generated bool, err error) {
 	first, err := unfinished(ctx, st)
 	if err != nil || !first {
 		return nil, false, err
@@ -65,11 +106,8 @@ func firstAdmin(ctx context.Context, st store.Accounts, list *[]userEntry) (admi
 		entry = (*list)[i]
 		*list = slices.Delete(*list, i, i+1)
 	}
-	if password := os.Getenv(adminPassword); password != "" {
-		if err := checkPassword(password); err != nil {
-			return nil, false, fmt.Errorf("%s: %w", adminPassword, err)
-		}
-		entry.password = password
+	if c.adminPassword != "" {
+		entry.password = c.adminPassword
 	}
 	if entry.password == "" {
 		entry.password, generated = rand.Text(), true
@@ -77,12 +115,12 @@ func firstAdmin(ctx context.Context, st store.Accounts, list *[]userEntry) (admi
 	return &entry, generated, nil
 }
 
-// unfinished reports whether there is no user yet, or only one without a password
-// who is called admin.
+// unfinished reports whether there is no user yet, or only admin without a
+// password.
 func unfinished(ctx context.Context, st store.Accounts) (bool, error) {
 	u, err := st.UserByName(ctx, adminName)
 	if errors.Is(err, store.ErrNotFound) {
-		_, total, err := st.ListUsers(ctx, "", store.Page{})
+		_, total, err := st.ListUsers(ctx, store.UserFilter{}, store.Page{})
 		return total == 0, err
 	}
 	if err != nil {
@@ -92,8 +130,8 @@ func unfinished(ctx context.Context, st store.Accounts) (bool, error) {
 	return hash == "", err
 }
 
-// createUser makes a user, or completes one who has no password because a start
-// was interrupted. A user with a password stays as it is.
+// createUser makes a user, or sets the password of one without, which an
+// interrupted start has left. A user with a password stays as it is.
 func createUser(ctx context.Context, db *database, e userEntry) (created bool, err error) {
 	u, err := db.store.InsertUser(ctx, store.User{
 		Name:      e.username,
@@ -118,7 +156,7 @@ func createUser(ctx context.Context, db *database, e userEntry) (created bool, e
 	if err := db.join(ctx, u.ID, e.organizations, e.adminOf); err != nil {
 		return false, err
 	}
-	// Passwords.Set would refuse what is too short. Here the operator decides.
+	// Passwords.Set would refuse a short password. Here the operator decides.
 	if n := utf8.RuneCountInString(e.password); n < shortPassword {
 		slog.Warn("a short password is easy to guess", "user", e.username, "characters", n)
 	}

@@ -109,6 +109,9 @@ func TestUserFile(t *testing.T) {
 	write(t, file, `[{"username": "alice", "password": "another-pw", "is_superuser": true}]`)
 	s = start(t, dir, "-users", file)
 	s.get("401", "/api/v2/me/", "-u alice:another-pw")
+	if out := s.out.String(); !strings.Contains(out, "stay as they are") || strings.Contains(out, adminPassword) {
+		t.Errorf("a file that changes nothing, and an environment that agrees:\n%s", out)
+	}
 	if me := s.get("200", "/api/v2/me/", "-u alice:alice-pw"); me["is_superuser"] != false {
 		t.Errorf("alice after a second start: %v", me)
 	}
@@ -134,6 +137,14 @@ func TestGeneratedPassword(t *testing.T) {
 		t.Errorf("the second start printed\n%s", s.out)
 	}
 	s.get("200", "/api/v2/me/", "-u admin:"+password)
+	if err := s.stop(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(adminPassword, "not the one that was printed")
+	s = start(t, dir)
+	if !strings.Contains(s.out.String(), adminPassword+" counts on the first start only: admin keeps another password") { // E10
+		t.Errorf("no word about a password that does not count in\n%s", s.out)
+	}
 }
 
 // TestInterruptedFirstStart leaves admin and another user without a password, as
@@ -147,7 +158,7 @@ func TestInterruptedFirstStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx := context.Background()
-	db, err := open(ctx, filepath.Join(dir, "test.db"))
+	db, err := open(ctx, filepath.Join(dir, "test.db"), limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
