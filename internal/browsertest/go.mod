@@ -7,7 +7,7 @@ replace github.com/ostiary/auth => ../..
 require (
 	github.com/chromedp/cdproto v0.0.0-20250724212937-08a3db8b4327
 	github.com/chromedp/chromedp v0.14.2
-	github.com/ostiary/auth v0.0.0-00010101000000-000000000000
+	github.com/ostiary/auth v0.1.0
 	go.uber.org/goleak v1.3.0
 )
 

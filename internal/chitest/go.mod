@@ -6,7 +6,7 @@ replace github.com/ostiary/auth => ../..
 
 require (
 	github.com/go-chi/chi/v5 v5.5.0
-	github.com/ostiary/auth v0.0.0
+	github.com/ostiary/auth v0.1.0
 	go.uber.org/goleak v1.3.0
 )
 

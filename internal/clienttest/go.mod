@@ -5,7 +5,7 @@ go 1.26.0
 replace github.com/ostiary/auth => ../..
 
 require (
-	github.com/ostiary/auth v0.0.0
+	github.com/ostiary/auth v0.1.0
 	go.uber.org/goleak v1.3.0
 	golang.org/x/oauth2 v0.36.0
 )

@@ -17,6 +17,7 @@ import (
 	"github.com/ostiary/auth"
 	"github.com/ostiary/auth/authtest"
 	"github.com/ostiary/auth/httpapi"
+	"github.com/ostiary/auth/oauth"
 	"github.com/ostiary/auth/store"
 	"github.com/ostiary/auth/store/memory"
 )
@@ -47,19 +48,21 @@ func start(t *testing.T) server {
 	quiet := slog.New(slog.DiscardHandler)
 	db := memory.New()
 	authtest.AddUser(t, db, store.User{Name: user}, password)
-	root := &auth.Principal{ID: authtest.AddUser(t, db, store.User{Name: "root", Admin: true}, "").ID, Admin: true, Scopes: auth.Unrestricted}
+	root := &auth.Principal{ID: authtest.AddUser(t, db, store.User{Name: "root", Admin: true}, password).ID, Admin: true, Scopes: auth.Unrestricted}
 
 	mux := http.NewServeMux()
 	srv := httptest.NewServer(mux)
 	t.Cleanup(srv.Close)
 	passwords := auth.Must(auth.NewPasswords(db, db, &auth.PasswordsOptions{Logger: quiet}))
-	tokens := auth.Must(auth.NewTokens(db, db, &auth.TokensOptions{Logger: quiet, Issuer: srv.URL, Resource: srv.URL + "/api"}))
-	apps := auth.Must(auth.NewApplications(tokens, db, nil))
-	devices := auth.Must(auth.NewDevices(tokens, db, &auth.DevicesOptions{Interval: time.Second}))
+	tokens := auth.Must(auth.NewTokens(db, db, &auth.TokensOptions{Logger: quiet, Resource: srv.URL + "/api"}))
+	authorization := auth.Must(oauth.NewServer(tokens, db, db, &oauth.Options{
+		Issuer: srv.URL, Devices: &oauth.DeviceOptions{Interval: time.Second}, Logger: quiet,
+	}))
 	session := auth.Must(auth.NewSession(db, db, &auth.SessionOptions{InsecureCookie: true, Logger: quiet}))
-	gate := auth.NewGate(auth.FirstOf(auth.NewBearer(tokens), session), &auth.GateOptions{Logger: quiet})
+	gate := auth.NewGate(auth.FirstOf(auth.NewBearer(tokens), session, auth.NewBasic(passwords, nil)), &auth.GateOptions{Logger: quiet})
 	api := auth.Must(httpapi.New(httpapi.Config{
-		Gate: gate, Users: db, Passwords: passwords, Session: session, Tokens: tokens, Applications: apps, Devices: devices,
+		Gate: gate, Users: db, Passwords: passwords, Session: session, Tokens: tokens, OAuth: authorization,
+		Accounts: auth.Must(auth.NewAccounts(db, passwords, &auth.AccountsOptions{Logger: quiet})), EmptyResources: true,
 	}))
 	mux.Handle("/api/", session.Handler(api))
 	mux.Handle("/.well-known/", api)
@@ -71,12 +74,12 @@ func start(t *testing.T) server {
 		clientType string
 		redirect   []string
 	}{
-		{&s.public, auth.GrantAuthorizationCode, auth.ClientPublic, []string{publicRedirect}},
-		{&s.confidential, auth.GrantAuthorizationCode, auth.ClientConfidential, []string{confidentialRedirect}},
-		{&s.machine, auth.GrantClientCredentials, auth.ClientConfidential, nil},
-		{&s.device, auth.GrantDeviceCode, auth.ClientPublic, nil},
+		{&s.public, oauth.GrantAuthorizationCode, oauth.ClientPublic, []string{publicRedirect}},
+		{&s.confidential, oauth.GrantAuthorizationCode, oauth.ClientConfidential, []string{confidentialRedirect}},
+		{&s.machine, oauth.GrantClientCredentials, oauth.ClientConfidential, nil},
+		{&s.device, oauth.GrantDeviceCode, oauth.ClientPublic, nil},
 	} {
-		app, err := apps.Create(t.Context(), root, auth.ApplicationRequest{
+		app, err := authorization.CreateApplication(t.Context(), root, oauth.ApplicationRequest{
 			Name: tt.grant + strings.Join(tt.redirect, " "), OrganizationID: 1, ClientType: tt.clientType, GrantType: tt.grant, RedirectURIs: tt.redirect,
 		})
 		if err != nil {

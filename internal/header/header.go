@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// What can be wrong with an Authorization field.
+// The faults of an Authorization field.
 var (
 	ErrAbsent  = errors.New("header: no Authorization")
 	ErrDoubled = errors.New("header: more than one Authorization") // RFC 9110 section 5.3 allows one line

@@ -3,7 +3,7 @@ module github.com/ostiary/auth/internal/proxytest
 go 1.26.0
 
 require (
-	github.com/ostiary/auth v0.0.0
+	github.com/ostiary/auth v0.1.0
 	go.uber.org/goleak v1.3.0
 )
 

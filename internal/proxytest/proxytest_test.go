@@ -81,6 +81,7 @@ type proxy struct {
 	program string
 	args    func(config string) []string
 	config  string // a template over configData
+	lua     string // the same, for asks.lua
 	// forwarded says that it is configured to write Forwarded, not X-Forwarded-For.
 	forwarded bool
 }
@@ -103,12 +104,36 @@ http {
 	# As permissive as it can be: everything that clients send gets through.
 	underscores_in_headers on;
 	ignore_invalid_headers off;
+	large_client_header_buffers 8 64k;
 	server {
 		listen {{.Plain}};
 		listen {{.TLS}} ssl;
 		ssl_certificate {{.Cert}}; ssl_certificate_key {{.Cert}};
 		proxy_set_header Host $http_host;
 		proxy_set_header X-Forwarded-Proto $scheme;
+`
+
+// haproxyAsks asks as auth_request does, with what HAProxy comes with.
+const haproxyAsks = `
+core.register_action("asks", {"http-req"}, function(txn)
+	local headers = {}
+	for name, values in pairs(txn.http:req_get_headers()) do
+		headers[name] = {}
+		for _, value in pairs(values) do table.insert(headers[name], value) end
+	end
+	for _, name in ipairs({"connection", "upgrade", "keep-alive", "te", "trailer", "content-length", "transfer-encoding", "expect"}) do
+		headers[name] = nil
+	end
+	headers["x-forwarded-for"] = {txn.sf:src()}
+	headers["x-forwarded-method"] = {txn.sf:method()}
+	headers["x-forwarded-uri"] = {txn.sf:url()}
+	local reply = core.httpclient():get{url = "http://{{.Questions}}/question", headers = headers, timeout = 5000}
+	txn:set_var("txn.status", reply.status)
+	for var, name in pairs({["txn.user"] = "x-remote-user", ["txn.proof"] = "x-trusted-proxy", ["txn.location"] = "location"}) do
+		local values = reply.headers and reply.headers[name]
+		if values then txn:set_var(var, values[0] or values[1]) end
+	end
+end)
 `
 
 var proxies = []proxy{
@@ -122,12 +147,22 @@ var proxies = []proxy{
 			auth_request /question;
 			auth_request_set $user $upstream_http_x_remote_user;
 			auth_request_set $proof $upstream_http_x_trusted_proxy;
+			auth_request_set $login $upstream_http_location;
+			error_page 401 = @login;
+			proxy_http_version 1.1;
+			proxy_set_header Upgrade $http_upgrade;
+			proxy_set_header Connection $http_connection;
 			proxy_set_header X-Remote-User $user;
 			proxy_set_header X-Trusted-Proxy $proof;
+			proxy_set_header X-Envoy-External-Address "";
 			proxy_set_header X-Forwarded-For $remote_addr;
 			proxy_set_header X-Forwarded-Proto $scheme;
 			proxy_set_header Host $http_host;
 			proxy_pass http://{{.Upstream}};
+		}
+		location @login {
+			if ($login) { return 302 $login; }
+			return 401;
 		}
 		location = /question {
 			internal;
@@ -135,8 +170,10 @@ var proxies = []proxy{
 			proxy_pass_request_body off;
 			proxy_set_header Content-Length "";
 			proxy_set_header Host $http_host;
+			proxy_set_header X-Forwarded-For $remote_addr;
 			proxy_set_header X-Forwarded-Proto $scheme;
 			proxy_set_header X-Forwarded-Method $request_method;
+			proxy_set_header X-Forwarded-Uri $request_uri;
 		}
 	}
 }`,
@@ -153,9 +190,12 @@ var proxies = []proxy{
 	{
 		name: "haproxy", program: "haproxy",
 		args: func(config string) []string { return []string{"-db", "-f", config} },
+		lua:  haproxyAsks,
 		config: `
 global
 	maxconn 64
+	tune.bufsize 65536
+	lua-load {{.Dir}}/asks.lua
 defaults
 	mode http
 	timeout connect 5s
@@ -167,6 +207,17 @@ frontend public
 	option forwardfor
 	http-request set-header X-Forwarded-Proto https if { ssl_fc }
 	http-request set-header X-Forwarded-Proto http unless { ssl_fc }
+	acl asked path_beg /asked/
+	http-request lua.asks if asked # /question
+	http-request redirect code 302 location %[var(txn.location)] if asked { var(txn.location) -m found }
+	http-request deny deny_status 401 if asked { var(txn.status) -m int 401 }
+	http-request deny deny_status 403 if asked { var(txn.status) -m int 403 }
+	http-request deny deny_status 503 if asked !{ var(txn.status) -m int 200 }
+	http-request del-header X-Remote-User -m str if asked
+	http-request del-header X-Trusted-Proxy -m str if asked
+	http-request del-header X-Envoy-External-Address -m str if asked
+	http-request set-header X-Remote-User %[var(txn.user)] if asked { var(txn.user) -m found }
+	http-request set-header X-Trusted-Proxy %[var(txn.proof)] if asked { var(txn.proof) -m found }
 	default_backend service
 backend service
 	server service {{.Upstream}}
@@ -178,6 +229,7 @@ backend service
 		config: `{
 	admin off
 	auto_https off
+	skip_install_trust
 	storage file_system {{.Dir}}
 	log {
 		level ERROR
@@ -185,6 +237,7 @@ backend service
 }
 (service) {
 	handle /asked/* {
+		request_header -X-Envoy-External-Address
 		forward_auth {{.Questions}} {
 			uri /question
 			copy_headers X-Remote-User X-Trusted-Proxy
@@ -214,14 +267,8 @@ func (p *proxy) start(t *testing.T, upstream, questions string) configData {
 	data.Cert = filepath.Join(data.Dir, "cert.pem")
 	writeCertificate(t, data.Cert)
 	config := filepath.Join(data.Dir, "config")
-	var text bytes.Buffer
-	funcs := template.FuncMap{"port": func(addr string) string { return addr[strings.LastIndex(addr, ":")+1:] }}
-	if err := template.Must(template.New("").Funcs(funcs).Parse(p.config)).Execute(&text, data); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(config, text.Bytes(), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	text := data.write(t, config, p.config)
+	data.write(t, filepath.Join(data.Dir, "asks.lua"), p.lua)
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, program, p.args(config)...)
 	cmd.Env = append(os.Environ(), "HOME="+data.Dir, "XDG_DATA_HOME="+data.Dir, "XDG_CONFIG_HOME="+data.Dir)
@@ -246,12 +293,26 @@ func (p *proxy) start(t *testing.T, upstream, questions string) configData {
 		}
 		select {
 		case <-done:
-			t.Fatalf("%s ended:\n%s\n%s", p.program, output.String(), text.String())
+			t.Fatalf("%s ended:\n%s\n%s", p.program, output.String(), text)
 		case <-tick.C:
 		}
 	}
 	t.Fatalf("%s does not listen:\n%s", p.program, output.String())
 	return data
+}
+
+// write writes a file that is a template over data, and returns its text.
+func (data configData) write(t *testing.T, path, source string) string {
+	t.Helper()
+	var text bytes.Buffer
+	funcs := template.FuncMap{"port": func(addr string) string { return addr[strings.LastIndex(addr, ":")+1:] }}
+	if err := template.Must(template.New("").Funcs(funcs).Parse(source)).Execute(&text, data); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, text.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return text.String()
 }
 
 type lockedBuffer struct {
@@ -357,10 +418,16 @@ func dial(t *testing.T, to string, useTLS bool) net.Conn {
 // proxy hung up, which is as good as a refusal.
 func ask(t *testing.T, to string, useTLS bool, path string, lines ...string) (*http.Response, []byte, error) {
 	t.Helper()
+	return request(t, to, useTLS, "GET", path, lines...)
+}
+
+// request is ask with another method.
+func request(t *testing.T, to string, useTLS bool, method, path string, lines ...string) (*http.Response, []byte, error) {
+	t.Helper()
 	c := dial(t, to, useTLS)
 	defer c.Close()
 	port := to[strings.LastIndex(to, ":"):]
-	text := "GET " + path + " HTTP/1.1\r\nHost: " + publicHost + port + "\r\n" + strings.Join(append(lines, "", ""), "\r\n")
+	text := method + " " + path + " HTTP/1.1\r\nHost: " + publicHost + port + "\r\n" + strings.Join(append(lines, "", ""), "\r\n")
 	if _, err := io.WriteString(c, text); err != nil {
 		t.Fatal(err)
 	}

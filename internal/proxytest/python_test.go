@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/gateway"
 )
 
 // reference signs and verifies with Python's cryptography and the parameters of
@@ -74,11 +75,11 @@ func TestPython(t *testing.T) {
 			}
 		})).ServeHTTP(httptest.NewRecorder(), r)
 
-		first := auth.Must(auth.NewProxySigner(key, &auth.ProxySignerOptions{FirstVersion: true}))
+		first := auth.Must(gateway.NewSigner(key, &gateway.SignerOptions{FirstVersion: true}))
 		if got := run("verify", auth.Must(first.Proof(time.Now()))); got != "good" {
 			t.Errorf("%d bits, first version: %s", bits, got)
 		}
-		second := auth.Must(auth.NewProxySigner(key, &auth.ProxySignerOptions{Audience: "svc"}))
+		second := auth.Must(gateway.NewSigner(key, &gateway.SignerOptions{Audience: "svc"}))
 		var sent string
 		transport := second.Transport(roundTripper(func(r *http.Request) (*http.Response, error) {
 			sent = r.Header.Get("X-Trusted-Proxy")

@@ -128,7 +128,7 @@ func TestServerBehindProxies(t *testing.T) {
 				log := startServer(t, dir, addr, append(believing, "-insecure-cookie=false")...)
 				forge(t, at, log, clientAddr)
 				wantSecure(t, login(t, at))
-				if line := log.line(`msg="auth: user logged in"`, "user=alice"); !strings.Contains(line, " client="+clientAddr) {
+				if line := log.line(`msg="auth: user logged in"`, "user=alice"); !isFrom(line, clientAddr) {
 					t.Errorf("login: %q", line)
 				}
 			})
@@ -152,7 +152,7 @@ func TestServerBehindProxies(t *testing.T) {
 				if status, _ := send(t, at.Plain, false, "/api/v2/me/", "X-Forwarded-For: "+forged); status != 401 {
 					t.Errorf("status %d", status)
 				}
-				if line := log.line("path=/api/v2/me/"); !strings.Contains(line, "client="+proxyAddr+"\n") {
+				if line := log.line("path=/api/v2/me/"); !isFrom(line, proxyAddr) {
 					t.Errorf("logged %q", line)
 				}
 				client, origin := browser(t, at)
@@ -179,7 +179,7 @@ func forge(t *testing.T, at configData, log serverLog, want string) {
 		case line == "" && (status == 401 || len(lines) == 0):
 			t.Errorf("%.100q: not in the log", lines)
 		case line == "": // the proxy refused it
-		case !strings.HasSuffix(line, " client="+want+"\n"):
+		case !isFrom(line, want):
 			t.Errorf("%.100q: logged %q", lines, line)
 		default:
 			passed++
@@ -196,9 +196,14 @@ func forge(t *testing.T, at configData, log serverLog, want string) {
 	if status, _ := send(t, at.Upstream, false, path, "X-Forwarded-For: "+forged, "Forwarded: for="+forged); status != 401 {
 		t.Errorf("straight to the server: status %d", status)
 	}
-	if line := log.line("path=" + path + " "); !strings.HasSuffix(line, " client="+clientAddr+"\n") {
+	if line := log.line("path=" + path + " "); !isFrom(line, clientAddr) {
 		t.Errorf("straight to the server: logged %q", line)
 	}
+}
+
+// isFrom reports whether a line of the log names the client.
+func isFrom(line, client string) bool {
+	return strings.Contains(line, " client="+client+" request_id=")
 }
 
 // wantSecure checks the session cookie of a login over TLS.

@@ -47,7 +47,7 @@ func benchStores(b *testing.B, f func(b *testing.B, st *sqlstore.Store, db *sql.
 }
 
 // fill inserts rows tokens of one user, 500 at a time.
-func fill(b *testing.B, st *sqlstore.Store, db *sql.DB, p place, rows int) {
+func fill(b testing.TB, st *sqlstore.Store, db *sql.DB, p place, rows int) {
 	b.Helper()
 	now := time.Now()
 	u, err := st.InsertUser(b.Context(), store.User{Name: "bench", Email: "bench@example.com", Active: true, Created: now})
@@ -150,7 +150,7 @@ func BenchmarkVerify(b *testing.B) {
 			return stmt.QueryRowContext(ctx, d[:]).Scan(&a.TokenID, &a.UserID, &a.ApplicationID, &a.Scopes, &a.Audience, new(string), &a.Epoch,
 				&expires, &revoked, &used, &u.ID, &u.Name, &u.Email, &u.FirstName, &u.LastName, &u.Admin, &u.Auditor, &u.Active, &u.Epoch, &created)
 		}, func(i int) error {
-			_, err := st.AccessByDigest(ctx, digest(i), st)
+			_, err := st.AccessByDigest(ctx, digest(i))
 			return err
 		})
 	})
@@ -180,7 +180,7 @@ func BenchmarkRotate(b *testing.B) {
 		run := rand.Text() // a benchmark may run more than once
 		names := [2]string{"bare" + run, "store" + run}
 		for _, name := range names {
-			if _, err := st.InsertToken(ctx, tokenNamed(name, now)); err != nil {
+			if _, err := st.InsertToken(ctx, tokenNamed(name, now), limits); err != nil {
 				b.Fatal(err)
 			}
 		}

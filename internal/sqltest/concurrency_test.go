@@ -39,7 +39,7 @@ func TestRevocationMeetsRotation(t *testing.T) {
 				tok.UserID = user
 				return tok
 			}
-			first, err := a.InsertToken(t.Context(), named(0))
+			first, err := a.InsertToken(t.Context(), named(0), limits)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -84,7 +84,7 @@ func TestRevocationMeetsMinting(t *testing.T) {
 			insert := func(name string, parent int64) (int64, error) {
 				tok := tokenNamed(user+name, now)
 				tok.UserID, tok.ParentID = user, parent
-				tok, err := a.InsertToken(t.Context(), tok)
+				tok, err := a.InsertToken(t.Context(), tok, limits)
 				if err != nil && !errors.Is(err, store.ErrConflict) {
 					t.Error(err)
 				}
@@ -119,7 +119,7 @@ func TestExhaustedPool(t *testing.T) {
 	onEach(t, func(t *testing.T, fresh func(testing.TB) place) {
 		p := fresh(t)
 		st, db := p.openDB(t)
-		if _, err := st.InsertToken(t.Context(), tokenNamed("x", time.Now())); err != nil {
+		if _, err := st.InsertToken(t.Context(), tokenNamed("x", time.Now()), limits); err != nil {
 			t.Fatal(err)
 		}
 		db.SetMaxOpenConns(1)
@@ -133,14 +133,14 @@ func TestExhaustedPool(t *testing.T) {
 		if _, err := st.RevokeTokens(ctx, store.Selection{UserID: "1"}, time.Now()); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("RevokeTokens = %v", err)
 		}
-		if _, err := st.AccessByDigest(t.Context(), accessOf("x"), st); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := st.AccessByDigest(t.Context(), accessOf("x")); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("AccessByDigest = %v", err)
 		}
 		if waited := time.Since(begun); waited > 5*time.Second {
 			t.Errorf("waited %v", waited)
 		}
 		conn.Close()
-		if _, err := st.AccessByDigest(t.Context(), accessOf("x"), st); err != nil {
+		if _, err := st.AccessByDigest(t.Context(), accessOf("x")); err != nil {
 			t.Error(err)
 		}
 	})
@@ -162,13 +162,13 @@ func TestEndedContext(t *testing.T) {
 		st := fresh(t).open(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err := st.InsertToken(ctx, tokenNamed("x", time.Now())); !errors.Is(err, context.Canceled) {
+		if _, err := st.InsertToken(ctx, tokenNamed("x", time.Now()), limits); !errors.Is(err, context.Canceled) {
 			t.Errorf("InsertToken = %v", err)
 		}
-		if _, err := st.AccessByDigest(ctx, accessOf("x"), st); !errors.Is(err, context.Canceled) {
+		if _, err := st.AccessByDigest(ctx, accessOf("x")); !errors.Is(err, context.Canceled) {
 			t.Errorf("AccessByDigest = %v", err)
 		}
-		if _, err := st.AccessByDigest(t.Context(), accessOf("x"), st); !errors.Is(err, store.ErrNotFound) {
+		if _, err := st.AccessByDigest(t.Context(), accessOf("x")); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("AccessByDigest = %v", err)
 		}
 	})

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ostiary/auth/store"
 	"github.com/ostiary/auth/store/sqlstore"
 	"github.com/ostiary/auth/store/storetest"
 )
@@ -14,7 +15,14 @@ import (
 func TestContract(t *testing.T) {
 	onEach(t, func(t *testing.T, fresh func(testing.TB) place) {
 		t.Parallel()
-		storetest.Run(t, func(t *testing.T) storetest.Store { return fresh(t).open(t) })
+		storetest.Run(t, func(t *testing.T, users store.Users) storetest.Store { return fresh(t).openFor(t, users) })
+	})
+}
+
+func TestActivitiesContract(t *testing.T) {
+	onEach(t, func(t *testing.T, fresh func(testing.TB) place) {
+		t.Parallel()
+		storetest.RunActivities(t, func(t *testing.T) store.Activities { return fresh(t).openFor(t, nil) })
 	})
 }
 
@@ -32,18 +40,22 @@ func TestContractUnderSerializable(t *testing.T) {
 		}
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
-			open := func(t *testing.T) storetest.Store {
+			open := func(t *testing.T, users store.Users) storetest.Store {
 				p := d.fresh(t)
 				p.DSN += settings[d.name]
-				st, db := p.openDB(t)
+				db, err := p.connect()
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer db.Close()
 				if level := p.isolation(t, db); level != "serializable" {
 					t.Fatalf("the isolation is %s", level)
 				}
-				return st
+				return p.openFor(t, users)
 			}
 			storetest.Run(t, open)
 			for _, w := range workloads() {
-				h := newHistory(t, open(t))
+				h := newHistory(t, open(t, nil))
 				h.run(w, 300*time.Millisecond, 2000)
 				if key := h.check(w); key != "" {
 					t.Errorf("no order explains what clients saw of %s:\n%s", key, h.print(key))

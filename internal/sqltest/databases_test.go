@@ -3,6 +3,7 @@ package sqltest
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"sync/atomic"
@@ -10,17 +11,24 @@ import (
 
 	_ "modernc.org/sqlite"
 
+	"github.com/ostiary/auth/store"
 	"github.com/ostiary/auth/store/sqlstore"
 )
+
+// limits are wide enough for every tree here.
+var limits = store.MintLimits{Depth: store.MaxDepth, Live: 100_000}
 
 // A place is where a store lives: what another process needs to find it.
 type place struct {
 	Dialect     sqlstore.Dialect
 	Driver, DSN string
 	Prefix      string
+	Unprepared  bool
 }
 
-func (p place) options() *sqlstore.Options { return &sqlstore.Options{Prefix: p.Prefix} }
+func (p place) options() *sqlstore.Options {
+	return &sqlstore.Options{Prefix: p.Prefix, NoPreparedStatements: p.Unprepared}
+}
 
 // connect opens a pool.
 func (p place) connect() (*sql.DB, error) {
@@ -37,21 +45,61 @@ func limit(db *sql.DB) {
 	db.SetMaxIdleConns(16)
 }
 
-// open migrates and opens the store. Everything is closed with the test.
+// open migrates and opens the store, with one application. Everything is closed
+// with the test.
 func (p place) open(t testing.TB) *sqlstore.Store {
 	t.Helper()
 	st, _ := p.openDB(t)
 	return st
 }
 
+// openFor is open for a host with users of its own, unless users is nil.
+func (p place) openFor(t testing.TB, users store.Users) *sqlstore.Store {
+	t.Helper()
+	if users == nil {
+		return openIn(t, p.pool(t), p)
+	}
+	db := p.pool(t)
+	openIn(t, db, p)
+	opts := p.options()
+	opts.Users = users
+	st, err := sqlstore.Open(context.Background(), db, p.Dialect, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	return st
+}
+
 func (p place) openDB(t testing.TB) (*sqlstore.Store, *sql.DB) {
+	t.Helper()
+	db := p.pool(t)
+	st := openIn(t, db, p)
+	serve(t, st)
+	return st, db
+}
+
+// pool is connect. The pool is closed with the test.
+func (p place) pool(t testing.TB) *sql.DB {
 	t.Helper()
 	db, err := p.connect()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	return openIn(t, db, p), db
+	return db
+}
+
+// serve stores the application 1, unless it is there.
+func serve(t testing.TB, st store.Applications) {
+	t.Helper()
+	_, err := st.InsertApplication(context.Background(), store.Application{ClientID: "sqltest", Name: "sqltest"})
+	if err != nil && !errors.Is(err, store.ErrExists) {
+		t.Fatal(err)
+	}
+	if a, err := st.ApplicationByID(context.Background(), 1); err != nil || a.Disabled {
+		t.Fatal("no application 1", err)
+	}
 }
 
 func openIn(t testing.TB, db *sql.DB, p place) *sqlstore.Store {

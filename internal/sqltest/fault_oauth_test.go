@@ -16,7 +16,7 @@ func tokenOperations() []faulted {
 		for _, name := range []string{x.name, x.name + ".2"} {
 			t := tokenNamed(name, x.now)
 			t.UserID = x.userID()
-			if _, err := x.calm.InsertToken(x.ctx, t); err != nil {
+			if _, err := x.calm.InsertToken(x.ctx, t, limits); err != nil {
 				return err
 			}
 		}
@@ -66,7 +66,7 @@ func tokenOperations() []faulted {
 			return only(err, total == 2 && len(list) == 2)
 		}),
 		changes("issue", nothing, func(x *faultCase) error {
-			t, err := x.shaky.InsertToken(x.ctx, tokenNamed(x.name, x.now))
+			t, err := x.shaky.InsertToken(x.ctx, tokenNamed(x.name, x.now), limits)
 			return only(err, t.Family == t.ID)
 		}, func(x *faultCase) string {
 			t, err := x.calm.TokenByDigest(context.Background(), accessOf(x.name))
@@ -75,7 +75,7 @@ func tokenOperations() []faulted {
 		changes("update a token", issue, func(x *faultCase) error {
 			t := tokenNamed(x.name, x.now)
 			t.ID, t.Revision, t.Description = x.id, 1, "new"
-			return x.shaky.UpdateToken(x.ctx, t)
+			return x.shaky.UpdateToken(x.ctx, t, store.KeepMinted)
 		}, described, "live", "livenew"),
 		changes("note a use", two, touch(""), used, "livelive", "deadlive"),
 		changes("note two uses", two, touch("", ".2"), used, "livelive", "deaddead"),
@@ -83,17 +83,30 @@ func tokenOperations() []faulted {
 			_, err := x.shaky.RevokeTokens(x.ctx, store.Selection{UserID: x.userID()}, x.now)
 			return err
 		}, pair, "livelive", "deaddead"),
-		changes("purge a token, a code and a device", func(x *faultCase) error {
-			x.now = x.now.Add(-2 * long)
-			return errors.Join(x.issue(x.name, 0), x.insertCode(1, x.now.Add(hour)), x.insertDevice())
-		}, func(x *faultCase) error {
-			_, err := x.shaky.Purge(x.ctx, x.now.Add(long), 1000)
-			return err
-		}, func(x *faultCase) string {
-			_, err := x.calm.DeviceByUserCode(context.Background(), x.userCodeOf())
-			return x.token(x.name) + x.code() + faultState(time.Time{}, err)
-		}, "livelivelive", "absentabsentabsent"),
+		// A step for each kind: they do not depend on each other.
+		changes("purge a token", longAgo(func(x *faultCase) error { return x.issue(x.name, 0) }),
+			purgeLongAgo, func(x *faultCase) string { return x.token(x.name) }, "live", "absent"),
+		changes("purge a code", longAgo(func(x *faultCase) error { return x.insertCode(1, x.now.Add(hour)) }),
+			purgeLongAgo, (*faultCase).code, "live", "absent"),
+		changes("purge a device", longAgo((*faultCase).insertDevice),
+			purgeLongAgo, func(x *faultCase) string {
+				_, err := x.calm.DeviceByUserCode(context.Background(), x.userCodeOf())
+				return faultState(time.Time{}, err)
+			}, "live", "absent"),
 	}
+}
+
+// longAgo prepares what is purged before what other operations leave behind.
+func longAgo(prepare func(x *faultCase) error) func(x *faultCase) error {
+	return func(x *faultCase) error {
+		x.now = x.now.Add(-2 * long)
+		return prepare(x)
+	}
+}
+
+func purgeLongAgo(x *faultCase) error {
+	_, err := x.shaky.Purge(x.ctx, x.now.Add(long), 1000)
+	return err
 }
 
 func grantOperations() []faulted {
@@ -183,6 +196,10 @@ func applicationOperations() []faulted {
 			list, total, err := x.shaky.ListApplications(x.ctx, store.ApplicationFilter{All: true, Name: x.name}, store.Page{Limit: 5})
 			return only(err, total == 1 && len(list) == 1)
 		}),
+		reads("summarize tokens", insert, func(x *faultCase) error {
+			list, err := x.shaky.SummarizeTokens(x.ctx, []int64{x.id}, store.TokenFilter{All: true}, 5)
+			return only(err, len(list) == 1)
+		}),
 		changes("insert an application", nothing, func(x *faultCase) error {
 			a, err := x.shaky.InsertApplication(x.ctx, x.application())
 			return only(err, a.ID != 0)
@@ -196,7 +213,7 @@ func applicationOperations() []faulted {
 			err := insert(x)
 			t := tokenNamed(x.name, x.now)
 			t.ApplicationID = x.id
-			_, err2 := x.calm.InsertToken(x.ctx, t)
+			_, err2 := x.calm.InsertToken(x.ctx, t, limits)
 			return errors.Join(err, err2, x.insertCode(x.id, x.now.Add(hour)), x.calm.InsertDevice(x.ctx, x.newDevice(x.id, x.now.Add(hour))))
 		}, func(x *faultCase) error { return x.shaky.DeleteApplication(x.ctx, x.id, x.now) },
 			func(x *faultCase) string {

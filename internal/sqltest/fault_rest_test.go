@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/ostiary/auth/store"
@@ -111,6 +112,15 @@ func (x *faultCase) useUp(at time.Time, suffixes ...string) error {
 	return nil
 }
 
+// settlement forgets and returns what useUp used, and remembers the name.
+func (x *faultCase) settlement() store.Settlement {
+	return store.Settlement{
+		Return:   []store.Reservation{{Key: x.name + "/", Start: x.now}},
+		Forget:   []string{x.name},
+		Remember: store.Memory{Key: x.name, Group: x.name, Until: x.now.Add(hour), Most: 1},
+	}
+}
+
 // only turns the results of an operation into its error, or into one that says
 // that what it returned is wrong.
 func only(err error, right bool) error {
@@ -149,7 +159,7 @@ func accountOperations() []faulted {
 			return only(err, hash == "old")
 		}),
 		reads("list users", insertUser, func(x *faultCase) error {
-			list, total, err := x.shaky.ListUsers(x.ctx, x.name, store.Page{Limit: 2})
+			list, total, err := x.shaky.ListUsers(x.ctx, store.UserFilter{Name: x.name}, store.Page{Limit: 2})
 			return only(err, total == 1 && len(list) == 1 && list[0].Name == x.name)
 		}),
 		changes("swap a password hash", insertUser, func(x *faultCase) error {
@@ -161,9 +171,25 @@ func accountOperations() []faulted {
 		changes("set a password hash", insertUser, func(x *faultCase) error {
 			return x.shaky.SetPasswordHash(x.ctx, x.userID(), "new")
 		}, user, "old false true true", "new true true true"),
+		changes("replace a password", insertUser, func(x *faultCase) error {
+			u, err := x.calm.UserByID(x.ctx, x.userID())
+			if err == nil {
+				u, err = x.shaky.ReplacePassword(x.ctx, u.ID, u.Epoch, "new")
+			}
+			return only(err, u.Active)
+		}, user, "old false true true", "new true true true"),
 		changes("update a user", insertUser, func(x *faultCase) error {
 			return x.shaky.UpdateUser(x.ctx, store.User{ID: x.userID(), Name: x.name + "'"})
 		}, user, "old false true true", "old true false false"),
+		changes("change a user", insertUser, func(x *faultCase) error {
+			u, err := x.shaky.ChangeUser(x.ctx, x.userID(), store.UserChange{Active: new(false)})
+			return only(err, !u.Active)
+		}, user, "old false true true", "old true true false"),
+		reads("list users by conditions", insertUser, func(x *faultCase) error {
+			w := store.Where{{{Column: store.ColumnName, Values: []any{x.name}}}}
+			_, total, err := x.shaky.ListUsers(x.ctx, store.UserFilter{Where: w}, store.Page{Limit: 2})
+			return only(err, total == 1)
+		}),
 		changes("insert a user", nothing, func(x *faultCase) error {
 			u, err := x.shaky.InsertUser(x.ctx, store.User{Name: x.name, Created: x.now})
 			return only(err, u.ID != "")
@@ -185,16 +211,16 @@ func sessionOperations() []faulted {
 	login := func(x *faultCase) error { return x.login(x.name) }
 	two := func(x *faultCase) error { return errors.Join(x.login(x.name), x.login(x.name+".2")) }
 	saved := func(x *faultCase) string {
-		v, _, err := x.calm.SessionByDigest(context.Background(), sessionOf(x.name), x.calm)
+		v, _, err := x.calm.SessionByDigest(context.Background(), sessionOf(x.name))
 		return faultState(v.Ended, err) + string(v.Data) + v.Expires.Sub(v.Created).String()
 	}
 	return []faulted{
 		reads("find a session", login, func(x *faultCase) error {
-			v, _, err := x.shaky.SessionByDigest(x.ctx, sessionOf(x.name), x.shaky)
+			v, _, err := x.shaky.SessionByDigest(x.ctx, sessionOf(x.name))
 			return only(err, v.UserID == x.userID())
 		}),
 		reads("list sessions", two, func(x *faultCase) error {
-			list, err := x.shaky.ListSessions(x.ctx, x.userID(), x.now)
+			list, _, err := x.shaky.ListSessions(x.ctx, store.SessionFilter{UserID: x.userID()}, x.now, store.Page{Limit: 1000, Descending: true})
 			return only(err, len(list) == 2)
 		}),
 		changes("save a session", login, func(x *faultCase) error {
@@ -204,7 +230,7 @@ func sessionOperations() []faulted {
 			return expected(x.shaky.SaveSession(x.ctx, sessionOf(x.name), []byte("new"), 7, x.now), store.ErrConflict)
 		}),
 		changes("prolong a session", login, func(x *faultCase) error {
-			return x.shaky.TouchSession(x.ctx, sessionOf(x.name), x.now.Add(2*hour), x.now)
+			return x.shaky.TouchSession(x.ctx, sessionOf(x.name), x.now.Add(2*hour), x.now, netip.Addr{})
 		}, saved, "live1h0m0s", "live2h0m0s"),
 		changes("end all sessions of a user", two, func(x *faultCase) error {
 			_, err := x.shaky.EndSessions(x.ctx, store.SessionSelection{UserID: x.userID()}, store.EndedAdmin, x.now)
@@ -227,12 +253,42 @@ func attemptOperations() []faulted {
 			v, err := x.shaky.Charge(x.ctx, x.use("/"), x.now)
 			return only(err, !v.Allowed)
 		}),
-		changes("forgive a key", both, func(x *faultCase) error {
-			return x.shaky.Forgive(x.ctx, []string{x.name})
+		changes("forget a key", both, func(x *faultCase) error {
+			return x.shaky.Settle(x.ctx, store.Settlement{Forget: []string{x.name}})
 		}, func(x *faultCase) string { return x.free(x.now, "") }, "false", "true"),
-		changes("forgive two keys", both, func(x *faultCase) error {
-			return x.shaky.Forgive(x.ctx, []string{x.name, x.name + "/"})
-		}, func(x *faultCase) string { return x.free(x.now, "", "/") }, "falsefalse", "truetrue"),
+		changes("settle all", both, func(x *faultCase) error {
+			return x.shaky.Settle(x.ctx, x.settlement())
+		}, func(x *faultCase) string {
+			known, err := x.calm.Remembers(context.Background(), x.name, x.now)
+			return x.free(x.now, "", "/") + fmt.Sprint(known, err)
+		}, "falsefalsefalse <nil>", "truetruetrue <nil>"),
+		changes("remember a key again", func(x *faultCase) error {
+			return x.calm.Settle(x.ctx, x.settlement())
+		}, func(x *faultCase) error {
+			s := x.settlement()
+			s.Remember.Until = x.now.Add(2 * hour)
+			return x.shaky.Settle(x.ctx, s)
+		}, func(x *faultCase) string {
+			known, err := x.calm.Remembers(context.Background(), x.name, x.now.Add(hour))
+			return fmt.Sprint(known, err)
+		}, "false <nil>", "true <nil>"),
+		changes("remember one too many", func(x *faultCase) error {
+			return x.calm.Settle(x.ctx, x.settlement())
+		}, func(x *faultCase) error {
+			s := x.settlement()
+			s.Remember.Key, s.Remember.Until = x.name+"/", x.now.Add(2*hour)
+			return x.shaky.Settle(x.ctx, s)
+		}, func(x *faultCase) string {
+			one, err1 := x.calm.Remembers(context.Background(), x.name, x.now)
+			other, err2 := x.calm.Remembers(context.Background(), x.name+"/", x.now)
+			return fmt.Sprint(one, other, err1, err2)
+		}, "true false <nil> <nil>", "false true <nil> <nil>"),
+		reads("remembers", func(x *faultCase) error {
+			return x.calm.Settle(x.ctx, x.settlement())
+		}, func(x *faultCase) error {
+			known, err := x.shaky.Remembers(x.ctx, x.name, x.now)
+			return only(err, known)
+		}),
 		changes("purge attempts", func(x *faultCase) error {
 			x.now = x.now.Add(-2 * long)
 			return x.useUp(x.now, "", "/")

@@ -146,7 +146,7 @@ func TestTerminatedConnections(t *testing.T) {
 				t.Error("nothing happened")
 			}
 			for range 20 {
-				if _, err := st.AccessByDigest(t.Context(), accessOf("nobody"), st); !errors.Is(err, store.ErrNotFound) {
+				if _, err := st.AccessByDigest(t.Context(), accessOf("nobody")); !errors.Is(err, store.ErrNotFound) {
 					t.Errorf("after it was over: %v", err)
 				}
 			}

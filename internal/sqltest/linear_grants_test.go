@@ -32,7 +32,6 @@ type grantAnswer struct {
 	Name     int32  // of the token returned
 	Replayed bool
 	Dead     bool // access: the token is revoked
-	N        int  // how many were revoked
 }
 
 func numbered(kind string, name int32) store.Digest {
@@ -77,14 +76,14 @@ func callGrants(h *history, key string) (any, any, error) {
 	var err error
 	switch n := rand.IntN(100); {
 	case n < 3, n < 50 && in.Name == 0:
-		in = grantCall{Do: "redeem", New: h.newName(key)}
+		in = grantCall{Do: "redeem", New: h.newName()}
 		var tok store.Token
 		tok, err = h.st.Redeem(ctx, store.Redemption{
 			Code: store.DigestOf(key), ApplicationID: 1, At: linearNow, Token: grantToken(key, in.New),
 		})
 		out.Name = int32(tok.Epoch)
 	case n < 55:
-		in.Do, in.Grace, in.New = "rotate", rand.IntN(4) > 0, h.newName(key)
+		in.Do, in.Grace, in.New = "rotate", rand.IntN(4) > 0, h.newName()
 		r := store.Rotation{Refresh: numbered("refresh", in.Name), ApplicationID: 1, Revision: 1, At: linearNow, Token: grantToken(key, in.New)}
 		if in.Grace {
 			r.Grace = time.Minute
@@ -93,15 +92,15 @@ func callGrants(h *history, key string) (any, any, error) {
 		o, err = h.st.Rotate(ctx, r)
 		out.Name, out.Replayed = int32(o.Token.Epoch), o.Replayed
 	case n < 65:
-		in.Do, in.New = "mint", h.newName(key)
+		in.Do, in.New = "mint", h.newName()
 		tok := grantToken(key, in.New)
 		tok.Refresh = store.Refresh{}
-		// The ID of a token never changes, so this read is not part of the call.
+		// The family of a token never changes, so this read is not part of the call.
 		parent, perr := h.st.TokenByDigest(ctx, numbered("access", in.Name))
-		if tok.ParentID = parent.ID; perr != nil {
+		if tok.ParentID = parent.Family; perr != nil {
 			tok.ParentID = 1 << 40
 		}
-		tok, err = h.st.InsertToken(ctx, tok)
+		tok, err = h.st.InsertToken(ctx, tok, limits)
 		out.Name = int32(tok.Epoch)
 	case n < 68:
 		in.Do = "revoke"
@@ -109,18 +108,18 @@ func callGrants(h *history, key string) (any, any, error) {
 		if tok, terr := h.st.TokenByDigest(ctx, numbered("access", in.Name)); terr == nil {
 			sel.TokenID = tok.ID
 		}
-		out.N, err = h.st.RevokeTokens(ctx, sel, linearNow)
+		_, err = h.st.RevokeTokens(ctx, sel, linearNow)
 	case n < 69:
 		in = grantCall{Do: "revoke all"}
-		out.N, err = h.st.RevokeTokens(ctx, store.Selection{UserID: key}, linearNow)
+		_, err = h.st.RevokeTokens(ctx, store.Selection{UserID: key}, linearNow)
 	default:
 		in.Do = "access"
 		var a store.Access
-		a, err = h.st.AccessByDigest(ctx, numbered("access", in.Name), h.st)
+		a, err = h.st.AccessByDigest(ctx, numbered("access", in.Name))
 		out.Name, out.Dead = int32(a.Epoch), !a.Revoked.IsZero()
 	}
-	if err == nil && in.New != 0 {
-		h.exists(key, out.Name)
+	if in.New != 0 {
+		h.returned(key, in.New, err == nil && out.Name == in.New)
 	}
 	out.Err, err = sentinel(err)
 	return in, out, err
@@ -128,10 +127,13 @@ func callGrants(h *history, key string) (any, any, error) {
 
 // A modelToken is a token in the model. Positions count from 1; 0 is none.
 type modelToken struct {
-	name         int32
-	state        tokenState
-	parent, next int8 // who minted it, what it was rotated to
-	refresh      bool
+	name   int32
+	state  tokenState
+	family int8 // its first token
+	parent int8 // the family that minted it
+	next   int8 // what it was rotated to
+
+	refresh bool
 }
 
 type tokenState uint8
@@ -144,6 +146,7 @@ const (
 
 type grantState struct {
 	redeemed bool
+	cut      bool // the code is gone, since all of the user was revoked
 	n        int8
 	tokens   [64]modelToken
 }
@@ -158,35 +161,50 @@ func (s *grantState) find(name int32) int8 {
 	return 0
 }
 
+// add puts in a token, as the first of its family if that is 0.
 func (s *grantState) add(t modelToken) int8 {
-	s.tokens[s.n] = t
 	s.n++
+	if t.family == 0 {
+		t.family = s.n
+	}
+	s.tokens[s.n-1] = t
 	return s.n
 }
 
+// lives reports whether a token of a family is live.
+func (s *grantState) lives(family int8) bool {
+	for _, t := range s.tokens[:s.n] {
+		if t.family == family && t.state == live {
+			return true
+		}
+	}
+	return false
+}
+
 // endAll ends every token: all go back to the one code.
-func (s *grantState) endAll() (n int) {
+func (s *grantState) endAll() {
 	for i := range s.n {
 		if s.tokens[i].state == live {
 			s.tokens[i].state = dead
-			n++
 		}
 	}
-	return n
 }
 
-// end ends a token and what it minted.
-func (s *grantState) end(at int8) (n int) {
-	if s.tokens[at-1].state == live {
-		s.tokens[at-1].state = dead
-		n++
+// end ends a token and, if it was the last live one of its family, what that
+// minted.
+func (s *grantState) end(at int8) {
+	t := &s.tokens[at-1]
+	if t.state == live {
+		t.state = dead
+	}
+	if s.lives(t.family) {
+		return
 	}
 	for i := range s.n {
-		if s.tokens[i].parent == at {
-			n += s.end(i + 1)
+		if s.tokens[i].parent == t.family {
+			s.end(i + 1)
 		}
 	}
-	return n
 }
 
 func stepGrants(state, input, output any) (bool, any) {
@@ -196,6 +214,10 @@ func stepGrants(state, input, output any) (bool, any) {
 	at := s.find(in.Name)
 	switch in.Do {
 	case "redeem":
+		if s.cut {
+			want.Err = notFound
+			break
+		}
 		if s.redeemed {
 			want.Err = used
 			s.endAll()
@@ -217,27 +239,23 @@ func stepGrants(state, input, output any) (bool, any) {
 			s.endAll()
 			break
 		}
-		next := s.add(modelToken{name: in.New, refresh: true})
+		next := s.add(modelToken{name: in.New, refresh: true, family: s.tokens[at-1].family})
 		s.tokens[at-1].state, s.tokens[at-1].next = spent, next
-		for i := range s.n {
-			if s.tokens[i].parent == at {
-				s.tokens[i].parent = next
-			}
-		}
 		want.Name = in.New
 	case "mint":
-		if at == 0 || s.tokens[at-1].state != live {
+		if at == 0 || !s.lives(s.tokens[at-1].family) {
 			want.Err = conflict
 			break
 		}
-		s.add(modelToken{name: in.New, parent: at})
+		s.add(modelToken{name: in.New, parent: s.tokens[at-1].family})
 		want.Name = in.New
 	case "revoke":
 		if at != 0 {
-			want.N = s.end(at)
+			s.end(at)
 		}
 	case "revoke all":
-		want.N = s.endAll()
+		s.cut = true
+		s.endAll()
 	case "access":
 		if at == 0 {
 			want.Err = notFound
@@ -261,7 +279,7 @@ func (s grantsInSteps) Rotate(ctx context.Context, r store.Rotation) (store.Rota
 	gap()
 	out, err := s.Store.Rotate(ctx, r)
 	if errors.Is(err, store.ErrUsed) || out.Replayed {
-		tok, err := s.InsertToken(ctx, r.Token)
+		tok, err := s.InsertToken(ctx, r.Token, limits)
 		return store.RotateOutcome{Token: tok}, err
 	}
 	return out, err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"sync"
 	"testing"
@@ -55,7 +56,7 @@ func callSessions(h *history, key string) (any, any, error) {
 	var err error
 	switch n := rand.IntN(100); {
 	case n < 25:
-		in = sessionCall{Do: "insert", Name: h.newName(key), Replaces: h.someName(key)}
+		in = sessionCall{Do: "insert", Name: h.newName(), Replaces: h.someName(key)}
 		if in.Replaces == in.Name || rand.IntN(2) == 0 {
 			in.Replaces = 0
 		}
@@ -67,9 +68,7 @@ func callSessions(h *history, key string) (any, any, error) {
 			Digest: numbered("session", in.Name), UserID: key, Epoch: int64(in.Name),
 			Created: loggedIn(in.Name), Seen: loggedIn(in.Name), Expires: linearNow.Add(hour),
 		}, replaces, sessionLimit)
-		if err == nil {
-			h.exists(key, in.Name)
-		}
+		h.returned(key, in.Name, err == nil)
 	case n < 33:
 		in.Do = "end"
 		out.N, err = h.st.EndSessions(ctx, store.SessionSelection{Digest: d}, store.EndedLogout, linearNow.Add(at))
@@ -80,26 +79,26 @@ func callSessions(h *history, key string) (any, any, error) {
 		// Mostly the revision that another call has just told, 0 where there is
 		// none: nobody knows the identifier of a session before it is stored.
 		in.Do = "save"
-		if s, _, serr := h.st.SessionByDigest(ctx, d, h.st); serr == nil {
+		if s, _, serr := h.st.SessionByDigest(ctx, d); serr == nil {
 			in.Revision = s.Revision - rand.Int64N(4)/3
 		}
 		err = h.st.SaveSession(ctx, d, fmt.Append(nil, in.Revision), in.Revision, linearNow.Add(at))
 	case n < 65:
 		in.Do, in.Hours = "touch", 2+rand.IntN(9)
-		err = h.st.TouchSession(ctx, d, linearNow.Add(time.Duration(in.Hours)*hour), linearNow.Add(at))
+		err = h.st.TouchSession(ctx, d, linearNow.Add(time.Duration(in.Hours)*hour), linearNow.Add(at), netip.Addr{})
 		if errors.Is(err, store.ErrNotFound) {
 			err = nil // either answer is good where there is none
 		}
 	case n < 85:
 		in.Do = "get"
 		var s store.Session
-		if s, _, err = h.st.SessionByDigest(ctx, d, h.st); err == nil {
+		if s, _, err = h.st.SessionByDigest(ctx, d); err == nil {
 			out.Revision, out.Hours, out.Reason = s.Revision, int(s.Expires.Sub(linearNow)/hour), string(s.Reason)
 		}
 	default:
 		in = sessionCall{Do: "list"}
 		var list []store.Session
-		list, err = h.st.ListSessions(ctx, key, linearNow.Add(at))
+		list, _, err = h.st.ListSessions(ctx, store.SessionFilter{UserID: key}, linearNow.Add(at), store.Page{Limit: 1000, Descending: true})
 		var names []int32
 		for _, s := range list {
 			names = append(names, int32(s.Epoch))
@@ -205,17 +204,13 @@ func racySessions(st storetest.Store) storetest.Store { return sessionsInSteps{s
 
 type sessionsInSteps struct{ storetest.Store }
 
-func (s sessionsInSteps) SessionByDigest(ctx context.Context, d store.Digest, users store.Users) (store.Session, store.User, error) {
-	return s.Store.SessionByDigest(ctx, d, s.Store)
-}
-
 func (s sessionsInSteps) SaveSession(ctx context.Context, d store.Digest, data []byte, revision int64, at time.Time) error {
-	x, _, err := s.SessionByDigest(ctx, d, s)
+	x, _, err := s.SessionByDigest(ctx, d)
 	if err != nil || x.Revision != revision {
 		return s.Store.SaveSession(ctx, d, data, revision, at)
 	}
 	gap()
-	if x, _, err = s.SessionByDigest(ctx, d, s); err != nil {
+	if x, _, err = s.SessionByDigest(ctx, d); err != nil {
 		return err
 	}
 	return s.Store.SaveSession(ctx, d, data, x.Revision, at)
@@ -290,7 +285,7 @@ func (s passwordsInSteps) SwapPasswordHash(ctx context.Context, id, prev, next s
 
 // A chargeCall is a call about an account and an address.
 type chargeCall struct {
-	Do               string // charge or forgive
+	Do               string // charge, forget, or return what the call before reserved
 	Account, Address bool
 }
 
@@ -308,8 +303,12 @@ var chargeWorkload = workload{
 	call:    callCharges,
 	model: porcupine.Model{Init: func() any { return chargeState{} }, Step: func(state, input, output any) (bool, any) {
 		s, in, got := state.(chargeState), input.(chargeCall), output.(chargeAnswer)
-		if in.Do == "forgive" {
+		switch in.Do {
+		case "forget":
 			s.account = 0
+			return true, s
+		case "return":
+			s.address = max(s.address-1, 0)
 			return true, s
 		}
 		if in.Account && s.account == accountLimit || in.Address && s.address == addressLimit {
@@ -327,8 +326,15 @@ var chargeWorkload = workload{
 
 func callCharges(h *history, key string) (any, any, error) {
 	ctx := h.t.Context()
-	if rand.IntN(12) == 0 {
-		return chargeCall{Do: "forgive"}, chargeAnswer{}, h.st.Forgive(ctx, []string{key + " account"})
+	switch rand.IntN(24) {
+	case 0, 1:
+		return chargeCall{Do: "forget"}, chargeAnswer{}, h.st.Settle(ctx, store.Settlement{Forget: []string{key + " account"}})
+	case 2, 3, 4, 5:
+		// Every window of the address begins at linearNow and ends later than
+		// the history.
+		return chargeCall{Do: "return"}, chargeAnswer{}, h.st.Settle(ctx, store.Settlement{
+			Return: []store.Reservation{{Key: key + " address", Start: linearNow}},
+		})
 	}
 	in := chargeCall{"charge", rand.IntN(4) > 0, rand.IntN(2) > 0}
 	var charges []store.Charge
@@ -370,10 +376,13 @@ func (s *chargesInSteps) Charge(_ context.Context, charges []store.Charge, _ tim
 	return store.Verdict{Allowed: true}, nil
 }
 
-func (s *chargesInSteps) Forgive(_ context.Context, keys []string) error {
+func (s *chargesInSteps) Settle(_ context.Context, settled store.Settlement) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, key := range keys {
+	for _, r := range settled.Return {
+		s.n[r.Key] = max(s.n[r.Key]-1, 0)
+	}
+	for _, key := range settled.Forget {
 		delete(s.n, key)
 	}
 	return nil

@@ -55,23 +55,22 @@ type history struct {
 }
 
 func newHistory(t *testing.T, st storetest.Store) *history {
+	serve(t, st)
 	return &history{t: t, st: st, begun: time.Now(), known: map[string][]int32{}, good: map[string]int32{}, calls: map[string][]porcupine.Operation{}}
 }
 
-// newName returns a name that nothing has yet and makes it known.
-func (h *history) newName(key string) int32 {
-	name := h.last.Add(1)
+// newName returns a name that nothing has yet.
+func (h *history) newName() int32 { return h.last.Add(1) }
+
+// returned makes a name known whose call has returned: nobody knows a secret before
+// it is issued. Good tells whether the call has made the thing of that name.
+func (h *history) returned(key string, name int32, good bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.known[key] = append(h.known[key], name)
-	return name
-}
-
-// exists notes that a call has made the thing of that name.
-func (h *history) exists(key string, name int32) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.good[key] = name
+	if good {
+		h.good[key] = name
+	}
 }
 
 // someName returns a name of key, rather a late one, 0 if it has none.

@@ -66,7 +66,7 @@ func (l loader) step(do func() error, format string, args ...any) error {
 func (l loader) once(ctx context.Context, name string) error {
 	var tok store.Token
 	err := l.step(func() (err error) {
-		tok, err = l.st.InsertToken(ctx, tokenNamed(name, time.Now()))
+		tok, err = l.st.InsertToken(ctx, tokenNamed(name, time.Now()), limits)
 		return err
 	}, "issue %s", name)
 	if err != nil {
@@ -202,11 +202,11 @@ func (l *ledger) check(t testing.TB, st *sqlstore.Store) {
 	t.Helper()
 	// The state of a record: absent, live or dead.
 	token := func(name string) string {
-		a, err := st.AccessByDigest(context.Background(), accessOf(name), st)
+		a, err := st.AccessByDigest(context.Background(), accessOf(name))
 		return state(t, a.Revoked, err)
 	}
 	session := func(name string) string {
-		v, _, err := st.SessionByDigest(context.Background(), sessionOf(name), st)
+		v, _, err := st.SessionByDigest(context.Background(), sessionOf(name))
 		return state(t, v.Ended, err)
 	}
 	// pair is the state of two at one moment: a server may still be busy with

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ostiary/auth/store"
 	"github.com/ostiary/auth/store/sqlstore"
 )
 
@@ -36,27 +37,29 @@ func migrateChild(args []byte) error {
 }
 
 func TestTenProcessesMigrateAtOnce(t *testing.T) {
-	onEach(t, func(t *testing.T, fresh func(testing.TB) place) {
-		p := fresh(t)
-		var all []*child
-		for range 10 {
-			c := start(t, "migrate", p)
-			if !c.lines.Scan() {
-				t.Fatal("child did not start")
-			}
-			all = append(all, c)
+	onEach(t, migrateAtOnce)
+}
+
+func migrateAtOnce(t *testing.T, fresh func(testing.TB) place) {
+	p := fresh(t)
+	var all []*child
+	for range 10 {
+		c := start(t, "migrate", p)
+		if !c.lines.Scan() {
+			t.Fatal("child did not start")
 		}
-		for _, c := range all {
-			fmt.Fprintln(c.stdin)
-		}
-		for _, c := range all {
-			c.wait(t)
-		}
-		st := p.open(t) // once more: nothing to do
-		if _, _, err := st.ListUsers(t.Context(), "", page1); err != nil {
-			t.Error(err)
-		}
-	})
+		all = append(all, c)
+	}
+	for _, c := range all {
+		fmt.Fprintln(c.stdin)
+	}
+	for _, c := range all {
+		c.wait(t)
+	}
+	st := p.open(t) // once more: nothing to do
+	if _, _, err := st.ListUsers(t.Context(), store.UserFilter{}, page1); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestOpenRefusesAnotherSchema(t *testing.T) {
@@ -77,14 +80,36 @@ func TestOpenRefusesAnotherSchema(t *testing.T) {
 			t.Errorf("without a schema: %v", err)
 		}
 		openIn(t, db, p)
-		if _, err := db.Exec("INSERT INTO " + cmp.Or(p.Prefix, "auth_") + "schema (version) VALUES (1000)"); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := sqlstore.Open(ctx, db, p.Dialect, p.options()); err == nil || !strings.Contains(err.Error(), "newer") {
-			t.Errorf("a newer schema: %v", err)
-		}
-		if err := sqlstore.Migrate(ctx, db, p.Dialect, p.options()); err == nil || !strings.Contains(err.Error(), "newer") {
-			t.Errorf("Migrate of a newer schema: %v", err)
+		// A newer schema says with which versions it is compatible (decision 37).
+		for _, tt := range []struct {
+			name    string
+			from    int
+			refused string
+		}{
+			{"a newer schema that is compatible", 2, ""},
+			{"a newer schema that is not", 999, "programs from version 999 on"},
+		} {
+			if _, err := db.Exec(p.sql("DELETE FROM auth_schema WHERE version = 1000")); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := db.Exec(p.sql(fmt.Sprintf("INSERT INTO auth_schema (version, compatible) VALUES (1000, %d)", tt.from))); err != nil {
+				t.Fatal(err)
+			}
+			st, err := sqlstore.Open(ctx, db, p.Dialect, p.options())
+			if fmt.Sprint(err) != "<nil>" && tt.refused == "" || tt.refused != "" && (err == nil || !strings.Contains(err.Error(), tt.refused)) {
+				t.Errorf("%s: Open: %v", tt.name, err)
+			}
+			if err == nil {
+				st.Close()
+			}
+			err = sqlstore.Migrate(ctx, db, p.Dialect, p.options())
+			if fmt.Sprint(err) != "<nil>" && tt.refused == "" || tt.refused != "" && (err == nil || !strings.Contains(err.Error(), tt.refused)) {
+				t.Errorf("%s: Migrate: %v", tt.name, err)
+			}
+			plan, err := sqlstore.Plan(ctx, db, p.Dialect, p.options())
+			if plan != "" || (err == nil) != (tt.refused == "") {
+				t.Errorf("%s: Plan: %q, %v", tt.name, plan, err)
+			}
 		}
 	})
 }
@@ -95,9 +120,11 @@ func TestOpenRefusesLostRows(t *testing.T) {
 	onEach(t, func(t *testing.T, fresh func(testing.TB) place) {
 		for _, tt := range []struct{ table, lose, restore string }{
 			{"locks", "DELETE FROM locks", ""},
-			{"locks", "DELETE FROM locks WHERE slot = 255", "INSERT INTO locks (slot) VALUES (255)"},
-			{"locks", "UPDATE locks SET slot = 256 WHERE slot = 0", "UPDATE locks SET slot = 0 WHERE slot = 256"},
-			{"counters", "DELETE FROM counters", "INSERT INTO counters (name, last_id) VALUES ('users', 0)"},
+			{"locks", "DELETE FROM locks WHERE slot = 1023", "INSERT INTO locks (slot) VALUES (1023)"},
+			{"locks", "UPDATE locks SET slot = 1024 WHERE slot = 0", "UPDATE locks SET slot = 0 WHERE slot = 1024"},
+			{"counters", "DELETE FROM counters", ""},
+			{"counters", "DELETE FROM counters WHERE name = 'users'", "INSERT INTO counters (name, last_id) VALUES ('users', 0)"},
+			{"counters", "DELETE FROM counters WHERE name = 'cutoffs'", "INSERT INTO counters (name, last_id) VALUES ('cutoffs', 0)"},
 		} {
 			p := fresh(t)
 			_, db := p.openDB(t)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ostiary/auth"
 	"github.com/ostiary/auth/httpapi"
+	"github.com/ostiary/auth/oauth"
 	"github.com/ostiary/auth/store"
 	"github.com/ostiary/auth/store/memory"
 )
@@ -73,36 +74,36 @@ func perSecond(b *testing.B) {
 
 type tokenEndpoint struct {
 	handler http.Handler
-	tokens  *auth.Tokens
+	server  *oauth.Server
 	by      *auth.Principal
-	app     auth.IssuedApplication
+	app     oauth.IssuedApplication
 }
 
 func newTokenEndpoint(b *testing.B, st accounts) *tokenEndpoint {
 	b.Helper()
 	quiet := slog.New(slog.DiscardHandler)
 	tokens := auth.Must(auth.NewTokens(st, st, &auth.TokensOptions{Logger: quiet}))
-	apps := auth.Must(auth.NewApplications(tokens, st, &auth.ApplicationsOptions{Logger: quiet}))
+	server := auth.Must(oauth.NewServer(tokens, st, st, &oauth.Options{Logger: quiet}))
 	gate := auth.NewGate(auth.NewBearer(tokens), &auth.GateOptions{Logger: quiet})
-	api := auth.Must(httpapi.New(httpapi.Config{Gate: gate, Users: st, Tokens: tokens, Applications: apps}))
+	api := auth.Must(httpapi.New(httpapi.Config{Gate: gate, Users: st, Tokens: tokens, OAuth: server}))
 	u, err := st.InsertUser(b.Context(), store.User{Name: "bench", Admin: true, Active: true, Created: time.Now()})
 	if err != nil {
 		b.Fatal(err)
 	}
 	by := &auth.Principal{ID: u.ID, Admin: true, Scopes: auth.Unrestricted}
-	app, err := apps.Create(b.Context(), by, auth.ApplicationRequest{
-		Name: "bench", OrganizationID: 1, ClientType: auth.ClientConfidential, GrantType: auth.GrantPassword,
+	app, err := server.CreateApplication(b.Context(), by, oauth.ApplicationRequest{
+		Name: "bench", OrganizationID: 1, ClientType: oauth.ClientConfidential, GrantType: oauth.GrantPassword,
 	})
 	if err != nil {
 		b.Fatal(err)
 	}
-	return &tokenEndpoint{api, tokens, by, app}
+	return &tokenEndpoint{api, server, by, app}
 }
 
 // issue starts a chain.
 func (e *tokenEndpoint) issue(b *testing.B) string {
 	b.Helper()
-	issued, err := e.tokens.Issue(b.Context(), e.by, auth.TokenRequest{ApplicationID: e.app.ID})
+	issued, err := e.server.IssueFor(b.Context(), e.by, e.app.ID, auth.TokenRequest{})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/oauth"
 	"github.com/ostiary/auth/store"
 	"github.com/ostiary/auth/store/sqlstore"
 )
@@ -33,20 +34,20 @@ const (
 // An oauthService is what issues tokens, on a store.
 type oauthService struct {
 	tokens *auth.Tokens
-	apps   *auth.Applications
+	server *oauth.Server
 	app    store.Application // confidential, for codes
 	by     *auth.Principal   // the user
 }
 
-// newOAuthService puts one together. Grace is TokensOptions.RefreshGrace.
+// newOAuthService puts one together. Grace is Options.RefreshGrace.
 func newOAuthService(st *sqlstore.Store, grace time.Duration) (*oauthService, error) {
 	quiet := slog.New(slog.DiscardHandler)
-	tokens, err := auth.NewTokens(st, st, &auth.TokensOptions{RefreshGrace: grace, Logger: quiet})
+	tokens, err := auth.NewTokens(st, st, &auth.TokensOptions{Logger: quiet})
 	if err != nil {
 		return nil, err
 	}
-	apps, err := auth.NewApplications(tokens, st, &auth.ApplicationsOptions{Logger: quiet})
-	return &oauthService{tokens: tokens, apps: apps}, err
+	server, err := oauth.NewServer(tokens, st, st, &oauth.Options{RefreshGrace: grace, Logger: quiet})
+	return &oauthService{tokens: tokens, server: server}, err
 }
 
 // openOAuth opens a store with one user and one application.
@@ -61,8 +62,8 @@ func openOAuth(t testing.TB, st *sqlstore.Store, grace time.Duration) *oauthServ
 		t.Fatal(err)
 	}
 	s.by = &auth.Principal{ID: u.ID, Name: u.Name, Admin: true, Scopes: auth.Unrestricted}
-	app, err := s.apps.Create(t.Context(), s.by, auth.ApplicationRequest{
-		Name: "app", OrganizationID: 1, ClientType: auth.ClientConfidential, GrantType: auth.GrantAuthorizationCode,
+	app, err := s.server.CreateApplication(t.Context(), s.by, oauth.ApplicationRequest{
+		Name: "app", OrganizationID: 1, ClientType: oauth.ClientConfidential, GrantType: oauth.GrantAuthorizationCode,
 		RedirectURIs: []string{oauthRedirect},
 	})
 	if err != nil {
@@ -73,17 +74,17 @@ func openOAuth(t testing.TB, st *sqlstore.Store, grace time.Duration) *oauthServ
 }
 
 // code takes the user through the authorization endpoint.
-func (s *oauthService) code(t testing.TB) auth.CodeExchange {
+func (s *oauthService) code(t testing.TB) oauth.CodeExchange {
 	t.Helper()
 	challenge := sha256.Sum256([]byte(oauthVerifier))
-	a, err := s.tokens.ParseAuthorization(t.Context(), url.Values{
+	a, err := s.server.ParseAuthorization(t.Context(), url.Values{
 		"response_type": {"code"}, "client_id": {s.app.ClientID}, "redirect_uri": {oauthRedirect}, "scope": {"read write"},
 		"code_challenge": {base64.RawURLEncoding.EncodeToString(challenge[:])}, "code_challenge_method": {"S256"},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	to, err := s.tokens.Authorize(t.Context(), s.by, a)
+	to, err := s.server.Authorize(t.Context(), s.by, a)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,13 +92,13 @@ func (s *oauthService) code(t testing.TB) auth.CodeExchange {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return auth.CodeExchange{Code: u.Query().Get("code"), RedirectURI: oauthRedirect, Verifier: oauthVerifier}
+	return oauth.CodeExchange{Code: u.Query().Get("code"), RedirectURI: oauthRedirect, Verifier: oauthVerifier}
 }
 
 // issue takes the user through the whole code flow.
 func (s *oauthService) issue(t testing.TB) auth.IssuedToken {
 	t.Helper()
-	issued, err := s.tokens.Exchange(t.Context(), s.app, s.code(t))
+	issued, err := s.server.Exchange(t.Context(), s.app, s.code(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +106,7 @@ func (s *oauthService) issue(t testing.TB) auth.IssuedToken {
 }
 
 func (s *oauthService) refresh(ctx context.Context, refresh auth.Secret) (auth.IssuedToken, error) {
-	return s.tokens.Refresh(ctx, s.app, auth.RefreshExchange{RefreshToken: refresh.Reveal()})
+	return s.server.Refresh(ctx, s.app, oauth.RefreshExchange{RefreshToken: refresh.Reveal()})
 }
 
 // wantLife checks that an access token works, or does not.
@@ -146,7 +147,7 @@ func TestExchangeRace(t *testing.T) {
 	}{
 		{"code", 0, func(t *testing.T, s *oauthService) func() (auth.IssuedToken, error) {
 			x := s.code(t)
-			return func() (auth.IssuedToken, error) { return s.tokens.Exchange(t.Context(), s.app, x) }
+			return func() (auth.IssuedToken, error) { return s.server.Exchange(t.Context(), s.app, x) }
 		}},
 		{"refresh token", 0, startRefresh},
 		{"refresh token with grace", time.Minute, startRefresh},
@@ -258,7 +259,7 @@ func replayChild(args []byte) error {
 		return err
 	}
 	if a.Code != "" {
-		_, err = s.tokens.Exchange(ctx, s.app, auth.CodeExchange{Code: a.Code, RedirectURI: oauthRedirect, Verifier: oauthVerifier})
+		_, err = s.server.Exchange(ctx, s.app, oauth.CodeExchange{Code: a.Code, RedirectURI: oauthRedirect, Verifier: oauthVerifier})
 	} else {
 		_, err = s.refresh(ctx, auth.Secret(a.Refresh))
 	}
@@ -282,7 +283,7 @@ func TestReplaySurvivesKill(t *testing.T) {
 				x := s.code(t)
 				chain := make([]auth.IssuedToken, 3)
 				var err error
-				if chain[0], err = s.tokens.Exchange(t.Context(), s.app, x); err != nil {
+				if chain[0], err = s.server.Exchange(t.Context(), s.app, x); err != nil {
 					t.Fatal(err)
 				}
 				for i := range chain[1:] {

@@ -169,7 +169,7 @@ func raceSetup(t *testing.T, st *sqlstore.Store, what string, names int) map[str
 			}
 			continue
 		}
-		tok, err := st.InsertToken(t.Context(), tokenNamed(name, now))
+		tok, err := st.InsertToken(t.Context(), tokenNamed(name, now), limits)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -6,13 +6,16 @@ import (
 	"database/sql"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/oauth"
 	"github.com/ostiary/auth/store"
 	"github.com/ostiary/auth/store/sqlstore"
 )
@@ -55,7 +58,8 @@ func issueSecrets(t *testing.T, st *sqlstore.Store) map[string]string {
 	secrets := map[string]string{"password": "correct horse battery staple"}
 	u, err := st.InsertUser(ctx, store.User{Name: "canary-user", Active: true})
 	must(err)
-	must(auth.Must(auth.NewPasswords(st, st, nil)).Set(ctx, u.ID, secrets["password"]))
+	passwords := auth.Must(auth.NewPasswords(st, st, nil))
+	must(passwords.Set(ctx, u.ID, secrets["password"]))
 
 	by := &auth.Principal{ID: u.ID, Name: u.Name, Scopes: auth.ScopeWrite, Admin: true, Credential: auth.CredentialSession}
 	tokens := auth.Must(auth.NewTokens(st, st, nil))
@@ -63,43 +67,77 @@ func issueSecrets(t *testing.T, st *sqlstore.Store) map[string]string {
 	must(err)
 	secrets["personal access token"] = tok.AccessToken.Reveal()
 
-	apps := auth.Must(auth.NewApplications(tokens, st, nil))
-	app, err := apps.Create(ctx, by, auth.ApplicationRequest{
-		Name: "app", OrganizationID: 1, ClientType: auth.ClientConfidential, GrantType: auth.GrantAuthorizationCode,
+	server := auth.Must(oauth.NewServer(tokens, st, st, nil))
+	app, err := server.CreateApplication(ctx, by, oauth.ApplicationRequest{
+		Name: "app", OrganizationID: 1, ClientType: oauth.ClientConfidential, GrantType: oauth.GrantAuthorizationCode,
 		RedirectURIs: []string{"https://app.example/back"},
 	})
 	must(err)
 	secrets["client secret"] = app.ClientSecret.Reveal()
-	tok, err = tokens.Issue(ctx, by, auth.TokenRequest{ApplicationID: app.ID})
+	tok, err = server.IssueFor(ctx, by, app.ID, auth.TokenRequest{})
 	must(err)
 	secrets["access token"], secrets["refresh token"] = tok.AccessToken.Reveal(), tok.RefreshToken.Reveal()
-	secrets["session identifier"] = logIn(t, st, u)
+	maps.Copy(secrets, logIn(t, st, u.ID, passwords))
 	return secrets
 }
 
-// logIn returns the value of the session cookie.
-func logIn(t *testing.T, st *sqlstore.Store, u store.User) string {
+// logIn returns the cookies of a login, by name.
+func logIn(t *testing.T, st *sqlstore.Store, userID string, passwords *auth.Passwords) map[string]string {
 	t.Helper()
 	session := auth.Must(auth.NewSession(st, st, nil))
+	u, err := st.UserByID(t.Context(), userID)
+	if err != nil {
+		t.Fatal(err)
+	}
 	rec := httptest.NewRecorder()
 	session.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := session.Login(r, u); err != nil {
+		if err := errors.Join(session.Login(r, u), passwords.RememberBrowser(w, r, u)); err != nil {
 			t.Error(err)
 		}
 	})).ServeHTTP(rec, httptest.NewRequestWithContext(context.Background(), "POST", "https://example.com/", nil))
-	cookies := rec.Result().Cookies()
-	if len(cookies) != 1 {
+	cookies := map[string]string{}
+	for _, c := range rec.Result().Cookies() {
+		cookies["cookie "+c.Name] = c.Value
+	}
+	if len(cookies) != 2 {
 		t.Fatalf("cookies: %v", cookies)
 	}
-	return cookies[0].Value
+	return cookies
+}
+
+// tableNames returns the names of all tables of a place.
+func tableNames(t *testing.T, db *sql.DB, p place) (names []string) {
+	t.Helper()
+	query := "SELECT table_name FROM information_schema.tables"
+	if p.Dialect == sqlstore.SQLite {
+		query = "SELECT name FROM sqlite_master WHERE type = 'table'"
+	}
+	rows, err := db.Query(query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(name, cmp.Or(p.Prefix, "auth_")) {
+			names = append(names, name)
+		}
+	}
+	if len(names) < 14 {
+		t.Fatalf("tables: %v", names)
+	}
+	return names
 }
 
 // dump returns everything that is stored, as text and as bytes.
 func dump(t *testing.T, db *sql.DB, p place) string {
 	t.Helper()
 	var b strings.Builder
-	for _, table := range []string{"users", "applications", "tokens", "codes", "devices", "sessions", "attempts", "counters", "locks", "schema"} {
-		rows, err := db.Query("SELECT * FROM " + cmp.Or(p.Prefix, "auth_") + table)
+	for _, table := range tableNames(t, db, p) {
+		rows, err := db.Query("SELECT * FROM " + table)
 		if err != nil {
 			t.Fatal(err)
 		}

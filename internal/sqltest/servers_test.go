@@ -29,8 +29,9 @@ type server struct {
 	place place
 	run   func() *exec.Cmd
 
-	mu  sync.Mutex
-	cmd *exec.Cmd
+	mu     sync.Mutex
+	cmd    *exec.Cmd
+	exited chan struct{} // closed when the latest process and what it started are gone
 }
 
 var (
@@ -44,6 +45,11 @@ func stopServers() {
 	defer runningMu.Unlock()
 	for _, s := range running {
 		s.kill()
+	}
+	for _, s := range running {
+		if s.exited != nil {
+			<-s.exited
+		}
 		os.RemoveAll(s.dir)
 	}
 }
@@ -120,6 +126,14 @@ func program(as *syscall.Credential, dir, name string, args ...string) *exec.Cmd
 	return cmd
 }
 
+// output runs a program to its end. The kernel kills it with the thread that
+// started it, so that thread is kept.
+func output(cmd *exec.Cmd) ([]byte, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	return cmd.CombinedOutput()
+}
+
 func newPostgres() (*server, error) {
 	bin, err := postgresPrograms()
 	if err != nil {
@@ -135,7 +149,7 @@ func newPostgres() (*server, error) {
 	}
 	data := filepath.Join(dir, "data")
 	initdb := program(as, dir, filepath.Join(bin, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
-	if out, err := initdb.CombinedOutput(); err != nil {
+	if out, err := output(initdb); err != nil {
 		os.RemoveAll(dir)
 		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
 	}
@@ -225,7 +239,7 @@ func newMySQLServer(mysqld string, install func(dir, data string) (program strin
 	}
 	data := filepath.Join(dir, "data")
 	name, args := install(dir, data)
-	if out, err := program(as, dir, name, args...).CombinedOutput(); err != nil {
+	if out, err := output(program(as, dir, name, args...)); err != nil {
 		os.RemoveAll(dir)
 		return nil, fmt.Errorf("%s: %w\n%s", filepath.Base(name), err, out)
 	}
@@ -298,7 +312,7 @@ func (s *server) launch(log *strings.Builder) (exited chan struct{}, err error) 
 		return nil, err
 	}
 	s.mu.Lock()
-	s.cmd = cmd
+	s.cmd, s.exited = cmd, exited
 	s.mu.Unlock()
 	return exited, nil
 }
@@ -326,6 +340,25 @@ func (s *server) answers(exited chan struct{}) bool {
 		}
 	}
 	return false
+}
+
+// signal sends a signal to the server and its children.
+func (s *server) signal(sig syscall.Signal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	pid := s.cmd.Process.Pid
+	all := []int{pid} // first, so that it has no more children
+	s.cmd.Process.Signal(sig)
+	if out, err := exec.Command("ps", "-o", "pid=", "--ppid", strconv.Itoa(pid)).Output(); err == nil {
+		for field := range strings.FieldsSeq(string(out)) {
+			if child, err := strconv.Atoi(field); err == nil {
+				all = append(all, child)
+			}
+		}
+	}
+	for _, pid := range all[1:] {
+		syscall.Kill(pid, sig)
+	}
 }
 
 // kill ends the server as a crash would.

@@ -21,6 +21,7 @@ type tap struct {
 
 	mu     sync.Mutex
 	seen   map[string]bool // statements
+	asked  []asked         // queries that during has seen, nil outside of it
 	calls  int             // since arm
 	victim int             // the call to spoil, 0 for none
 	how    harm
@@ -108,6 +109,38 @@ func (t *tap) see(query string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.seen[query] = true
+}
+
+// An asked is a query with its arguments.
+type asked struct {
+	query string
+	args  []any
+}
+
+// during returns the queries that f made which were not prepared by name.
+func (t *tap) during(f func()) []asked {
+	t.mu.Lock()
+	t.asked = []asked{}
+	t.mu.Unlock()
+	f()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := t.asked
+	t.asked = nil
+	return all
+}
+
+func (t *tap) ask(query string, args []driver.NamedValue) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.asked == nil {
+		return
+	}
+	q := asked{query: query}
+	for _, a := range args {
+		q.args = append(q.args, a.Value)
+	}
+	t.asked = append(t.asked, q)
 }
 
 func (t *tap) Driver() driver.Driver { return t.driver }
@@ -216,6 +249,7 @@ func (c *tapConn) ExecContext(ctx context.Context, query string, args []driver.N
 
 func (c *tapConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (rows driver.Rows, err error) {
 	c.tap.see(query)
+	c.tap.ask(query, args)
 	skip := false
 	err = c.tap.call(ctx, c, "query", func() (err error) {
 		rows, err = c.Conn.(driver.QueryerContext).QueryContext(ctx, query, args)

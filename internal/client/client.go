@@ -1,0 +1,120 @@
+// Package client has the network address of a client: how a context carries it,
+// and the network that a throttle counts by.
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+)
+
+// Key is the type of the key under which a context carries a *netip.Addr. A
+// pointer fits into an interface without another allocation.
+type Key struct{}
+
+// With returns a context that carries addr in its canonical form.
+func With(ctx context.Context, addr netip.Addr) context.Context {
+	addr = canonical(addr)
+	return context.WithValue(ctx, Key{}, &addr)
+}
+
+// From returns the address that ctx carries. The address may be the zero Addr
+// even where ctx carries one: then somebody knows that it cannot be known.
+func From(ctx context.Context) (netip.Addr, bool) {
+	addr, ok := ctx.Value(Key{}).(*netip.Addr)
+	if !ok {
+		return netip.Addr{}, false
+	}
+	return *addr, true
+}
+
+// Of returns the address that the context of r carries, or else the peer. It is
+// the zero Addr where neither is known.
+func Of(r *http.Request) netip.Addr {
+	if addr, ok := From(r.Context()); ok {
+		return addr
+	}
+	return Peer(r.RemoteAddr)
+}
+
+// Peer returns the address in the RemoteAddr of a request, or the zero Addr.
+func Peer(remoteAddr string) netip.Addr {
+	ap, err := netip.ParseAddrPort(remoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return canonical(ap.Addr())
+}
+
+// PeerValue returns the value under [Key] of a context that carries a request with
+// that RemoteAddr.
+func PeerValue(remoteAddr string) any {
+	addr := Peer(remoteAddr)
+	return &addr
+}
+
+// Context returns the context of r, with the client's address if it had none.
+func Context(r *http.Request) context.Context {
+	if _, ok := From(r.Context()); ok {
+		return r.Context()
+	}
+	return With(r.Context(), Peer(r.RemoteAddr))
+}
+
+// Text returns the address that ctx carries as text, "" if it is not known.
+func Text(ctx context.Context) string {
+	addr, _ := From(ctx)
+	return String(addr)
+}
+
+// String returns addr as text, "" for the zero Addr.
+func String(addr netip.Addr) string {
+	if !addr.IsValid() {
+		return ""
+	}
+	return addr.String()
+}
+
+// Network returns the network that a throttle counts addr by: an IPv4 address,
+// or the /64 of an IPv6 address, which is the least that one customer has. It is
+// the zero Prefix for no address.
+func Network(addr netip.Addr) netip.Prefix {
+	addr = canonical(addr)
+	bits := addr.BitLen()
+	if addr.Is6() {
+		bits = 64
+	}
+	network, _ := addr.Prefix(bits)
+	return network
+}
+
+// Site returns the site that a [Network] belongs to: its /48 for IPv6, which is the
+// most that a customer commonly has (RFC 6177), and the network itself for IPv4.
+func Site(network netip.Prefix) netip.Prefix {
+	if !network.Addr().Is6() {
+		return network
+	}
+	site, _ := network.Addr().Prefix(48)
+	return site
+}
+
+// NetworkOf returns the [Network] of the address that ctx carries.
+func NetworkOf(ctx context.Context) netip.Prefix {
+	addr, _ := From(ctx)
+	return Network(addr)
+}
+
+// In reports whether one of the prefixes contains addr.
+func In(prefixes []netip.Prefix, addr netip.Addr) bool {
+	addr = canonical(addr)
+	for _, p := range prefixes {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// canonical gives one client one address: an IPv4 address that is mapped into
+// IPv6 is an IPv4 address, and a zone says nothing beyond this host.
+func canonical(addr netip.Addr) netip.Addr { return addr.Unmap().WithZone("") }

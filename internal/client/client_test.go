@@ -1,0 +1,66 @@
+package client_test
+
+import (
+	"context"
+	"net/http/httptest"
+	"net/netip"
+	"testing"
+
+	"github.com/ostiary/auth/internal/client"
+)
+
+// One client has one address and one network, however the address is written.
+func TestOneClientOneNetwork(t *testing.T) {
+	for _, tt := range []struct{ addr, text, network string }{
+		{"192.0.2.1", "192.0.2.1", "192.0.2.1/32"},
+		{"::ffff:192.0.2.1", "192.0.2.1", "192.0.2.1/32"},
+		{"::ffff:192.0.2.2", "192.0.2.2", "192.0.2.2/32"},
+		{"2001:db8:1:2:3:4:5:6", "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"},
+		{"fe80::1%eth0", "fe80::1", "fe80::/64"},
+	} {
+		addr := netip.MustParseAddr(tt.addr)
+		ctx := client.With(context.Background(), addr)
+		if got := client.Text(ctx); got != tt.text {
+			t.Errorf("%s: text %q, want %q", tt.addr, got, tt.text)
+		}
+		if got := client.Network(addr).String(); got != tt.network {
+			t.Errorf("%s: network %s, want %s", tt.addr, got, tt.network)
+		}
+		if !client.In([]netip.Prefix{netip.MustParsePrefix(tt.network)}, addr) {
+			t.Errorf("%s is not in %s", tt.addr, tt.network)
+		}
+	}
+}
+
+// An address that is not known is neither an address nor the text of one.
+func TestUnknownClient(t *testing.T) {
+	for _, remote := range []string{"", "@", "pipe", "192.0.2.1", "[::1]", "host:80"} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.RemoteAddr = remote
+		if addr := client.Of(r); addr.IsValid() || client.String(addr) != "" || client.Text(client.Context(r)) != "" || client.Network(addr).IsValid() {
+			t.Errorf("%q: address %v", remote, addr)
+		}
+	}
+	if addr, ok := client.From(context.Background()); ok || addr.IsValid() {
+		t.Error("an empty context has an address")
+	}
+	// A proxy that says the client cannot be known is not overruled by the peer.
+	r := httptest.NewRequest("GET", "/", nil)
+	r = r.WithContext(client.With(r.Context(), netip.Addr{}))
+	if addr := client.Of(r); addr.IsValid() {
+		t.Errorf("address %v", addr)
+	}
+}
+
+func TestSite(t *testing.T) {
+	for network, want := range map[string]string{
+		"192.0.2.1/32": "192.0.2.1/32", "2001:db8:1:2::/64": "2001:db8:1::/48", "2001:db8:1:ffff::/64": "2001:db8:1::/48", "2001:db8:2::/64": "2001:db8:2::/48",
+	} {
+		if got := client.Site(netip.MustParsePrefix(network)).String(); got != want {
+			t.Errorf("Site(%s) = %s, want %s", network, got, want)
+		}
+	}
+	if got := client.Site(netip.Prefix{}); got != (netip.Prefix{}) {
+		t.Errorf("no network: %v", got)
+	}
+}

@@ -1,0 +1,134 @@
+package clustertest
+
+import (
+	"database/sql"
+	"net/http"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// What a request may take while the database does not serve: a look-up has two
+// seconds. The rest is for a machine with other work to do.
+const (
+	lookup = 2 * time.Second
+	slack  = 4 * time.Second
+)
+
+// While the database cannot serve, for whatever reason, every node says so at once:
+// its readiness is down, and requests are refused for now. When the database is
+// back, so are all nodes, without a restart.
+func TestDatabaseCannotServe(t *testing.T) {
+	for _, way := range []struct {
+		name string
+		stop func(t *testing.T, p *postgres) (goOn func())
+	}{
+		{"all connections of the pools wait for a lock", lockTables},
+		{"the server takes no more connections", takeConnections},
+		{"the server hangs", func(_ *testing.T, p *postgres) func() {
+			p.signal(syscall.SIGSTOP)
+			return func() { p.signal(syscall.SIGCONT) }
+		}},
+	} {
+		t.Run(way.name, func(t *testing.T) {
+			p := newPostgres(t)
+			c := newCluster(t, same(p.url()))
+			for _, person := range c.people {
+				for range 8 {
+					person.issue()
+				}
+			}
+			goOn := way.stop(t, p)
+			c.refuseAll()
+			goOn()
+			c.settle()
+		})
+	}
+}
+
+// lockTables has every look-up of a token or session wait.
+func lockTables(t *testing.T, p *postgres) (goOn func()) {
+	t.Helper()
+	tx, err := p.pool().BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec("LOCK TABLE auth_tokens, auth_sessions IN ACCESS EXCLUSIVE MODE"); err != nil {
+		t.Fatal(err)
+	}
+	return func() { _ = tx.Rollback() }
+}
+
+// takeConnections ends the connections of the nodes and takes all that there are.
+func takeConnections(t *testing.T, p *postgres) (goOn func()) {
+	t.Helper()
+	db := p.pool()
+	operator, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const others = ` FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend' AND application_name <> 'taker'`
+	var taken []*sql.Conn
+	for left := 1; left > 0; {
+		if _, err := operator.ExecContext(t.Context(), "SELECT pg_terminate_backend(pid)"+others); err != nil {
+			t.Fatal(err)
+		}
+		for {
+			conn, err := db.Conn(t.Context())
+			if err != nil {
+				break
+			}
+			if _, err := conn.ExecContext(t.Context(), "SET application_name = 'taker'"); err != nil {
+				t.Fatal(err)
+			}
+			taken = append(taken, conn)
+		}
+		// The nodes may have been faster.
+		if err := operator.QueryRowContext(t.Context(), "SELECT COUNT(*)"+others).Scan(&left); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return func() {
+		for _, conn := range taken {
+			_ = conn.Close()
+		}
+		_ = operator.Close()
+		_ = db.Close()
+	}
+}
+
+// refuseAll asks every node for more at once than its pool has, and fails the test
+// where one takes long, or says something else than that it cannot answer for now.
+func (c *cluster) refuseAll() {
+	c.t.Helper()
+	for _, n := range c.nodes {
+		var all sync.WaitGroup
+		began := time.Now()
+		for _, p := range c.people {
+			for _, th := range p.live {
+				all.Go(func() {
+					if a := c.askNode(n, "GET", "/api/v2/me/", "", th.present); a.status != http.StatusServiceUnavailable {
+						c.unexpected(a)
+					}
+				})
+			}
+		}
+		all.Wait()
+		if d := time.Since(began); d > lookup+slack {
+			c.t.Errorf("the refusals took %v", d)
+		}
+		began = time.Now()
+		if c.ready(n) || time.Since(began) > slack {
+			c.t.Errorf("ready, or not within %v", time.Since(began))
+		}
+	}
+}
+
+// unexpected counts an answer of a database that cannot serve.
+func (c *cluster) unexpected(a answer) {
+	if a.status == http.StatusUnauthorized {
+		c.as401.Add(1)
+	}
+	c.t.Errorf("a database that cannot serve: %v", a)
+}

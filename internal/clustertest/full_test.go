@@ -1,0 +1,122 @@
+package clustertest
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+)
+
+// A disk is a folder in which space can be made to end for some processes.
+type disk struct {
+	name string
+	dir  string
+	fill func(writers []int)
+	free func(writers []int)
+}
+
+// smallDisk returns a small file system, unless this account may mount none.
+func smallDisk(t *testing.T, as *syscall.Credential, megabytes int) (d disk, ok bool) {
+	t.Helper()
+	dir := folder(t, as)
+	options := fmt.Sprintf("size=%dm,mode=700", megabytes)
+	if as != nil {
+		options += fmt.Sprintf(",uid=%d,gid=%d", as.Uid, as.Gid)
+	}
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", options, "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Logf("no small file system: %v: %s", err, out)
+		return disk{}, false
+	}
+	t.Cleanup(func() { finish(t, exec.Command("umount", "-l", dir)) })
+	ballast := filepath.Join(dir, "ballast")
+	return disk{"file system", dir, func([]int) {
+		f, err := os.Create(ballast)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if _, err := io.Copy(f, zeros{}); err == nil {
+			t.Fatal("the file system is not full")
+		}
+	}, func([]int) { _ = os.Remove(ballast) }}, true
+}
+
+// limitedDisk returns a folder in which no file of the writers may grow beyond a
+// number of bytes while it is full, which no account needs a right for.
+func limitedDisk(t *testing.T, as *syscall.Credential, limit int) disk {
+	t.Helper()
+	dir := folder(t, as)
+	set := func(limit string) func([]int) {
+		return func(writers []int) {
+			for _, pid := range writers {
+				out, err := command(as, dir, "prlimit", "--pid", strconv.Itoa(pid), "--fsize="+limit).CombinedOutput()
+				if err != nil && syscall.Kill(pid, 0) == nil {
+					t.Errorf("prlimit: %v: %s", err, out)
+				}
+			}
+		}
+	}
+	return disk{"limit of files", dir, set(fmt.Sprint(limit, ":unlimited")), set("unlimited")}
+}
+
+// zeros is a file that does not end.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+// While the disk is full, who is logged in stays so, changes are refused for now, and
+// nothing that was acknowledged is lost. When there is space again everything works.
+func TestDiskIsFull(t *testing.T) {
+	sqlite := func(t *testing.T, d disk) {
+		c := newCluster(t, []string{filepath.Join(d.dir, "test.db")})
+		c.fullDisk(d, func() []int { return []int{c.nodes[0].cmd.Process.Pid} })
+	}
+	t.Run("SQLite, limit of files", func(t *testing.T) { sqlite(t, limitedDisk(t, nil, 64<<10)) })
+	t.Run("SQLite, file system", func(t *testing.T) {
+		if d, ok := smallDisk(t, nil, 8); ok {
+			sqlite(t, d)
+		}
+	})
+	t.Run("PostgreSQL, limit of files", func(t *testing.T) {
+		p := newPostgres(t)
+		c := newCluster(t, same(p.url()))
+		// A segment of the log has 16 MiB, and must be written on.
+		const limit = 17 << 20
+		c.fill(p.url(), 1, 80_000)
+		var size int
+		if err := p.pool().QueryRow("SELECT pg_table_size('auth_tokens')").Scan(&size); err != nil || size < limit {
+			t.Fatalf("the table has %d bytes, %v", size, err)
+		}
+		c.fullDisk(limitedDisk(t, p.as, limit), p.all)
+	})
+	t.Run("PostgreSQL, file system", func(t *testing.T) {
+		p := newPostgres(t)
+		if d, ok := smallDisk(t, p.as, 32); ok {
+			p.must("CREATE TABLESPACE small LOCATION '" + d.dir + "'")
+			c := newCluster(t, same(p.fresh("small")))
+			c.fullDisk(d, p.all)
+		}
+	})
+}
+
+// fullDisk lets the traffic meet a disk that is full for a while.
+func (c *cluster) fullDisk(d disk, writers func() []int) {
+	c.t.Helper()
+	var let, refused int64
+	c.underTraffic(func() {
+		c.more(&c.acknowledged, 60)
+		d.fill(writers())
+		c.more(&c.outages, 20)
+		let = c.letIn.Load()
+		c.more(&c.letIn, 50)
+		let, refused = c.letIn.Load()-let, c.outages.Load()
+		d.free(writers())
+		c.more(&c.acknowledged, 60)
+	})
+	c.t.Logf("%s was full: %d requests let in meanwhile, %d changes refused", d.name, let, refused)
+	c.settle()
+}

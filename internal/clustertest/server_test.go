@@ -1,0 +1,88 @@
+package clustertest
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const (
+	adminName     = "admin"
+	adminPassword = "password of the administrator"
+	nodes         = 3 // processes of the server in a cluster
+	people        = 4 // users of a cluster
+)
+
+// A node is one process of the example server, at an address that it keeps.
+type node struct {
+	t    testing.TB
+	dir  string
+	addr string
+	args []string
+	*process
+}
+
+// newNode starts a server on a free port and does not wait for it.
+func newNode(t testing.TB, dir, database string, args ...string) *node {
+	t.Helper()
+	n := &node{t: t, dir: dir, addr: fmt.Sprintf("127.0.0.1:%d", freePorts(t, 1)[0])}
+	n.args = append([]string{"-addr", n.addr, "-db", database, "-users", filepath.Join(dir, "users.json")}, args...)
+	n.start()
+	return n
+}
+
+// start runs the server, again if it had ended.
+func (n *node) start() {
+	n.t.Helper()
+	cmd := exec.Command(binary, n.args...)
+	cmd.Dir = n.dir
+	cmd.Env = append(os.Environ(), "OSTIARY_ADMIN_PASSWORD="+adminPassword)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	n.process = spawn(n.t, cmd)
+}
+
+// listens waits until the server does.
+func (n *node) listens() {
+	n.t.Helper()
+	eventually(n.t, "the server listens", 60*time.Second, func() bool {
+		select {
+		case <-n.exited:
+			n.t.Fatalf("the server ended:\n%s", worst(n.out.String()))
+		default:
+		}
+		return strings.Contains(n.out.String(), "Listening on ")
+	})
+}
+
+// stop asks the server to end, and fails the test if it ends in another way.
+func (n *node) stop() {
+	n.t.Helper()
+	if err := n.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		n.t.Error(err)
+	}
+	<-n.exited
+	if code := n.cmd.ProcessState.ExitCode(); code != 0 {
+		n.t.Errorf("exit %d after SIGTERM:\n%s", code, worst(n.out.String()))
+	}
+}
+
+func nameOf(user int) string     { return fmt.Sprintf("user%d", user) }
+func passwordOf(user int) string { return fmt.Sprintf("the password of user %d", user) }
+
+// usersFile writes the list of the people of a cluster.
+func usersFile(t testing.TB, dir string) {
+	t.Helper()
+	var entries []string
+	for n := range people {
+		entries = append(entries, fmt.Sprintf(`{"username": %q, "password": %q}`, nameOf(n), passwordOf(n)))
+	}
+	list := "[" + strings.Join(entries, ",") + "]"
+	if err := os.WriteFile(filepath.Join(dir, "users.json"), []byte(list), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,67 @@
+package clustertest
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// settle waits until each node serves, and then checks every ledger: what was
+// acknowledged is good, and what was ended is not.
+func (c *cluster) settle() {
+	c.t.Helper()
+	for _, n := range c.nodes {
+		eventually(c.t, "a node is ready", 30*time.Second, func() bool {
+			return c.ready(n)
+		})
+	}
+	for _, p := range c.people {
+		p.settle()
+	}
+	c.report()
+}
+
+// ready reports whether a node says that it is.
+func (c *cluster) ready(n *node) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.addr+"/readyz", nil)
+	if err != nil {
+		return false
+	}
+	resp, err := c.client.Do(r)
+	if err != nil {
+		return false
+	}
+	defer resp.Body.Close()
+	_, _ = io.Copy(io.Discard, resp.Body)
+	return resp.StatusCode == http.StatusOK
+}
+
+// settle checks the ledger of one person, who can do everything again afterwards.
+func (p *person) settle() {
+	p.c.t.Helper()
+	for _, th := range slices.Clone(p.live) {
+		ok := p.check(th)
+		if ok && th.kind == grant {
+			ok = p.renew(th)
+		}
+		if !ok {
+			p.c.lost.Add(1)
+			p.c.t.Errorf("%s of %s is lost", th.kind, p.name)
+		}
+	}
+	for _, th := range slices.Clone(p.dead) {
+		if !p.checkDead(th) {
+			p.c.t.Errorf("%s of %s, which was ended, is not refused", th.kind, p.name)
+		}
+	}
+	for _, do := range []func(){p.login, p.issue, p.grant} {
+		before := p.c.acknowledged.Load()
+		if do(); p.c.acknowledged.Load() == before {
+			p.c.t.Errorf("%s cannot do everything again", p.name)
+		}
+	}
+}

@@ -1,0 +1,52 @@
+package hook_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ostiary/auth/internal/hook"
+	"github.com/ostiary/auth/observe"
+)
+
+// A panic is contained, and logged once a minute.
+func TestPanic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		calls := 0
+		h := hook.New(func(context.Context, observe.Event) {
+			calls++
+			panic(errors.New("the host's mistake"))
+		}, slog.New(slog.NewTextHandler(&log, nil)))
+		for want, wait := range []time.Duration{0, 59 * time.Second, time.Second} {
+			time.Sleep(wait)
+			h.One(t.Context(), observe.RequestAllowed, observe.KindBearer, observe.ReasonNone)
+			h.Took(t.Context(), observe.RequestAllowed, observe.KindBearer, observe.ReasonNone, h.Now())
+			if got := strings.Count(log.String(), "the host's mistake"); got != (want+2)/2 {
+				t.Errorf("after %d: %d lines\n%s", want, got, &log)
+			}
+		}
+		if calls != 6 {
+			t.Errorf("%d calls", calls)
+		}
+	})
+}
+
+// Nil does nothing and takes no time.
+func TestNil(t *testing.T) {
+	h := hook.New(nil, nil)
+	if h != nil || !h.Now().IsZero() {
+		t.Error("a hook of nothing is something")
+	}
+	if n := testing.AllocsPerRun(100, func() {
+		h.One(t.Context(), observe.RequestAllowed, observe.KindBearer, observe.ReasonNone)
+		h.Took(t.Context(), observe.RequestAllowed, observe.KindBearer, observe.ReasonNone, h.Now())
+		h.Emit(t.Context(), observe.Event{})
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

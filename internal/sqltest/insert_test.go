@@ -1,0 +1,65 @@
+package sqltest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// F9: a new token is one statement and one version of its row, a minted one is a
+// look-up more, and neither waits for who writes to what minted it.
+func TestNewTokenIsOneStatement(t *testing.T) {
+	p := freshOn(sharedPostgres)(t)
+	_, plain := p.openDB(t)
+	db, tap, err := p.tapped()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	db.SetMaxOpenConns(1)
+	st := openShaky(t, db, p, 0)
+	ctx, now := t.Context(), time.Now()
+	parent, err := st.InsertToken(ctx, tokenNamed("parent", now), limits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 3 {
+		// A statement and its row; before it a look-up, its row and its end.
+		for what, want := range map[string]int{"new": 2, "minted": 5} {
+			tok := tokenNamed(fmt.Sprintf("%s%d", what, n), now)
+			if what == "minted" {
+				tok.ParentID = parent.Family
+			}
+			if _, err := st.InsertToken(ctx, tok, limits); err != nil { // which prepares
+				t.Fatal(err)
+			}
+			tap.arm(0, fails, nil)
+			tok.Digest, tok.Refresh.Digest = accessOf(what+"again"+fmt.Sprint(n)), refreshOf(what+"again"+fmt.Sprint(n))
+			if _, err := st.InsertToken(ctx, tok, limits); err != nil {
+				t.Fatal(err)
+			}
+			if got := tap.counted(); got != want {
+				t.Errorf("a %s token takes %d calls, want %d", what, got, want)
+			}
+		}
+	}
+	var rows, versions int
+	err = plain.QueryRow(p.sql("SELECT COUNT(*), MAX((ctid::text::point)[1]) FROM auth_tokens WHERE (ctid::text::point)[0] = 0")).Scan(&rows, &versions)
+	if err != nil || rows != versions || rows < 13 {
+		t.Errorf("%d rows in %d places: %v", rows, versions, err)
+	}
+
+	tx, err := plain.BeginTx(ctx, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	if _, err := tx.Exec(p.sql("UPDATE auth_tokens SET last_used_at = 1 WHERE id = $1"), parent.ID); err != nil {
+		t.Fatal(err)
+	}
+	tok := tokenNamed("meanwhile", now)
+	tok.ParentID = parent.Family
+	if d := took(func() { _, err = st.InsertToken(ctx, tok, limits) }); err != nil || d > 2*time.Second {
+		t.Errorf("a token that is minted while its parent is written to: %v after %v", err, d)
+	}
+}

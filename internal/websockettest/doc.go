@@ -1,0 +1,2 @@
+// Package websockettest puts libraries for WebSockets behind Session.Handler.
+package websockettest
