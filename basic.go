@@ -2,15 +2,17 @@ package auth
 
 import (
 	"net/http"
+	"time"
 
+	"github.com/ostiary/auth/internal/forwarded"
 	"github.com/ostiary/auth/internal/header"
 )
 
 // Basic authenticates requests by user name and password in their Authorization
-// field (RFC 7617). Every success is an audit event. A password that was right
-// is remembered, in memory and for at most five minutes, so that a client that
-// sends it with each request does not cost a hash each time; a new password and
-// a disabled user count at once.
+// field (RFC 7617). Every success is an audit event. A Basic keeps proof of a
+// right password in memory for at most five minutes, so that a client which
+// sends it with each request costs one hash. A new password and a disabled user
+// count at once.
 type Basic struct {
 	passwords *Passwords
 	opts      BasicOptions
@@ -20,17 +22,20 @@ type Basic struct {
 // A zero BasicOptions consists entirely of default values.
 type BasicOptions struct {
 	// Enabled switches Basic off and on while the service runs; nil means on.
-	// While it returns false the field is as good as absent, and right and
-	// wrong passwords get the same answer.
+	// While it returns false, all authenticators of the gate, such as a
+	// [Session], take a field of the scheme Basic for absent, because it may
+	// belong to a proxy in front of the service. Right and wrong passwords get
+	// the same answer. A gate without a Basic refuses the scheme. A gate does
+	// not see a Basic that is embedded in a type of the host.
 	Enabled func() bool
 
-	// RequireTLS refuses requests that came in clear, without looking at the
-	// password. Behind a [Proxy] the scheme counts that it vouches for.
+	// RequireTLS refuses requests over plain HTTP and does not look at their
+	// password. Behind a [Proxy] the scheme that the proxy reports counts.
 	RequireTLS bool
 }
 
-// NewBasic returns an authenticator that asks p. Nil options mean the defaults.
-// It panics if p is nil.
+// NewBasic returns an authenticator that checks passwords with p. Nil options
+// mean the defaults. It panics if p is nil.
 func NewBasic(p *Passwords, opts *BasicOptions) *Basic {
 	if p == nil {
 		panic("auth: NewBasic: nil Passwords")
@@ -59,7 +64,7 @@ func (b *Basic) Authenticate(r *http.Request) (*Principal, error) {
 }
 
 func (b *Basic) authenticate(r *http.Request) (Principal, error) {
-	if b.opts.Enabled != nil && !b.opts.Enabled() {
+	if b.off() {
 		return Principal{}, ErrNoCredentials
 	}
 	scheme, credentials, err := authorization(r)
@@ -72,20 +77,18 @@ func (b *Basic) authenticate(r *http.Request) (Principal, error) {
 		}
 		return Principal{}, ErrNoCredentials
 	}
-	if b.opts.RequireTLS && !overTLS(r) {
+	if b.opts.RequireTLS && !forwarded.OverTLS(r) {
 		return Principal{}, errBasicInClear
 	}
 	// Browsers replay Basic credentials as they do cookies.
-	if !harmless(r) {
-		if err := checkOrigin(r, nil); err != nil {
-			return Principal{}, err
-		}
+	if err := ownOrigin.Check(r); err != nil {
+		return Principal{}, err
 	}
 	name, password, ok := header.Basic(credentials)
 	if !ok {
 		return Principal{}, errMalformedBasic
 	}
-	u, err := b.passwords.verifyRequest(r, name, password)
+	u, err := b.passwords.verifyCached(r, name, password)
 	if err != nil {
 		return Principal{}, err
 	}
@@ -96,5 +99,21 @@ func (b *Basic) authenticate(r *http.Request) (Principal, error) {
 		Admin:      u.Admin,
 		Auditor:    u.Auditor,
 		Credential: CredentialBasic,
+		Epoch:      u.Epoch,
+		HasEpoch:   true,
+		Proved:     time.Now(),
 	}, nil
+}
+
+// off reports whether Basic is switched off.
+func (b *Basic) off() bool { return b.opts.Enabled != nil && !b.opts.Enabled() }
+
+// allOff reports whether there are authenticators for Basic, all switched off.
+func allOff(list []*Basic) bool {
+	for _, b := range list {
+		if !b.off() {
+			return false
+		}
+	}
+	return len(list) > 0
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -112,6 +114,22 @@ func TestBasicSwitch(t *testing.T) {
 	}
 }
 
+// TestAcceptsBasic holds what a gate says about its own authenticators.
+func TestAcceptsBasic(t *testing.T) {
+	s := newSystem(t, nil)
+	on := true
+	basic := auth.NewBasic(s.passwords, &auth.BasicOptions{Enabled: func() bool { return on }})
+	gate, without := auth.NewGate(auth.FirstOf(s.session, basic), nil), auth.NewGate(s.session, nil)
+	type hosts struct{ auth.Authenticator }
+	foreign := auth.NewGate(hosts{basic}, nil)
+	if !gate.AcceptsBasic() || without.AcceptsBasic() || foreign.AcceptsBasic() {
+		t.Errorf("Basic is on: %v, %v, %v", gate.AcceptsBasic(), without.AcceptsBasic(), foreign.AcceptsBasic())
+	}
+	if on = false; gate.AcceptsBasic() {
+		t.Error("Basic is off")
+	}
+}
+
 // Case 66, R-035: browsers send Basic credentials by themselves, as cookies.
 func TestBasicIsAmbient(t *testing.T) {
 	s := newSystem(t, nil)
@@ -167,27 +185,32 @@ func TestBasicRequiresTLS(t *testing.T) {
 
 // Rights are the user's at the moment of the request.
 func TestBasicSeesTheUserAsHeIs(t *testing.T) {
-	s := newSystem(t, nil)
-	rights := func() (p *auth.Principal) {
-		r := httptest.NewRequest("GET", "/", nil)
-		r.SetBasicAuth("admin", goodPassword)
-		p, err := s.gate.Check(r)
-		if err != nil {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSystem(t, nil)
+		rights := func() (p *auth.Principal) {
+			r := httptest.NewRequest("GET", "/", nil)
+			r.SetBasicAuth("admin", goodPassword)
+			p, err := s.gate.Check(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return p
+		}
+		want := &auth.Principal{
+			ID: "1", Name: "admin", Scopes: auth.Unrestricted, Admin: true, Credential: auth.CredentialBasic,
+			Epoch: s.admin.Epoch, HasEpoch: true, Proved: time.Now(),
+		}
+		if diff := cmp.Diff(want, rights()); diff != "" {
+			t.Errorf("principal (-want +got):\n%s", diff)
+		}
+		demoted := s.admin
+		demoted.Admin, demoted.Auditor = false, true
+		if err := s.db.UpdateUser(t.Context(), demoted); err != nil {
 			t.Fatal(err)
 		}
-		return p
-	}
-	want := &auth.Principal{ID: "1", Name: "admin", Scopes: auth.Unrestricted, Admin: true, Credential: auth.CredentialBasic}
-	if diff := cmp.Diff(want, rights()); diff != "" {
-		t.Errorf("principal (-want +got):\n%s", diff)
-	}
-	demoted := s.admin
-	demoted.Admin, demoted.Auditor = false, true
-	if err := s.db.UpdateUser(t.Context(), demoted); err != nil {
-		t.Fatal(err)
-	}
-	want.Admin, want.Auditor = false, true
-	if diff := cmp.Diff(want, rights()); diff != "" {
-		t.Errorf("after a demotion (-want +got):\n%s", diff)
-	}
+		want.Admin, want.Auditor = false, true
+		if diff := cmp.Diff(want, rights()); diff != "" {
+			t.Errorf("after a demotion (-want +got):\n%s", diff)
+		}
+	})
 }

@@ -210,7 +210,7 @@ func TestLastUse(t *testing.T) {
 			t.Errorf("second minute: %d writes, last use %v", n, lastUsed())
 		}
 
-		// A burst makes one write, and nobody waits for it but the one who writes.
+		// A burst makes one write, and only the writing request waits for it.
 		time.Sleep(time.Hour)
 		release := make(chan struct{})
 		s.db.on(func(call string) error {
@@ -314,7 +314,7 @@ func TestImportedTokens(t *testing.T) {
 	for _, imported := range []bool{true, false} {
 		s := newSystem(t, func(o *settings) { o.tokens.Imported = imported })
 		const old = "abcdefghijABCDEFGHIJ0123456789"
-		if _, err := s.db.Store.InsertToken(t.Context(), store.Token{UserID: s.alice.ID, Digest: store.DigestOf(old), Scopes: "read", Created: time.Now(), Expires: time.Now().Add(time.Hour)}); err != nil {
+		if _, err := s.db.Store.InsertToken(t.Context(), store.Token{UserID: s.alice.ID, Digest: store.DigestOf(old), Scopes: "read", Created: time.Now(), Expires: time.Now().Add(time.Hour)}, store.MintLimits{}); err != nil {
 			t.Fatal(err)
 		}
 		want := map[bool]string{true: "alice by bearer", false: "401"}[imported]
@@ -333,7 +333,7 @@ func TestImportedTokens(t *testing.T) {
 	}
 }
 
-// what a store holds opens nothing.
+// the contents of a store are no credentials.
 func TestDigestsOpenNothing(t *testing.T) {
 	s := newSystem(t, func(o *settings) { o.tokens.Imported = true })
 	issued := s.issue(s.alice, "write")

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/ostiary/auth"
 	"github.com/ostiary/auth/authtest"
+	"github.com/ostiary/auth/observe"
 	"github.com/ostiary/auth/store"
 	"github.com/ostiary/auth/store/memory"
 )
@@ -73,6 +75,11 @@ func (s benchSystem) loud() *auth.Gate {
 	return auth.NewGate(s.chain, &auth.GateOptions{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 }
 
+// watched returns a gate whose hook does nothing.
+func (s benchSystem) watched() *auth.Gate {
+	return auth.NewGate(s.chain, &auth.GateOptions{Logger: slog.New(slog.DiscardHandler), Observe: func(context.Context, observe.Event) {}})
+}
+
 func newBenchSystem(b testing.TB) benchSystem {
 	quiet := slog.New(slog.DiscardHandler)
 	db := memory.New()
@@ -124,6 +131,10 @@ func BenchmarkBearer(b *testing.B) {
 	b.Run("gate/with events", func(b *testing.B) {
 		reached = 0
 		bench(b, s.loud().Require(counting(&reached)), requests, &reached, true)
+	})
+	b.Run("gate/with a hook", func(b *testing.B) {
+		reached = 0
+		bench(b, s.watched().Require(counting(&reached)), requests, &reached, true)
 	})
 	b.Run("refused/none", func(b *testing.B) {
 		reached = 0
@@ -210,17 +221,36 @@ func TestBearerAllocations(t *testing.T) {
 	if reached == 0 || allocs > 1 {
 		t.Errorf("%v allocations a request, want 1; %d requests passed", allocs, reached)
 	}
+	// Neither does a hook.
+	events := 0
+	watched := auth.NewGate(s.chain, &auth.GateOptions{Logger: slog.New(slog.DiscardHandler), Observe: func(context.Context, observe.Event) { events++ }})
+	h = watched.Require(counting(&reached))
+	if allocs := testing.AllocsPerRun(1000, func() {
+		clear(w.header)
+		h.ServeHTTP(w, r)
+	}); allocs > 1 || events == 0 {
+		t.Errorf("%v allocations a request with a hook, want 1; %d events", allocs, events)
+	}
+	// A warning that is not due costs none either.
+	warning := auth.NewGate(auth.NewBearer(s.tokens), &auth.GateOptions{Logger: slog.New(slog.DiscardHandler), WarnBefore: time.Hour})
+	h = warning.Require(counting(&reached))
+	if allocs := testing.AllocsPerRun(1000, func() {
+		clear(w.header)
+		h.ServeHTTP(w, r)
+	}); allocs > 1 {
+		t.Errorf("%v allocations a request with a warning that is not due, want 1", allocs)
+	}
 }
 
-// countedSessions counts what is asked of a store.
+// countedSessions counts the calls of a store.
 type countedSessions struct {
 	store.Sessions
 	reads, writes int
 }
 
-func (c *countedSessions) SessionByDigest(ctx context.Context, d store.Digest, users store.Users) (store.Session, store.User, error) {
+func (c *countedSessions) SessionByDigest(ctx context.Context, d store.Digest) (store.Session, store.User, error) {
 	c.reads++
-	return c.Sessions.SessionByDigest(ctx, d, users)
+	return c.Sessions.SessionByDigest(ctx, d)
 }
 
 func (c *countedSessions) SaveSession(ctx context.Context, d store.Digest, data []byte, revision int64, at time.Time) error {
@@ -228,9 +258,9 @@ func (c *countedSessions) SaveSession(ctx context.Context, d store.Digest, data 
 	return c.Sessions.SaveSession(ctx, d, data, revision, at)
 }
 
-func (c *countedSessions) TouchSession(ctx context.Context, d store.Digest, expires, at time.Time) error {
+func (c *countedSessions) TouchSession(ctx context.Context, d store.Digest, expires, at time.Time, from netip.Addr) error {
 	c.writes++
-	return c.Sessions.TouchSession(ctx, d, expires, at)
+	return c.Sessions.TouchSession(ctx, d, expires, at, from)
 }
 
 // TestSessionReadsOnce holds that a request which changes nothing costs one read

@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -29,6 +30,10 @@ func TestSettings(t *testing.T) {
 		{"passwords, defaults", passwords(auth.PasswordsOptions{}), ""},
 		{"weak hasher", passwords(auth.PasswordsOptions{Hasher: auth.Argon2id{Memory: 64}}), "Hasher"},
 		{"weak hasher by pointer", passwords(auth.PasswordsOptions{Hasher: &auth.Argon2id{Memory: 64}}), "Hasher"},
+		{"hasher that embeds another has its own Hash", passwords(auth.PasswordsOptions{Hasher: ownHasher{auth.Argon2id{Memory: 64}}}), ""},
+		{"hasher that embeds a nil one", passwords(auth.PasswordsOptions{Hasher: ownPointerHasher{}}), ""},
+		{"hasher that embeds the interface", passwords(auth.PasswordsOptions{Hasher: wrappedHasher{auth.Argon2id{Time: 1}}}), ""},
+		{"nil pointer to a hasher", passwords(auth.PasswordsOptions{Hasher: (*auth.Argon2id)(nil)}), "Hasher"},
 		{"one pass with little memory", passwords(auth.PasswordsOptions{Hasher: auth.Argon2id{Time: 1}}), "Hasher"},
 		{"one pass with enough memory", passwords(auth.PasswordsOptions{Hasher: auth.Argon2id{Time: 1, Memory: 47_104}}), ""},
 		{"hasher that Verify would refuse", passwords(auth.PasswordsOptions{Hasher: auth.Argon2id{Memory: 1 << 20}}), "Hasher"},
@@ -71,7 +76,7 @@ func TestSettings(t *testing.T) {
 		{"idle timeout of milliseconds", session(auth.SessionOptions{IdleTimeout: time.Millisecond}), "IdleTimeout"},
 		{"negative lifetime of sessions", session(auth.SessionOptions{Lifetime: -time.Hour}), "Lifetime"},
 		{"lifetime below the default idle timeout", session(auth.SessionOptions{Lifetime: time.Minute}), "Lifetime"},
-		{"negative limit", session(auth.SessionOptions{PerUser: -1}), "PerUser"},
+		{"no limit of sessions", session(auth.SessionOptions{PerUser: -1}), ""},
 		{"cookie with a blank", session(auth.SessionOptions{CookieName: "a b"}), "CookieName"},
 		{"cookie with a semicolon", session(auth.SessionOptions{CookieName: "a;b"}), "CookieName"},
 		{"cookie with an equals sign", session(auth.SessionOptions{CookieName: "a=b"}), "CookieName"},
@@ -79,6 +84,13 @@ func TestSettings(t *testing.T) {
 		{"insecure __host-, other case", session(auth.SessionOptions{CookieName: "__host-s", InsecureCookie: true}), "CookieName"},
 		{"insecure __Secure-", session(auth.SessionOptions{CookieName: "__Secure-s", InsecureCookie: true}), "CookieName"},
 		{"insecure, and says so", session(auth.SessionOptions{CookieName: "s", InsecureCookie: true}), ""},
+		{"SameSite=None without Secure", session(auth.SessionOptions{SameSite: http.SameSiteNoneMode, InsecureCookie: true}), "SameSite"},
+		{"no SameSite attribute", session(auth.SessionOptions{SameSite: http.SameSiteDefaultMode}), "SameSite"},
+		{"unknown SameSite", session(auth.SessionOptions{SameSite: 9}), "SameSite"},
+		{"negative SameSite", session(auth.SessionOptions{SameSite: -1}), "SameSite"},
+		{"SameSite=None", session(auth.SessionOptions{SameSite: http.SameSiteNoneMode}), ""},
+		{"SameSite=Strict without Secure", session(auth.SessionOptions{SameSite: http.SameSiteStrictMode, InsecureCookie: true}), ""},
+		{"origin of plain HTTP", session(auth.SessionOptions{TrustedOrigins: []string{"http://a.example"}}), "TrustedOrigins"},
 		{"origin without a scheme", session(auth.SessionOptions{TrustedOrigins: []string{"a.example"}}), "TrustedOrigins"},
 		{"origin with a path", session(auth.SessionOptions{TrustedOrigins: []string{"https://a.example/"}}), "TrustedOrigins"},
 		{"origin with a wildcard", session(auth.SessionOptions{TrustedOrigins: []string{"https://*.example"}}), "TrustedOrigins"},
@@ -135,4 +147,20 @@ func TestZeroOptionsAreSafe(t *testing.T) {
 	if got := s.send("GET", "/probe/?access_token="+s.issue(s.alice, "write").AccessToken.Reveal(), "X-Remote-User: admin", "X-Forwarded-User: admin").Code; got != 401 {
 		t.Errorf("status %d", got)
 	}
+}
+
+// A host may embed [auth.Argon2id] for some of its methods. The parameters of the
+// embedded one must not be checked: the Hash of the host has its own (decision 24).
+type (
+	ownHasher        struct{ auth.Argon2id }
+	ownPointerHasher struct{ *auth.Argon2id }
+	wrappedHasher    struct{ auth.PasswordHasher }
+)
+
+func (ownHasher) Hash(p string) (string, error) { return auth.Argon2id{}.Hash(p) }
+
+func (ownPointerHasher) Hash(p string) (string, error) { return auth.Argon2id{}.Hash(p) }
+
+func (ownPointerHasher) Verify(hash, p string) (ok, outdated bool, err error) {
+	return auth.Argon2id{}.Verify(hash, p)
 }

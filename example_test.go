@@ -233,7 +233,7 @@ func ExampleAuthenticatorFunc() {
 	// 403 {"detail":"You do not have permission to perform this action."}
 }
 
-// hello greets whoever asks.
+// hello greets the principal of the request.
 func hello(w http.ResponseWriter, r *http.Request) {
 	name := "stranger"
 	if p, ok := auth.FromContext(r.Context()); ok {

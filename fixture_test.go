@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/internal/logtest"
+	"github.com/ostiary/auth/internal/refusaltest"
 	"github.com/ostiary/auth/store"
 	"github.com/ostiary/auth/store/memory"
 )
@@ -50,7 +52,7 @@ func (c *cheap) Verify(hash, password string) (ok, outdated bool, err error) {
 	return ok, ok && outdated, nil
 }
 
-// settings are what a test changes about the system.
+// settings are the options that a test changes.
 type settings struct {
 	passwords auth.PasswordsOptions
 	basic     auth.BasicOptions
@@ -62,7 +64,7 @@ type settings struct {
 // system is this package put together over one store, with the people of the
 // case catalogue. It serves
 //
-//	/probe/       behind Require; tells who is asking
+//	/probe/       behind Require; answers with the principal
 //	/scoped/      behind RequireScope("jobs")
 //	/public/      behind Identify
 //	/login?u=     starts a session, /logout ends it
@@ -71,8 +73,8 @@ type system struct {
 	t       testing.TB
 	db      *spy
 	hasher  *cheap
-	log     *lockedBuffer // JSON, at every level
-	entered atomic.Int64  // requests that a handler behind the gate got
+	log     *logtest.Buffer // JSON, at every level
+	entered atomic.Int64    // requests that a handler behind the gate got
 	do      http.HandlerFunc
 
 	passwords *auth.Passwords
@@ -86,7 +88,7 @@ type system struct {
 
 func newSystem(t testing.TB, change func(*settings)) *system {
 	t.Helper()
-	s := &system{t: t, db: &spy{Store: memory.New()}, hasher: &cheap{}, log: &lockedBuffer{}}
+	s := &system{t: t, db: &spy{Store: memory.New()}, hasher: &cheap{}, log: &logtest.Buffer{}}
 	logger := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	o := settings{
 		passwords: auth.PasswordsOptions{Hasher: s.hasher, Logger: logger},
@@ -158,7 +160,7 @@ func (s *system) addUser(u store.User) store.User {
 	return u
 }
 
-// disable makes u one who may not log in.
+// disable makes u inactive.
 func (s *system) disable(u store.User) {
 	s.t.Helper()
 	u.Active = false
@@ -175,6 +177,13 @@ func (s *system) issue(u store.User, scopes auth.Scopes) auth.IssuedToken {
 		s.t.Fatalf("issue a token: %v", err)
 	}
 	return issued
+}
+
+var refusesStatus = refusaltest.Status
+
+func by(u store.User) *auth.Principal {
+	return &auth.Principal{ID: u.ID, Name: u.Name, Admin: u.Admin, Auditor: u.Auditor,
+		Scopes: auth.Unrestricted, Credential: auth.CredentialSession}
 }
 
 func bearer(issued auth.IssuedToken) string {
@@ -268,7 +277,7 @@ func (s *system) events(f func()) []map[string]any {
 	return list
 }
 
-// refused is what a client sees of a refusal.
+// refused is the refusal as a client sees it.
 type refused struct {
 	Status     int
 	Challenge  []string

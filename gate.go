@@ -2,170 +2,272 @@ package auth
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ostiary/auth/audit"
+	"github.com/ostiary/auth/internal/hook"
+	"github.com/ostiary/auth/internal/options"
+	"github.com/ostiary/auth/observe"
 )
 
-// Gate turns the answers of an [Authenticator] into middleware. It is the only
-// code that writes 401 and 403.
+// Gate makes middleware of an [Authenticator]. It writes 401 and 403.
 type Gate struct {
-	auth       valuer
-	challenges []string // the first one takes error parameters
-	log        *slog.Logger
-	deny       func(http.ResponseWriter, *http.Request, *Error)
+	auth         Authenticator
+	parts        []Authenticator // of auth
+	ours         bool            // all parts are types of this package
+	basics       []*Basic        // among the parts
+	challenge    challenge
+	applications bool
+	warnBefore   time.Duration
+	log          *slog.Logger
+	hook         *hook.Hook
+	deny         func(http.ResponseWriter, *http.Request, *Error)
+	ownDeny      bool // deny is of the host
 }
 
 // GateOptions are the options of [NewGate].
 // A zero GateOptions consists entirely of default values.
 type GateOptions struct {
-	// Challenge is the WWW-Authenticate value of a 401, without error
-	// parameters; they are added where RFC 6750 section 3 has them. The
-	// default is
-	//
-	//	Bearer realm="api"
-	//
-	// Basic is advertised only if it is written here, behind a comma: browsers
-	// answer it with a password prompt and keep the password.
-	Challenge string
+	// Realm is the name of the protected space in challenges (RFC 9110 section
+	// 11.5). The default is "api".
+	Realm string
+
+	// Scope is the scope that a 401 tells clients to ask for, as words with
+	// single spaces (RFC 6750 section 3). The default says nothing. A 403 names
+	// the scope that is missing instead.
+	Scope string
+
+	// ResourceMetadata is the URL of the metadata of the protected resource, for
+	// challenges (RFC 9728 section 5.1). The default says nothing.
+	ResourceMetadata string
+
+	// Basic advertises HTTP Basic in a challenge of its own. Browsers answer it
+	// with a password prompt and keep the password.
+	Basic bool
+
+	// ApplicationTokens accepts tokens that act for an application alone and
+	// for no user, see [Principal].ApplicationID. Otherwise they get 403.
+	ApplicationTokens bool
+
+	// WarnBefore is the time before the expiry of a personal access token in
+	// which answers to its requests have the field X-Token-Expires. The field is
+	// the expiry in UTC in the form of RFC 3339. Zero means that no answer has
+	// the field. Answers to tokens of applications never have it, because
+	// applications refresh their tokens.
+	WarnBefore time.Duration
 
 	// Logger receives the audit events. Nil means [slog.Default].
 	Logger *slog.Logger
 
-	// Deny replaces the body of refusals, which is JSON with a member "detail".
-	// The header is complete, but for Content-Type, when it is called; it must
-	// write e.Status. Never write e.Err.
+	// Observe is called for the events RequestAllowed and RequestRefused, see package observe.
+	// Nil costs nothing.
+	Observe observe.Func
+
+	// Deny writes the body of a refusal in place of the default, which is JSON
+	// with a member "detail". It is called with a complete header, but for
+	// Content-Type, and must write e.Status or a redirect. The gate replaces the
+	// status of a success by e.Status, and writes the default body if Deny writes
+	// nothing. E is the error of the authenticator, so that a login page can show
+	// e.Detail. The default body of a 401 is the same for every cause. Deny must
+	// not write e.Err.
 	Deny func(w http.ResponseWriter, r *http.Request, e *Error)
 }
 
-// NewGate returns a gate that asks a. Nil options mean the defaults. It panics
-// if a is nil.
+// NewGate returns a gate that authenticates by a. Nil options mean the
+// defaults. It panics if a is nil, if an option cannot stand in a challenge, if
+// WarnBefore is negative, or if GateOptions.Basic is set and a certainly asks no
+// [Basic].
 func NewGate(a Authenticator, opts *GateOptions) *Gate {
 	if opts == nil {
 		opts = &GateOptions{}
 	}
-	g := &Gate{auth: byValue(a), log: logger(opts.Logger), deny: opts.Deny}
-	if g.deny == nil {
+	if opts.WarnBefore < 0 {
+		panic("auth: NewGate: GateOptions.WarnBefore is negative")
+	}
+	g := &Gate{
+		auth:         notNil(a),
+		challenge:    newChallenge(opts),
+		applications: opts.ApplicationTokens,
+		warnBefore:   opts.WarnBefore,
+		log:          options.Logger(opts.Logger),
+		deny:         opts.Deny,
+	}
+	g.hook = hook.New(opts.Observe, g.log)
+	if g.ownDeny = g.deny != nil; !g.ownDeny {
 		g.deny = denyJSON
 	}
-	challenge := opts.Challenge
-	if challenge == "" {
-		challenge = `Bearer realm="api"`
+	g.parts, g.ours = parts(a)
+	g.basics = partsOf[*Basic](g.parts)
+	if opts.Basic && g.ours && len(g.basics) == 0 {
+		panic("auth: GateOptions.Basic asks for a password that nobody looks at: give NewGate a NewBasic, or leave Basic out")
 	}
-	// Parameters belong to the challenge before them, so whatever follows the
-	// Bearer challenge gets a field line of its own (RFC 9110 section 11.6.1).
-	if i := strings.Index(challenge, ", Basic "); i >= 0 {
-		g.challenges = []string{challenge[:i], challenge[i+2:]}
-	} else {
-		g.challenges = []string{challenge}
+	for word := range strings.FieldsSeq(opts.Scope) {
+		g.noteScope("GateOptions.Scope", word)
 	}
 	return g
 }
 
-// The two sentences that AWX documents; clients compare them.
-const (
-	detailUnauthorized = "Authentication credentials were not provided."
-	detailForbidden    = "You do not have permission to perform this action."
-)
+// Excludes reports whether g certainly never asks a. It is for constructors
+// that need a among the authenticators. It returns false if g asks a type of
+// the host, because that type may ask a.
+func (g *Gate) Excludes(a Authenticator) bool { return g.ours && !slices.Contains(g.parts, a) }
 
-var (
-	errUnauthorized = &Error{Status: http.StatusUnauthorized, Detail: detailUnauthorized}
-	errForbidden    = &Error{Status: http.StatusForbidden, Detail: detailForbidden}
-	errMethod       = &Error{Status: http.StatusMethodNotAllowed, Detail: "This method is never allowed."}
-	errNeedsRead    = &Error{Status: http.StatusForbidden, Code: "insufficient_scope", Detail: detailForbidden, Scope: ScopeRead}
-	errNeedsWrite   = &Error{Status: http.StatusForbidden, Code: "insufficient_scope", Detail: detailForbidden, Scope: ScopeWrite}
-)
+// ExcludesTokens reports whether g certainly asks no [Bearer] of t. It returns
+// false if g asks a type of the host.
+func (g *Gate) ExcludesTokens(t *Tokens) bool {
+	return g.ours && !slices.ContainsFunc(partsOf[*Bearer](g.parts), func(b *Bearer) bool { return b.tokens == t })
+}
 
-// Check decides about r and writes nothing, for requests that no handler serves:
-// websockets, gRPC gateways. The error is one for [Gate.Deny].
+// AcceptsBasic reports whether g asks a [Basic] of this module that is switched
+// on. It does not know what a type of the host asks.
+func (g *Gate) AcceptsBasic() bool { return len(g.basics) > 0 && !allOff(g.basics) }
+
+// noteScope logs a warning if no token that g accepts can have the scope of that
+// name, because the name is misspelt or missing in TokensOptions.Scopes. Such a
+// gate keeps tokens out and lets nobody in, so it is no reason to refuse.
+func (g *Gate) noteScope(where, name string) {
+	bearers := partsOf[*Bearer](g.parts)
+	if !g.ours || len(bearers) == 0 {
+		return
+	}
+	for _, b := range bearers {
+		if slices.Contains(b.tokens.ScopeNames(), name) {
+			return
+		}
+	}
+	g.log.Warn("auth: " + where + ": no token can have the scope " + strconv.Quote(name) + "; correct it, or add it to TokensOptions.Scopes")
+}
+
+// Check authenticates r, checks the scope for its method, and writes nothing.
+// It is for code that is no http.Handler, such as a gRPC gateway. Its error is
+// for [Gate.Deny].
 func (g *Gate) Check(r *http.Request) (*Principal, error) {
 	return onHeap(g.check(r, ""))
 }
 
-// check authenticates r and holds its method, and scope unless that is "",
-// against the scopes of the credential.
+// anyScope is the argument scope of check for handlers that need none. It is no
+// scope-token.
+const anyScope = " "
+
+// check authenticates r and compares the scopes of the credential with scope,
+// or with the method of r if scope is "".
 func (g *Gate) check(r *http.Request, scope string) (Principal, error) {
 	if r.Method == http.MethodConnect || r.Method == http.MethodTrace {
 		return Principal{}, errMethod // they are for proxies; TRACE would echo credentials
 	}
-	p, err := g.auth.authenticate(r)
-	if err != nil {
+	began := g.hook.Now()
+	p, err := g.ask(r)
+	switch {
+	case err != nil:
 		return Principal{}, err
-	}
-	if !p.Scopes.Permit(r.Method) {
+	case p.ID == "" && p.ApplicationID != 0 && !g.applications:
+		return p, errApplicationAlone
+	case scope == anyScope:
+	case scope != "":
+		if !p.Scopes.Has(scope) {
+			return p, &Error{Status: http.StatusForbidden, Code: "insufficient_scope", Detail: detailForbidden, Scope: scope}
+		}
+	case !p.Scopes.Permit(r.Method):
 		if safeMethod(r.Method) {
 			return p, errNeedsRead
 		}
 		return p, errNeedsWrite
 	}
-	if scope != "" && !p.Scopes.Has(scope) {
-		return p, &Error{Status: http.StatusForbidden, Code: "insufficient_scope", Detail: detailForbidden, Scope: scope}
-	}
 	g.eventRequest(r, &p)
+	g.observeAllowed(r, &p, began)
 	return p, nil
 }
 
-// Recheck authenticates a request that was let in once more, by what the store
-// has now, and returns an error for [Gate.Deny] if its credential has ended
-// since. It is for handlers that give something lasting away and had to wait
-// before, such as for a body: whoever holds a stolen credential decides how long
-// that takes. Authenticators must not mind to be asked twice.
-func (g *Gate) Recheck(r *http.Request) error {
-	_, err := g.auth.authenticate(r.WithContext(reread{r.Context()}))
-	return err
-}
-
-// reread is the context of a request whose session is read again.
-type reread struct{ context.Context }
-
-func (c reread) Value(key any) any {
-	if key == (sessionStateKey{}) {
-		return nil
+// ask asks the authenticators. An Authorization field that none of them knows
+// is a bad credential.
+func (g *Gate) ask(r *http.Request) (Principal, error) {
+	fields := r.Header["Authorization"]
+	off := false
+	if basicField(fields) {
+		off = allOff(g.basics)
+		r = ignoreBasic(r, off)
 	}
-	return c.Context.Value(key)
+	p, err := ask(g.auth, r)
+	if len(fields) > 0 && !off && errors.Is(err, ErrNoCredentials) {
+		return Principal{}, errUnknownScheme
+	}
+	return p, err
 }
 
-// Require lets requests with a good credential pass that may use the request's
-// method, see [Scopes.Permit], and refuses all others.
+// Recheck authenticates an accepted request again, with the present state of
+// the store, and returns the principal as it is now. It returns an error for
+// [Gate.Deny] if the credential has ended in the meantime. It does not check the
+// scope: the principal can have fewer rights and scopes than before. A handler that
+// changes something must call it after it has read a body, because the client
+// decides how long that takes. Authenticators must accept a second call for a
+// request.
+func (g *Gate) Recheck(r *http.Request) (*Principal, error) {
+	return onHeap(g.ask(r.WithContext(context.WithValue(r.Context(), recheckKey{}, true))))
+}
+
+// Require returns a handler that calls next for requests whose credential is
+// good and permits their method, see [Scopes.Permit]. It refuses all others.
 func (g *Gate) Require(next http.Handler) http.Handler { return g.require(next, "") }
 
-// RequireScope is [Gate.Require] with one scope more, for handlers that need it
-// whatever the method. It panics if name is not a scope-token.
+// RequireScope is [Gate.Require] with the scope of that name in place of the
+// scope for the request's method: a token for "deploy" needs no "write". It
+// panics if name is not a scope-token (RFC 6749 section 3.3). It logs a warning
+// if no token that g accepts can have the scope.
 func (g *Gate) RequireScope(name string) func(http.Handler) http.Handler {
 	if !validScopeName(name) {
 		panic("auth: RequireScope: " + strconv.Quote(name) + " is not a scope-token (RFC 6749 section 3.3)")
 	}
+	g.noteScope("RequireScope", name)
 	return func(next http.Handler) http.Handler { return g.require(next, name) }
 }
 
+// RequireAnyScope is [Gate.Require] without a check of scopes. It is for handlers
+// that show or end the token of the request itself. Such a handler must check the
+// scopes before it does anything else.
+func (g *Gate) RequireAnyScope(next http.Handler) http.Handler { return g.require(next, anyScope) }
+
 func (g *Gate) require(next http.Handler, scope string) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	mustHandle("Gate", next)
+	return g.handler(func(w http.ResponseWriter, r *http.Request) {
 		p, err := g.check(r, scope)
 		if err != nil {
 			g.refuse(w, r, &p, err, g.deny)
 			return
 		}
 		vary(w.Header())
+		g.warn(w.Header(), &p)
 		next.ServeHTTP(w, withPrincipal(r, p))
 	})
 }
 
-// Identify lets anonymous requests pass, too. It refuses a bad credential and
-// one that may not use the request's method: a client must find out that its
-// token is dead.
+// warn announces the expiry of a personal access token that is near.
+func (g *Gate) warn(h http.Header, p *Principal) {
+	if g.warnBefore > 0 && p.TokenID != 0 && p.ApplicationID == 0 && time.Until(p.Expires) < g.warnBefore {
+		h["X-Token-Expires"] = []string{p.Expires.UTC().Format(time.RFC3339)}
+	}
+}
+
+// Identify is [Gate.Require] that also calls next for requests without a
+// credential. A bad credential is refused, so that clients notice a dead token.
+// A request by a safe method with the cookie of a dead session is anonymous,
+// because a browser cannot drop that cookie by itself.
 func (g *Gate) Identify(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	mustHandle("Gate.Identify", next)
+	return g.handler(func(w http.ResponseWriter, r *http.Request) {
 		p, err := g.check(r, "")
 		switch {
 		case err == nil:
+			g.warn(w.Header(), &p)
 			r = withPrincipal(r, p)
-		case !errors.Is(err, ErrNoCredentials):
+		case errors.Is(err, ErrNoCredentials), sessionEnded(err) && safeMethod(r.Method) && !upgrade(r.Header):
+			r = withClient(r)
+		default:
 			g.refuse(w, r, &p, err, g.deny)
 			return
 		}
@@ -174,173 +276,119 @@ func (g *Gate) Identify(next http.Handler) http.Handler {
 	})
 }
 
-// Header fields that are shared by all replies; their capacity makes an append
-// copy them.
-var (
-	varies  = []string{"Authorization, Cookie"}
-	noStore = []string{"no-store"}
-	noSniff = []string{"nosniff"}
-	isJSON  = []string{"application/json"}
-	// What may be allowed, where the gate decides for all resources behind it
-	// (RFC 9110 section 15.5.6).
-	allowed = []string{"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"}
-)
-
-// vary says that a reply depends on the credentials (RFC 9110 section 12.5.5).
-func vary(h http.Header) {
-	switch v := h["Vary"]; {
-	case len(v) == 0:
-		h["Vary"] = varies
-	case !slices.Contains(v, varies[0]):
-		h["Vary"] = append(slices.Clip(v), varies...)
+// handler returns a handler that calls serve. [Session.Handler] does not read
+// the session of a request with an Authorization field. If that field counts as
+// absent, the handler reads the session first.
+func (g *Gate) handler(serve http.HandlerFunc) http.Handler {
+	if len(g.basics) == 0 {
+		return serve
 	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if basicField(r.Header["Authorization"]) && allOff(g.basics) {
+			resumeSessions(r.Context(), serve).ServeHTTP(w, r)
+			return
+		}
+		serve(w, r)
+	})
 }
 
-// Deny refuses a request because of err: an [*Error] as it says, an error that
-// wraps [ErrNoCredentials] with 401, anything else with 503, because a store
-// that is down has not said no.
+// Deny writes the refusal for err. An [*Error] has its own status, an error
+// that wraps [ErrNoCredentials] is 401, and every other error is an outage,
+// 503.
 func (g *Gate) Deny(w http.ResponseWriter, r *http.Request, err error) {
 	g.refuse(w, r, nil, err, g.deny)
 }
 
-// DenyWith is [Gate.Deny] with another body, such as a page; see
-// [GateOptions].Deny for what body must do.
+// HasDeny reports whether the host writes the bodies of refusals by
+// [GateOptions].Deny. A handler with other bodies for some clients asks it first.
+func (g *Gate) HasDeny() bool { return g.ownDeny }
+
+// DenyWith is [Gate.Deny] with another body, such as a page. [GateOptions].Deny
+// says what body must do.
 func (g *Gate) DenyWith(w http.ResponseWriter, r *http.Request, err error, body func(http.ResponseWriter, *http.Request, *Error)) {
 	g.refuse(w, r, nil, err, body)
 }
 
-// refuse is DenyWith for a principal that was found but may not go on.
+// refuse is DenyWith for a request whose principal is known.
 func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, p *Principal, err error, body func(http.ResponseWriter, *http.Request, *Error)) {
 	e := refusal(err)
 	g.eventRefused(r, p, e)
 
-	shown := e
-	if e.Status == http.StatusUnauthorized {
-		// The sentence says nothing about the cause: the challenge does.
-		shown = errUnauthorized
-		if e.Code != "" {
-			shown = &Error{Status: e.Status, Code: e.Code, Detail: detailUnauthorized}
-		}
-	}
 	if e.Status == http.StatusUnauthorized || e.Code == "insufficient_scope" {
-		w.Header()["Www-Authenticate"] = g.challenge(e)
+		w.Header()["Www-Authenticate"] = g.challenge.with(e)
 	}
 	if e == errMethod {
 		w.Header()["Allow"] = allowed
 	}
-	writeRefusal(w, r, shown, body)
+	writeRefusal(w, r, e, body)
 }
 
-// writeRefusal writes what all refusals have in common, and lets body do the
-// rest.
-func writeRefusal(w http.ResponseWriter, r *http.Request, e *Error, body func(http.ResponseWriter, *http.Request, *Error)) {
-	h := w.Header()
-	vary(h)
-	h["Cache-Control"] = noStore
-	h["X-Content-Type-Options"] = noSniff
-	if e.RetryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(seconds(e.RetryAfter))) // RFC 9110 section 10.2.3
+func (g *Gate) eventRequest(r *http.Request, p *Principal) {
+	level := slog.LevelDebug
+	if p.Credential == CredentialBasic || p.Credential == CredentialProxy {
+		level = slog.LevelInfo
 	}
-	body(w, r, e)
+	ctx := r.Context()
+	if !g.log.Enabled(ctx, level) {
+		return
+	}
+	g.log.LogAttrs(ctx, level, audit.RequestAllowed,
+		slog.String(audit.KeyOutcome, "success"),
+		slog.String(audit.KeyUser, audit.Clip(p.Name)), slog.String(audit.KeyUserID, p.ID),
+		slog.String(audit.KeyCredential, p.Credential.String()), slog.Int64(audit.KeyTokenID, p.TokenID),
+		slog.Int64(audit.KeyApplicationID, p.ApplicationID),
+		slog.String(audit.KeyMethod, audit.Clip(r.Method)), slog.String(audit.KeyPath, audit.Clip(r.URL.Path)),
+		audit.Client(ClientAddr(r)))
 }
 
-// refusal says what the client may know about err.
-func refusal(err error) *Error {
-	// An Error without the status of a refusal is a mistake of its author, and
-	// no permission to go on.
-	if e, ok := errors.AsType[*Error](err); ok && e.Status >= 400 && e.Status <= 599 {
-		return e
+func (g *Gate) eventRefused(r *http.Request, p *Principal, e *Error) {
+	g.observeRefused(r, p, e)
+	level := slog.LevelWarn
+	switch {
+	case e.Status >= http.StatusInternalServerError:
+		level = slog.LevelError
+	case e == errUnauthorized:
+		level = slog.LevelInfo // every visit starts like this
 	}
-	if errors.Is(err, ErrNoCredentials) {
-		return errUnauthorized
+	ctx := r.Context()
+	if !g.log.Enabled(ctx, level) {
+		return
 	}
-	return &Error{
-		Status:     http.StatusServiceUnavailable,
-		Detail:     "The service is temporarily unavailable.",
-		RetryAfter: time.Second,
-		Err:        err,
+	attrs := []slog.Attr{
+		slog.String(audit.KeyOutcome, "failure"),
+		slog.Int(audit.KeyStatus, e.Status), slog.String(audit.KeyCode, e.Code), slog.String(audit.KeyReason, audit.Clip(e.Detail)),
+		slog.String(audit.KeyMethod, audit.Clip(r.Method)), slog.String(audit.KeyPath, audit.Clip(r.URL.Path)),
+		audit.Client(ClientAddr(r)),
+	}
+	if p != nil && (p.ID != "" || p.ApplicationID != 0) {
+		attrs = append(attrs, slog.String(audit.KeyUser, audit.Clip(p.Name)), slog.String(audit.KeyUserID, p.ID),
+			slog.String(audit.KeyCredential, p.Credential.String()), slog.Int64(audit.KeyTokenID, p.TokenID),
+			slog.Int64(audit.KeyApplicationID, p.ApplicationID))
+	}
+	if e.Err != nil {
+		attrs = append(attrs, slog.String(audit.KeyError, audit.Clip(e.Err.Error())))
+	}
+	if tokenInQuery(r) {
+		attrs = append(attrs, slog.Bool(audit.KeyTokenInURL, true)) // RFC 6750 section 5.3
+	}
+	g.log.LogAttrs(ctx, level, audit.RequestRefused, attrs...)
+}
+
+// observeAllowed reports a request that was let in. Began is a time of the hook.
+func (g *Gate) observeAllowed(r *http.Request, p *Principal, began time.Time) {
+	if g.hook != nil {
+		g.hook.Took(r.Context(), observe.RequestAllowed, credentialKind(p.Credential), observe.ReasonNone, began)
 	}
 }
 
-// challenge adds the parameters of RFC 6750 section 3 to the first challenge.
-func (g *Gate) challenge(e *Error) []string {
-	if e.Code == "" {
-		return g.challenges
+// observeRefused reports a refusal that is being written.
+func (g *Gate) observeRefused(r *http.Request, p *Principal, e *Error) {
+	if g.hook == nil {
+		return
 	}
-	c := g.challenges[0]
-	if strings.Contains(c, " ") {
-		c += "," // behind the parameters it has
+	kind := presented(r, e)
+	if p != nil && p.Credential != CredentialNone {
+		kind = credentialKind(p.Credential)
 	}
-	c += ` error="` + quotable(e.Code) + `"`
-	if e.Status == http.StatusUnauthorized && e.Detail != detailUnauthorized {
-		c += `, error_description="` + quotable(e.Detail) + `"`
-	}
-	if e.Scope != "" {
-		c += `, scope="` + quotable(e.Scope) + `"`
-	}
-	return append([]string{c}, g.challenges[1:]...)
+	g.hook.One(r.Context(), observe.RequestRefused, kind, refusalReason(e))
 }
-
-// quotable replaces what may not stand in the parameters of RFC 6750 section 3.
-func quotable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' || r == '"' || r == '\\' {
-			return '?'
-		}
-		return r
-	}, s)
-}
-
-// denyJSON writes the body that AWX's clients read.
-func denyJSON(w http.ResponseWriter, _ *http.Request, e *Error) {
-	body := unauthorizedJSON
-	if e.Detail != detailUnauthorized {
-		body = detailJSON(e.Detail)
-	}
-	w.Header()["Content-Type"] = isJSON
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(e.Status)
-	_, _ = w.Write(body) // the client may be gone; there is nobody else to tell
-}
-
-var unauthorizedJSON = detailJSON(detailUnauthorized)
-
-func detailJSON(detail string) []byte {
-	body, err := json.Marshal(struct {
-		Detail string `json:"detail"`
-	}{detail})
-	if err != nil { // a string always encodes
-		panic(err)
-	}
-	return body
-}
-
-func logger(l *slog.Logger) *slog.Logger {
-	if l == nil {
-		return slog.Default()
-	}
-	return l
-}
-
-// isNil reports whether v is nil or an interface that holds a nil pointer, map
-// or function: either is a bug at construction, not something to find out while
-// serving.
-func isNil(v any) bool {
-	if v == nil {
-		return true
-	}
-	switch rv := reflect.ValueOf(v); rv.Kind() {
-	case reflect.Pointer, reflect.Map, reflect.Func, reflect.Slice, reflect.Chan:
-		return rv.IsNil()
-	}
-	return false
-}
-
-// background returns the values of ctx without its cancellation, for a write
-// that must not be lost because the client hung up.
-func background(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
-}
-
-// storeTimeout bounds one store operation that outlives its request.
-const storeTimeout = 2 * time.Second

@@ -23,6 +23,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/gateway"
 	"github.com/ostiary/auth/store"
 )
 
@@ -137,7 +138,7 @@ func newHostileSystem(t testing.TB) *hostileSystem {
 		t.Fatal(err)
 	}
 	if _, err := s.db.Store.InsertToken(ctx, store.Token{UserID: s.alice.ID, ApplicationID: app.ID, Scopes: "write", Created: now, Expires: now.Add(time.Hour), Digest: store.DigestOf("x"),
-		Refresh: store.Refresh{Digest: store.DigestOf(refreshToken), Scopes: "write", Expires: now.Add(time.Hour)}}); err != nil {
+		Refresh: store.Refresh{Digest: store.DigestOf(refreshToken), Scopes: "write", Expires: now.Add(time.Hour)}}, store.MintLimits{}); err != nil {
 		t.Fatal(err)
 	}
 	id := func(line string) string { _, v, _ := strings.Cut(line, "="); return v }
@@ -359,13 +360,16 @@ func TestHostileConfig(t *testing.T) {
 		"idle-longer-than-absolute": func() error {
 			return session(auth.SessionOptions{IdleTimeout: 48 * time.Hour, Lifetime: 24 * time.Hour})
 		},
+		"samesite-none-insecure": func() error {
+			return session(auth.SessionOptions{SameSite: http.SameSiteNoneMode, InsecureCookie: true})
+		},
 		"negative-lifetime": func() error {
-			_, err := auth.NewTokens(s.db, s.db, &auth.TokensOptions{AccessLifetime: -time.Second})
+			_, err := auth.NewTokens(s.db, s.db, &auth.TokensOptions{PersonalLifetime: -time.Second})
 			return err
 		},
 		"rsa-private": func() error {
 			key := x509.MarshalPKCS1PrivateKey(gatewayKey())
-			_, err := auth.ParseProxyKey(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: key}))
+			_, err := gateway.ParseKey(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: key}))
 			return err
 		},
 		"nil-store": func() (err error) {
@@ -379,10 +383,9 @@ func TestHostileConfig(t *testing.T) {
 		},
 	}
 	cannotBeWritten := map[string]string{
-		"cookie-host-domain":     "there is no Domain",
-		"samesite-none-insecure": "SameSite is always Lax",
-		"short-key":              "there is no key to set",
-		"bcrypt-cost-4":          "bcrypt only verifies",
+		"cookie-host-domain": "there is no Domain",
+		"short-key":          "there is no key to set",
+		"bcrypt-cost-4":      "bcrypt only verifies",
 	}
 	for _, in := range hostileInputs(t, "config") {
 		construct := constructs[in.Name]

@@ -3,74 +3,218 @@ package auth
 import (
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
+
+	"github.com/ostiary/auth/audit"
+	"github.com/ostiary/auth/internal/ascii"
+	"github.com/ostiary/auth/internal/forwarded"
 )
 
-// checkOrigin refuses a request that a browser sends for a page of another
-// origin. It is [http.CrossOriginProtection] made stricter: the scheme counts,
-// and what is unknown, malformed or doubled is refused. A request with neither
+// Origins is the list of origins whose pages may send requests with ambient
+// credentials, which a browser adds by itself: a cookie, remembered Basic
+// credentials, the user field of a gateway. Session, Basic and ProxyUsers use
+// it. An [Authenticator] of a host must use it if its credential is ambient.
+//
+// An origin is a scheme, a host and a port (RFC 6454). Hosts compare without
+// case, a default port equals no port, and IPv6 addresses compare in their
+// canonical form. A nil or zero Origins trusts the origin of the request's own
+// URL only.
+type Origins struct {
+	trusted map[string]bool
+}
+
+// ownOrigin trusts the request's own origin alone.
+var ownOrigin *Origins
+
+// NewOrigins returns Origins that trust further origins beside the request's
+// own. Each has the form https://host or https://host:port. The scheme http is
+// accepted for loopback hosts only. The list is copied.
+func NewOrigins(trusted ...string) (*Origins, error) {
+	o, err := parseOrigins(trusted, false)
+	if err != nil {
+		return nil, fmt.Errorf("auth: NewOrigins: %w", err)
+	}
+	return o, nil
+}
+
+// Check returns an [*Error] with status 403 if a browser sends r for a page of
+// another origin that is not trusted. Requests by GET, HEAD and OPTIONS pass
+// unless they are upgrades, because they change nothing and the browser hides
+// the answer from the page. An upgrade has the field Upgrade or
+// Sec-WebSocket-Key, or "Sec-Fetch-Mode: websocket". A request with neither
 // Sec-Fetch-Site nor Origin does not come from a browser and passes.
-func checkOrigin(r *http.Request, trusted map[string]bool) error {
+//
+// Check is stricter than [http.CrossOriginProtection]: the scheme counts, and
+// an unknown, malformed or doubled field refuses the request.
+func (o *Origins) Check(r *http.Request) error {
+	if safeMethod(r.Method) && !upgrade(r.Header) {
+		return nil
+	}
+	return o.checkSource(r)
+}
+
+// checkSource is Check for requests of every method.
+func (o *Origins) checkSource(r *http.Request) error {
 	origins, sites := r.Header["Origin"], r.Header["Sec-Fetch-Site"]
 	if len(origins) > 1 || len(sites) > 1 {
 		return csrfError("the request has more than one origin")
 	}
-	if len(origins) == 1 && trusted[origins[0]] {
-		return nil
+	origin, known := "", false
+	if len(origins) == 1 {
+		origin, known = canonicalOrigin(origins[0])
+		if known && o != nil && o.trusted[origin] {
+			return nil
+		}
 	}
 	if len(sites) == 1 {
-		// The browser's own word; "none" is a user who typed the address.
+		// Pages cannot set this field. "none" means that the user typed the
+		// address.
 		if sites[0] == "same-origin" || sites[0] == "none" {
 			return nil
 		}
 		return csrfError("the request does not come from a page of this origin")
 	}
-	if len(origins) == 1 && origins[0] != requestOrigin(r) {
-		return csrfError("Origin checking failed - " + clip(origins[0]) + " does not match any trusted origins")
+	if len(origins) == 0 {
+		return nil
+	}
+	if own, ok := requestOrigin(r); !known || !ok || origin != own {
+		return csrfError("Origin checking failed - " + audit.Clip(origins[0]) + " does not match any trusted origins")
 	}
 	return nil
 }
 
-// harmless reports whether another origin may send r: it changes nothing, and
-// the browser keeps the answer from the page. A WebSocket it does not.
-func harmless(r *http.Request) bool {
-	return safeMethod(r.Method) && len(r.Header["Upgrade"]) == 0
+// upgrade reports whether a request asks for another protocol, whose answers no
+// browser hides from the page. One field is enough, because a proxy may have
+// removed the others.
+func upgrade(h http.Header) bool {
+	if len(h["Upgrade"]) > 0 || len(h["Sec-Websocket-Key"]) > 0 {
+		return true
+	}
+	for _, mode := range h["Sec-Fetch-Mode"] {
+		if ascii.EqualFold(ascii.TrimOWS(mode), "websocket") {
+			return true
+		}
+	}
+	return false
 }
 
-// CheckOrigin refuses a request by an unsafe method that a browser sends for a
-// page of another origin. An [Authenticator] outside this package calls it if its
-// credential is one that browsers, or a gateway for them, add by themselves.
-func CheckOrigin(r *http.Request) error {
-	if safeMethod(r.Method) {
-		return nil
-	}
-	return checkOrigin(r, nil)
-}
+// csrfFailed begins the detail of each refusal of a request from elsewhere, as in
+// Django.
+const csrfFailed = "CSRF Failed: "
 
 func csrfError(why string) error {
-	return &Error{Status: http.StatusForbidden, Detail: "CSRF Failed: " + why + "."}
+	return &Error{Status: http.StatusForbidden, Detail: csrfFailed + why + "."}
 }
 
-// requestOrigin is the origin of the page that the client sent r to, which a
-// believed proxy knows better than we do.
-func requestOrigin(r *http.Request) string {
-	if overTLS(r) {
-		return "https://" + hostOf(r)
+// requestOrigin returns the origin of the URL that the client sent r to, as a
+// trusted proxy reported it.
+func requestOrigin(r *http.Request) (string, bool) {
+	if forwarded.OverTLS(r) {
+		return originOf("https", forwarded.Host(r))
 	}
-	return "http://" + hostOf(r)
+	return originOf("http", forwarded.Host(r))
 }
 
-// parseOrigins checks a list of trusted origins.
-func parseOrigins(list []string) (map[string]bool, error) {
-	trusted := make(map[string]bool, len(list))
-	for _, s := range list {
-		u, err := url.Parse(s)
-		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" ||
-			s != u.Scheme+"://"+u.Host || strings.ContainsAny(u.Host, "*@") || s != strings.ToLower(s) {
-			return nil, fmt.Errorf("auth: SessionOptions.TrustedOrigins: %q is not of the form https://host or https://host:port, in lower case and without wildcards", s)
+// canonicalOrigin returns the form of an origin that is compared.
+func canonicalOrigin(s string) (string, bool) {
+	scheme, authority, ok := strings.Cut(s, "://")
+	switch {
+	case !ok:
+		return "", false
+	case ascii.EqualFold(scheme, "https"):
+		return originOf("https", authority)
+	case ascii.EqualFold(scheme, "http"):
+		return originOf("http", authority)
+	}
+	return "", false
+}
+
+// originOf returns the canonical origin of a scheme and the host[:port] of a URI
+// (RFC 3986 section 3.2) without user information.
+func originOf(scheme, authority string) (string, bool) {
+	host, port, ok := splitHostPort(authority)
+	if !ok {
+		return "", false
+	}
+	if port != "" && (scheme != "https" || port != "443") && (scheme != "http" || port != "80") {
+		host += ":" + port
+	}
+	return scheme + "://" + host, true
+}
+
+// splitHostPort returns a host in lower case, or an IPv6 address in brackets in
+// its canonical form, and the port as a number, "" for none.
+func splitHostPort(authority string) (host, port string, ok bool) {
+	if rest, bracket := strings.CutPrefix(authority, "["); bracket {
+		literal, after, found := strings.Cut(rest, "]")
+		addr, err := netip.ParseAddr(literal)
+		if !found || err != nil || !addr.Is6() || addr.Zone() != "" {
+			return "", "", false
 		}
-		trusted[s] = true
+		host, port = "["+addr.String()+"]", after
+		if after != "" {
+			if port, ok = strings.CutPrefix(after, ":"); !ok {
+				return "", "", false
+			}
+		}
+	} else {
+		host, port, _ = strings.Cut(authority, ":")
+		if !validHost(host) {
+			return "", "", false
+		}
+		host = strings.ToLower(host)
 	}
-	return trusted, nil
+	if port == "" {
+		return host, "", true // "host:" is "host" (RFC 3986 section 6.2.3)
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || n == 0 {
+		return "", "", false
+	}
+	return host, strconv.FormatUint(n, 10), true
+}
+
+// validHost reports whether s is an IPv4 address or a registered name without
+// percent-encoding (RFC 3986 section 3.2.2), as browsers write them.
+func validHost(s string) bool {
+	const others = "!$&'()+,;=" // sub-delims without the wildcard
+	for i := range len(s) {
+		if !ascii.Unreserved(s[i:i+1]) && strings.IndexByte(others, s[i]) < 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// parseOrigins checks a list of trusted origins. Insecure accepts origins of
+// plain HTTP, whose pages can be changed in transit.
+func parseOrigins(list []string, insecure bool) (*Origins, error) {
+	o := &Origins{trusted: make(map[string]bool, len(list))}
+	for _, s := range list {
+		origin, ok := canonicalOrigin(s)
+		if !ok || s != strings.ToLower(s) {
+			return nil, fmt.Errorf("%q is not of the form https://host or https://host:port, in lower case and without wildcards", s)
+		}
+		if strings.HasPrefix(origin, "http://") && !insecure && !loopback(origin) {
+			return nil, fmt.Errorf("%q is an origin of plain HTTP, whose pages anybody on the way can write", s)
+		}
+		o.trusted[origin] = true
+	}
+	return o, nil
+}
+
+// loopback reports whether pages of a canonical origin come from this machine.
+func loopback(origin string) bool {
+	u, err := url.Parse(origin)
+	if err != nil {
+		return false
+	}
+	if u.Hostname() == "localhost" {
+		return true
+	}
+	addr, err := netip.ParseAddr(u.Hostname())
+	return err == nil && addr.IsLoopback()
 }

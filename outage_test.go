@@ -20,7 +20,19 @@ import (
 var errDown = errors.New("dial tcp 10.1.2.3: secret cause")
 
 // noted are the calls whose failure is noted and no reason to refuse a request.
-var noted = []string{"Touch", "TouchSession", "Forgive", "SwapPasswordHash"}
+var noted = []string{"Touch", "TouchSession", "Settle", "SwapPasswordHash"}
+
+// doing makes /do call f, and returns the cookie of a session to call it with.
+func (s *system) doing(f func(r *http.Request) error) []string {
+	s.do = func(w http.ResponseWriter, r *http.Request) {
+		if err := f(r); err != nil {
+			s.gate.Deny(w, r, err)
+			return
+		}
+		s.entered.Add(1)
+	}
+	return []string{s.login(s.alice)}
+}
 
 // paths are the ways of a request through the stores. Each sets something up and
 // returns the request.
@@ -60,7 +72,7 @@ var paths = map[string]func(t *testing.T, s *system) (method, target string, lin
 		_, id, _ := strings.Cut(cookie, "=")
 		s.do = func(_ http.ResponseWriter, r *http.Request) {
 			s.session.Manager().Put(r.Context(), "k", "v")
-			row, _, err := s.db.Store.SessionByDigest(r.Context(), store.DigestOf(id), s.db.Store)
+			row, _, err := s.db.Store.SessionByDigest(r.Context(), store.DigestOf(id))
 			if err == nil {
 				err = s.db.Store.SaveSession(r.Context(), row.Digest, row.Data, row.Revision, time.Now())
 			}
@@ -75,6 +87,27 @@ var paths = map[string]func(t *testing.T, s *system) (method, target string, lin
 	},
 	"login again": func(_ *testing.T, s *system) (string, string, []string) {
 		return "POST", "/login?u=alice", []string{s.login(s.alice)}
+	},
+	"list of sessions": func(_ *testing.T, s *system) (string, string, []string) {
+		return "GET", "/do", s.doing(func(r *http.Request) error {
+			_, _, err := s.session.List(r.Context(), by(s.alice), s.alice.ID, store.Page{Limit: 10})
+			return err
+		})
+	},
+	"end of a session": func(_ *testing.T, s *system) (string, string, []string) {
+		return "POST", "/do", s.doing(func(r *http.Request) error {
+			err := s.session.EndOne(r.Context(), by(s.alice), s.alice.ID, s.session.Current(r.Context()))
+			if e, ok := errors.AsType[*auth.Error](err); ok && e.Status == 404 {
+				return nil // it has ended before
+			}
+			return err
+		})
+	},
+	"end of other sessions": func(_ *testing.T, s *system) (string, string, []string) {
+		return "POST", "/do", s.doing(func(r *http.Request) error {
+			_, err := s.session.EndOthers(r.Context(), by(s.alice), s.alice.ID)
+			return err
+		})
 	},
 	"logout": func(_ *testing.T, s *system) (string, string, []string) {
 		return "POST", "/logout", []string{s.login(s.alice)}
@@ -234,7 +267,7 @@ func panics(f func()) (yes bool) {
 	return false
 }
 
-// A hasher that cannot hash is an outage for all, whoever they are, until it can.
+// A hasher that cannot hash is an outage for every user, until it can.
 func TestHasherIsDown(t *testing.T) {
 	hasher := &flaky{}
 	s := newSystem(t, func(o *settings) { o.passwords.Hasher = hasher })

@@ -7,58 +7,97 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"runtime"
-	"strings"
+	"sync/atomic"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
+	"github.com/ostiary/auth/audit"
+	"github.com/ostiary/auth/internal/client"
+	"github.com/ostiary/auth/internal/forwarded"
 	"github.com/ostiary/auth/internal/header"
+	"github.com/ostiary/auth/internal/hook"
+	"github.com/ostiary/auth/internal/options"
+	"github.com/ostiary/auth/internal/text"
+	"github.com/ostiary/auth/observe"
 	"github.com/ostiary/auth/store"
 )
 
-// Passwords checks and sets passwords. Login, Basic and the password grant share
-// its throttle and its defences.
+// Passwords checks and sets passwords. Login, Basic and the password grant
+// share its throttle, which doc/throttle.md describes.
 type Passwords struct {
 	users    store.Users
 	attempts store.Attempts
 	opts     PasswordsOptions
 	log      *slog.Logger
+	hook     *hook.Hook
 
-	hashes   slots
+	hashes   *slots
+	floods   *floods
 	flights  flights
 	verified verifiedCache
 	dummy    dummyHash
+	pace     pace
+	noted    notes
+	purge    *unpurged
 }
 
 // PasswordsOptions are the options of [NewPasswords].
 // A zero PasswordsOptions consists entirely of default values.
 type PasswordsOptions struct {
-	// Hasher makes and checks hashes. Nil means Argon2id{}.
+	// Hasher makes and checks hashes. Nil means Argon2id{}. [NewPasswords] refuses
+	// an [Argon2id] with weak parameters; the parameters of other types, and of
+	// types that embed one, are the host's responsibility.
 	Hasher PasswordHasher
 
 	// Enabled switches local passwords off and on while the service runs; nil
-	// means on. While it returns false no password is right.
+	// means on. While it returns false, every password is wrong.
 	Enabled func() bool
 
-	// MinLength is the length of the shortest password that Set takes, in
-	// characters. Zero means 15 (NIST SP 800-63B-4); the least is 8.
+	// MinLength is the length of the shortest password that Set accepts, in
+	// characters. Zero means 15 (NIST SP 800-63B-4); the minimum is 8.
 	MinLength int
 
-	// PerClient limits the attempts against one account from one client
-	// network (an IPv4 address, an IPv6 /64), PerAccount those from anywhere.
-	// A right password forgets them. Zero means 10 a minute and 100 an hour:
-	// attackers wait, nobody is locked out for good.
-	PerClient, PerAccount store.Limit
+	// PerClient limits the wrong passwords for one account from one client
+	// network (an IPv4 address, an IPv6 /64) or known browser. Zero means 10 a
+	// minute. A right password from the same place resets it.
+	PerClient store.Limit
 
-	// MaxHashes is how many passwords are hashed at the same time; each takes
-	// the memory of the hasher. Zero means GOMAXPROCS. Sixteen times as many
-	// may wait, for at most five seconds; beyond that the answer is 503.
+	// PerAccount limits the wrong passwords for one account from all unknown
+	// networks together. A network or browser is known for 30 days after a
+	// login of the account. Each known one has this limit for itself. Zero
+	// means 100 an hour.
+	PerAccount store.Limit
+
+	// PerNetwork limits the wrong passwords from one client network for all
+	// accounts together that the network is not known for. Zero means 300 an
+	// hour.
+	PerNetwork store.Limit
+
+	// MaxHashes is the number of passwords that are hashed at the same time;
+	// each takes the memory of the hasher. Zero means GOMAXPROCS. Up to 512
+	// times as many wait, for at most 30 seconds and with a fair share for each
+	// network. Further ones are answered 503.
 	MaxHashes int
+
+	// RefusalTime is the minimum time of a refused comparison. With hashes of
+	// several kinds, the time would otherwise tell which names exist. Zero
+	// means the time of the slowest kind of hash that this process has
+	// compared, or no minimum if it has compared one kind only. Set it to the
+	// time of the slowest kind while imported hashes are in use.
+	RefusalTime time.Duration
+
+	// InsecureCookie drops Secure from the cookie of
+	// [Passwords.RememberBrowser], for plain-HTTP development.
+	InsecureCookie bool
 
 	// Logger receives the audit events. Nil means [slog.Default].
 	Logger *slog.Logger
+
+	// Observe is called for the events PasswordChecked, PasswordHashed,
+	// PasswordChanged, Throttled and Purged, see package observe.
+	// Nil costs nothing.
+	Observe observe.Func
 }
 
 const (
@@ -68,304 +107,268 @@ const (
 	MaxUserName = 150
 )
 
-// NewPasswords returns the passwords of u, with a throttle that counts in a. Nil
-// options mean the defaults. It panics if u or a is nil.
+// NewPasswords returns the passwords of the users in u, with a throttle that
+// counts in a. Nil options mean the defaults. It panics if u or a is nil.
 func NewPasswords(u store.Users, a store.Attempts, opts *PasswordsOptions) (*Passwords, error) {
-	if isNil(u) || isNil(a) {
+	if options.IsNil(u) || options.IsNil(a) {
 		panic("auth: NewPasswords: nil store")
 	}
 	var o PasswordsOptions
 	if opts != nil {
 		o = *opts
 	}
-	if o.Hasher == nil {
-		o.Hasher = Argon2id{}
+	if err := o.settle(); err != nil {
+		return nil, err
 	}
-	if h, ok := o.Hasher.(interface{ check() error }); ok { // Argon2id, or a pointer to one
-		if err := h.check(); err != nil {
-			return nil, fmt.Errorf("auth: PasswordsOptions.Hasher: %w", err)
-		}
-	}
-	o.MinLength = cmp.Or(o.MinLength, 15)
-	o.PerClient = cmp.Or(o.PerClient, store.Limit{Max: 10, Window: time.Minute})
-	o.PerAccount = cmp.Or(o.PerAccount, store.Limit{Max: 100, Window: time.Hour})
-	o.MaxHashes = cmp.Or(o.MaxHashes, runtime.GOMAXPROCS(0))
-	switch {
-	case o.MinLength < 8:
-		return nil, fmt.Errorf("auth: PasswordsOptions.MinLength %d is below 8", o.MinLength)
-	case o.PerClient.Max < 1 || o.PerClient.Window <= 0:
-		return nil, errors.New("auth: PasswordsOptions.PerClient needs a positive Max and Window")
-	case o.PerAccount.Max < 1 || o.PerAccount.Window <= 0:
-		return nil, errors.New("auth: PasswordsOptions.PerAccount needs a positive Max and Window")
-	case o.MaxHashes < 1:
-		return nil, errors.New("auth: PasswordsOptions.MaxHashes is negative")
-	}
+	log := options.Logger(o.Logger)
 	return &Passwords{
 		users:    u,
 		attempts: a,
 		opts:     o,
-		log:      logger(o.Logger),
+		log:      log,
+		hook:     hook.New(o.Observe, log),
 		hashes:   newSlots(o.MaxHashes),
+		floods:   newFloods(o.PerNetwork),
 		verified: newVerifiedCache(),
+		pace:     pace{least: o.RefusalTime},
+		purge:    &unpurged{since: time.Now()},
 	}, nil
 }
 
-var errBadPassword = &Error{Status: http.StatusUnauthorized, Detail: "Incorrect user name or password."}
+// settle sets the defaults and refuses invalid options.
+func (o *PasswordsOptions) settle() error {
+	if o.Hasher == nil {
+		o.Hasher = Argon2id{}
+	}
+	if options.IsNil(o.Hasher) {
+		return errors.New("auth: PasswordsOptions.Hasher holds a nil pointer: leave it out for Argon2id{}")
+	}
+	var err error
+	switch h := o.Hasher.(type) { // exact types: a type that embeds one may hash in its own way
+	case Argon2id:
+		err = h.check()
+	case *Argon2id:
+		err = h.check()
+	}
+	if err != nil {
+		return fmt.Errorf("auth: PasswordsOptions.Hasher: %w", err)
+	}
+	o.MinLength = cmp.Or(o.MinLength, 15)
+	o.PerClient = cmp.Or(o.PerClient, store.Limit{Max: 10, Window: time.Minute})
+	o.PerAccount = cmp.Or(o.PerAccount, store.Limit{Max: 100, Window: time.Hour})
+	o.PerNetwork = cmp.Or(o.PerNetwork, store.Limit{Max: 300, Window: time.Hour})
+	o.MaxHashes = cmp.Or(o.MaxHashes, runtime.GOMAXPROCS(0))
+	for _, l := range []struct {
+		name string
+		store.Limit
+	}{{"PerClient", o.PerClient}, {"PerAccount", o.PerAccount}, {"PerNetwork", o.PerNetwork}} {
+		if l.Max < 1 || l.Window < time.Millisecond {
+			return fmt.Errorf("auth: PasswordsOptions.%s needs a positive Max, and a Window of at least a millisecond", l.name)
+		}
+	}
+	switch {
+	case o.MinLength > MaxPassword:
+		return fmt.Errorf("auth: PasswordsOptions.MinLength %d is above MaxPassword, so that no password could be set", o.MinLength)
+	case o.MinLength < 8:
+		return fmt.Errorf("auth: PasswordsOptions.MinLength %d is below 8", o.MinLength)
+	case o.MaxHashes < 1:
+		return errors.New("auth: PasswordsOptions.MaxHashes is negative")
+	case o.RefusalTime != 0 && (o.RefusalTime < time.Millisecond || o.RefusalTime > time.Minute):
+		return fmt.Errorf("auth: PasswordsOptions.RefusalTime %v is not between a millisecond and a minute", o.RefusalTime)
+	}
+	return nil
+}
 
-// Verify returns the user whose name and password these are, and who may log in.
-// A wrong login is the same [*Error] with status 401 whatever is wrong about it,
-// and after the same work. Too many attempts are status 429, too many at the
-// same time 503; any other error is an outage.
+// Verify returns the active user with this name and password. Every wrong login
+// is the same [*Error] with status 401, after the same work. Too many attempts
+// are status 429, too many at the same time 503. Any other error is an outage.
 //
 // The throttle counts by the client address in ctx, see [WithClientAddr].
+// Without an address, all clients count as one and can lock each other out.
+// Handlers of HTTP requests should call [Passwords.VerifyRequest].
 func (p *Passwords) Verify(ctx context.Context, name, password string) (store.User, error) {
+	began := p.hook.Now()
+	u, err := p.verify(ctx, "", name, password)
+	observeChecked(ctx, p.hook, began, err)
+	return u, err
+}
+
+// VerifyRequest is [Passwords.Verify] for the handler of a login form, or of
+// another request with a name and a password. It takes the client address from
+// r, see [ClientAddr], and the browser from the cookie of
+// [Passwords.RememberBrowser].
+func (p *Passwords) VerifyRequest(r *http.Request, name, password string) (store.User, error) {
+	p.noteProxy(r)
+	began := p.hook.Now()
+	u, err := p.verify(client.Context(r), p.deviceCookie(r), name, password)
+	observeChecked(r.Context(), p.hook, began, err)
+	return u, err
+}
+
+func (p *Passwords) verify(ctx context.Context, device, name, password string) (store.User, error) {
 	if why := p.unfit(name, password); why != "" {
 		return store.User{}, p.refuse(ctx, name, why)
 	}
-	a, err := p.prepare(ctx, name, password)
+	a, err := p.prepare(ctx, client.NetworkOf(ctx), name, password)
 	if err != nil {
 		return store.User{}, err
 	}
+	a.browser = browserOf(device, a, time.Now())
 	return p.decide(ctx, a)
 }
 
-// unfit tells why a name and a password are refused before any look-up, "" if
-// they are not. The answer depends on nothing that is stored.
+// verifyCached is Verify for a client that sends its password with every
+// request. An earlier success from the same network counts, as long as neither
+// the stored hash nor the user's state has changed.
+func (p *Passwords) verifyCached(r *http.Request, name, password string) (u store.User, err error) {
+	began := p.hook.Now()
+	if !rechecks(r.Context()) { // which is no other login
+		defer func() { observeChecked(r.Context(), p.hook, began, err) }()
+	}
+	p.noteProxy(r)
+	if why := p.unfit(name, password); why != "" {
+		return store.User{}, p.refuse(client.Context(r), name, why)
+	}
+	a, err := p.prepare(r.Context(), client.Network(client.Of(r)), name, password)
+	if err != nil {
+		return store.User{}, err
+	}
+	now := time.Now()
+	if a.user.Active && p.verified.has(a.pair(), a.key, now) {
+		return a.user, nil
+	}
+	u, err = p.decide(client.Context(r), a)
+	if err == nil {
+		p.verified.put(a.pair(), a.key, now)
+	}
+	return u, err
+}
+
+// unfit returns the reason to refuse a name and a password before any look-up,
+// or "". It depends on nothing that is stored.
 func (p *Passwords) unfit(name, password string) string {
 	switch {
 	case p.opts.Enabled != nil && !p.opts.Enabled():
 		return "local passwords are off"
-	case !validUserName(name) || !validPassword(password):
+	case text.Name(name, MaxUserName) != "" || !validPassword(password):
 		return "malformed"
 	}
 	return ""
 }
 
 func (p *Passwords) refuse(ctx context.Context, name, why string) error {
-	p.event(ctx, slog.LevelWarn, eventPasswordRefused, name, why)
+	p.event(ctx, slog.LevelWarn, audit.PasswordRefused, name, why)
 	return errBadPassword
 }
 
-// An attempt is a name and a password, with what they are compared with.
-type attempt struct {
-	name, password string
-	user           store.User
-	hash           string
-	key            cacheKey
-}
-
-// prepare looks up what an attempt is compared with.
-func (p *Passwords) prepare(ctx context.Context, name, password string) (attempt, error) {
-	u, hash, err := p.lookUp(ctx, name)
-	if err != nil {
-		return attempt{}, err
-	}
-	return attempt{name, password, u, hash, p.verified.key(name, password, hash)}, nil
-}
-
-// decide compares, once for all that ask the same at the same time.
-func (p *Passwords) decide(ctx context.Context, a attempt) (store.User, error) {
-	v := p.flights.do(ctx, flightKey{a.key, clientNetwork(ctx)}, func() verdict { return p.check(ctx, a) })
-	if v.err != nil {
-		return store.User{}, v.err
-	}
-	switch {
-	case !v.ok:
-		return store.User{}, errBadPassword
-	case !a.user.Active: // unlike for the one that asked first, perhaps
-		return store.User{}, p.refuse(ctx, a.name, "user is disabled")
-	}
-	return a.user, nil
-}
-
-// verifyRequest is Verify for a client that sends its password with every
-// request: it believes what was verified before, for as long as neither the
-// stored hash nor the user's state has changed.
-func (p *Passwords) verifyRequest(r *http.Request, name, password string) (store.User, error) {
-	if why := p.unfit(name, password); why != "" {
-		return store.User{}, p.refuse(withClient(r), name, why)
-	}
-	a, err := p.prepare(r.Context(), name, password)
-	if err != nil {
-		return store.User{}, err
-	}
-	now := time.Now()
-	if a.user.Active && p.verified.has(a.key, now) {
-		return a.user, nil
-	}
-	u, err := p.decide(withClient(r), a)
-	if err == nil {
-		p.verified.put(a.key, now)
-	}
-	return u, err
-}
-
-// lookUp returns the user of that name and the hash to compare with. For an
-// unknown user, and one without a password, it is the dummy, and the user is one
-// who may not log in. Whoever it is, the steps are the same: how long they take
-// must not tell which names exist.
-func (p *Passwords) lookUp(ctx context.Context, name string) (store.User, string, error) {
-	dummy, err := p.dummy.get(p.opts.Hasher)
-	if err != nil {
-		return store.User{}, "", fmt.Errorf("auth: hash a password: %w", err)
-	}
-	u, err := p.users.UserByName(ctx, name)
-	if errors.Is(err, store.ErrNotFound) {
-		u, err = store.User{}, nil
-	}
-	if err != nil {
-		return store.User{}, "", fmt.Errorf("auth: look up a user: %w", err)
-	}
-	hash, err := p.users.PasswordHash(ctx, u.ID)
-	if errors.Is(err, store.ErrNotFound) { // nobody has the ID ""
-		u, hash, err = store.User{}, "", nil
-	}
-	if err != nil {
-		return store.User{}, "", fmt.Errorf("auth: look up a password: %w", err)
-	}
-	if hash == "" {
-		u.Active, hash = false, dummy
-	}
-	return u, hash, nil
-}
-
-// check charges the throttle, then compares.
-func (p *Passwords) check(ctx context.Context, a attempt) verdict {
-	keys := [...]string{"password:" + clientNetwork(ctx).String() + ":" + a.name, "password::" + a.name}
-	v, err := p.attempts.Charge(ctx, []store.Charge{
-		{Key: keys[0], Limit: p.opts.PerClient},
-		{Key: keys[1], Limit: p.opts.PerAccount},
-	}, time.Now())
-	if err != nil {
-		return verdict{err: fmt.Errorf("auth: count a password attempt: %w", err)}
-	}
-	if !v.Allowed {
-		p.event(ctx, slog.LevelWarn, eventPasswordRefused, a.name, "throttled")
-		return verdict{err: &Error{
-			Status:     http.StatusTooManyRequests,
-			Detail:     "Too many attempts. Try again later.",
-			RetryAfter: max(v.RetryAfter, time.Second),
-		}}
-	}
-	if err := p.hashes.acquire(ctx); err != nil {
-		return verdict{err: err}
-	}
-	ok, outdated, err := p.compare(a.hash, a.password)
-	switch {
-	case err != nil:
-		p.event(ctx, slog.LevelError, eventPasswordRefused, a.name, err.Error())
-		return verdict{}
-	case !ok || a.user.ID == "":
-		p.event(ctx, slog.LevelWarn, eventPasswordRefused, a.name, "wrong user name or password")
-		return verdict{}
-	case !a.user.Active:
-		p.event(ctx, slog.LevelWarn, eventPasswordRefused, a.name, "user is disabled")
-		return verdict{}
-	}
-	if outdated {
-		p.rehash(ctx, a)
-	}
-	if err := p.attempts.Forgive(ctx, keys[:]); err != nil {
-		p.log.WarnContext(ctx, eventStoreFailed, "operation", "forgive attempts", "error", err)
-	}
-	return verdict{ok: true}
-}
-
-// compare compares a password with a hash in the slot that the caller acquired.
-func (p *Passwords) compare(hash, password string) (ok, outdated bool, err error) {
-	defer p.hashes.release()
-	ok, outdated, err = p.opts.Hasher.Verify(hash, password)
-	if err != nil {
-		// It was refused at a glance. Django stores such a "hash" for users who
-		// log in elsewhere: take as long as for a wrong password.
-		if dummy, dummyErr := p.dummy.get(p.opts.Hasher); dummyErr == nil {
-			_, _, _ = p.opts.Hasher.Verify(dummy, password)
-		}
-		return false, false, err
-	}
-	return ok, outdated, nil
-}
-
-// rehash stores a better hash of a password that was just verified. The loser of
-// a race does nothing, and a failure is no reason to refuse the login.
-func (p *Passwords) rehash(ctx context.Context, a attempt) {
-	next, err := p.hash(ctx, a.password)
-	if err == nil {
-		err = p.users.SwapPasswordHash(ctx, a.user.ID, a.hash, next)
-	}
-	switch {
-	case err == nil:
-		p.event(ctx, slog.LevelInfo, eventPasswordRehash, a.name, "outdated")
-	case !errors.Is(err, store.ErrConflict):
-		p.log.WarnContext(ctx, eventStoreFailed, "operation", "rehash password", "error", err)
-	}
-}
-
-func (p *Passwords) hash(ctx context.Context, password string) (string, error) {
-	if err := p.hashes.acquire(ctx); err != nil {
-		return "", err
-	}
-	defer p.hashes.release()
-	return p.opts.Hasher.Hash(password)
-}
-
-// Set gives a user a new password and ends all of the user's sessions, and the
-// tokens too with TokensOptions.EndWithPassword. It returns an [*Error] with
-// status 400 that names the field "password" for a password it does not take.
+// Set gives a user a new password and ends all sessions of the user, and with
+// TokensOptions.EndWithPassword all tokens. An unacceptable password is an
+// [*Error] with status 400 and the field "password". Set also returns an error
+// if the SetPasswordHash of the user table breaks its promise to raise the
+// epoch: then the password is set, but old sessions live on.
 func (p *Passwords) Set(ctx context.Context, userID, password string) error {
-	if utf8.RuneCountInString(password) < p.opts.MinLength {
-		return &Error{Status: http.StatusBadRequest, Field: "password", Detail: fmt.Sprintf("Must have at least %d characters.", p.opts.MinLength)}
-	}
-	if !validPassword(password) {
-		return &Error{Status: http.StatusBadRequest, Field: "password", Detail: fmt.Sprintf("Must be UTF-8 without control characters, of at most %d bytes.", MaxPassword)}
+	if err := p.acceptable(password); err != nil {
+		return err
 	}
 	hash, err := p.hash(ctx, password)
 	if err != nil {
 		return err
 	}
-	if err := p.users.SetPasswordHash(ctx, userID, hash); err != nil {
+	before, err := p.users.UserByID(ctx, userID)
+	if err != nil {
 		return fmt.Errorf("auth: set a password: %w", err)
 	}
-	p.event(ctx, slog.LevelInfo, eventPasswordChanged, userID, "")
+	_, err = p.setHash(ctx, before, hash)
+	return err
+}
+
+// setHash stores the hash of a new password for a user and returns the user as of
+// then.
+func (p *Passwords) setHash(ctx context.Context, before store.User, hash string) (store.User, error) {
+	if err := p.users.SetPasswordHash(ctx, before.ID, hash); err != nil {
+		return store.User{}, fmt.Errorf("auth: set a password: %w", err)
+	}
+	p.eventChanged(ctx, before.ID)
+	p.hook.One(ctx, observe.PasswordChanged, observe.KindNone, observe.ReasonNone)
+	after, err := p.users.UserByID(ctx, before.ID)
+	if err != nil {
+		return store.User{}, fmt.Errorf("auth: look at a new password: %w", err)
+	}
+	if after.Epoch == before.Epoch {
+		return store.User{}, errors.New("auth: the password is set, but SetPasswordHash of the user table has not raised Epoch: the user's sessions live on")
+	}
+	return after, nil
+}
+
+// acceptable refuses what cannot be a new password.
+func (p *Passwords) acceptable(password string) error {
+	if utf8.RuneCountInString(password) < p.opts.MinLength {
+		return &Error{Status: http.StatusBadRequest, Field: "Password", Detail: fmt.Sprintf("Must have at least %d characters.", p.opts.MinLength)}
+	}
+	if !validPassword(password) {
+		return &Error{Status: http.StatusBadRequest, Field: "Password", Detail: fmt.Sprintf("Must be UTF-8 without control characters, of at most %d bytes.", MaxPassword)}
+	}
 	return nil
 }
 
-// Purge forgets attempts whose window ended before the given instant, and
-// returns how many. Call it now and then; nothing else does.
+func (p *Passwords) hash(ctx context.Context, password string) (string, error) {
+	asked := p.hook.Now()
+	if err := p.hashes.acquire(ctx, client.NetworkOf(ctx), func() (bool, error) { return true, nil }); err != nil {
+		observeNotHashed(ctx, p.hook, asked, err)
+		return "", err
+	}
+	defer p.hashes.release()
+	got := p.hook.Now()
+	hash, err := p.opts.Hasher.Hash(password)
+	observeHashed(ctx, p.hook, asked, got, err)
+	return hash, err
+}
+
+// Purge deletes counters whose window ended before the given instant, and
+// networks that were known until then. It returns their number. The host should
+// call it from time to time, since nothing else does, with an instant that is
+// an hour ago if the clocks of several processes differ.
 func (p *Passwords) Purge(ctx context.Context, endedBefore time.Time) (int, error) {
-	return purge(ctx, endedBefore, p.attempts.PurgeAttempts)
+	p.purge.called.Store(true)
+	return purge(ctx, p.hook, observe.KindAttempts, endedBefore, p.attempts.PurgeAttempts)
 }
 
-// validUserName reports whether a user can have that name. There is one spelling
-// of a name, for look-up, throttle and audit alike: what is not canonical is
-// refused and never repaired.
-func validUserName(s string) bool {
-	if s == "" || len(s) > 4*MaxUserName || !utf8.ValidString(s) || utf8.RuneCountInString(s) > MaxUserName ||
-		strings.TrimSpace(s) != s {
-		return false
-	}
-	for _, r := range s {
-		// Cc, and Cf: bidirectional overrides, zero width characters.
-		if unicode.Is(unicode.C, r) {
-			return false
-		}
-	}
-	return true
-}
-
-// validPassword reports whether s can be a password. bcrypt takes NUL for an
-// end, so control characters are refused everywhere.
+// validPassword reports whether s can be a password. Control characters are
+// refused, because bcrypt stops at NUL.
 func validPassword(s string) bool {
 	return s != "" && len(s) <= MaxPassword && utf8.ValidString(s) && !header.HasControl(s)
 }
 
-// clientNetwork is the network that the throttle counts by.
-func clientNetwork(ctx context.Context) netip.Prefix {
-	addr, _ := clientAddr(ctx)
-	bits := addr.BitLen()
-	if addr.Is6() {
-		bits = 64 // one customer has at least this much
+func (p *Passwords) eventChanged(ctx context.Context, userID string) {
+	p.log.LogAttrs(ctx, slog.LevelInfo, audit.PasswordChanged,
+		slog.String(audit.KeyUserID, userID), slog.String(audit.KeyClient, client.Text(ctx)))
+}
+
+func (p *Passwords) event(ctx context.Context, level slog.Level, name, user, reason string) {
+	p.log.LogAttrs(ctx, level, name, slog.String(audit.KeyUser, audit.Clip(user)),
+		slog.String(audit.KeyReason, reason), slog.String(audit.KeyClient, client.Text(ctx)))
+}
+
+// notes are warnings about the configuration of the service. Each is logged at
+// most once an hour.
+type notes struct {
+	spelling, address, clocks, proxy atomic.Int64 // when it was logged, in Unix seconds
+}
+
+// note logs a warning unless it was logged within the hour.
+func (p *Passwords) note(ctx context.Context, last *atomic.Int64, message string, attrs ...slog.Attr) {
+	now, before := time.Now().Unix(), last.Load()
+	if (before == 0 || now-before >= 3600 || now < before) && last.CompareAndSwap(before, now) {
+		p.log.LogAttrs(ctx, slog.LevelWarn, message, attrs...)
 	}
-	network, _ := addr.Prefix(bits) // the zero Prefix for no address
-	return network
+}
+
+// noteProxy warns that something writes X-Forwarded-For which nobody decides about:
+// if it is a proxy, the throttle takes all of its clients for one, and one of them
+// can keep all others out.
+func (p *Passwords) noteProxy(r *http.Request) {
+	if len(r.Header[forwarded.FieldFor]) > 0 && forwarded.Of(r.Context()) == nil {
+		p.note(r.Context(), &p.noted.proxy, "auth: a login has X-Forwarded-For and has not passed Proxy.Handler, so that all clients of the proxy are one to the throttle; "+
+			"put the Handler of a Proxy with ProxyOptions.Peers around the mux, an empty one if there is no proxy")
+	}
 }

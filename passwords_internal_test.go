@@ -1,6 +1,8 @@
 package auth
 
 import (
+	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 )
@@ -28,14 +30,26 @@ func TestVerifiedCache(t *testing.T) {
 	}
 
 	now := time.Now()
+	here, there := netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("192.0.2.2/32")
 	for i := range 3*maxVerified + 1 {
-		c.put(cacheKey{byte(i), byte(i >> 8), byte(i >> 16)}, now)
-		if n := len(c.expires); n > maxVerified {
+		c.put(pair{fmt.Sprint(i), here}, cacheKey{1}, now)
+		if n := len(c.entries); n > maxVerified {
 			t.Fatalf("%d entries", n)
 		}
 	}
-	if c.has(cacheKey{byte(3 * maxVerified % 256), byte(3 * maxVerified >> 8), byte(3 * maxVerified >> 16)}, now.Add(verifiedFor)) {
+	last := pair{fmt.Sprint(3 * maxVerified), here}
+	if !c.has(last, cacheKey{1}, now.Add(verifiedFor-1)) {
+		t.Error("an entry is lost")
+	}
+	if c.has(last, cacheKey{1}, now.Add(verifiedFor)) {
 		t.Error("an entry outlives its time")
+	}
+	if c.has(last, cacheKey{2}, now) || c.has(pair{last.userID, there}, cacheKey{1}, now) || c.has(pair{"x", here}, cacheKey{1}, now) {
+		t.Error("an entry counts for another password, network or user")
+	}
+	c.drop(last)
+	if c.has(last, cacheKey{1}, now) {
+		t.Error("an entry outlives a refusal")
 	}
 }
 

@@ -24,7 +24,7 @@ func at(t testing.TB, addr string) context.Context {
 	return auth.WithClientAddr(t.Context(), netip.MustParseAddr(addr))
 }
 
-// verdictOf is what a caller of Verify finds out.
+// verdictOf returns the answer of Verify as a text.
 func verdictOf(u store.User, err error) string {
 	if e, ok := errors.AsType[*auth.Error](err); ok {
 		return fmt.Sprint(e.Status, " ", e.Detail)
@@ -161,9 +161,9 @@ func TestMalformedLogins(t *testing.T) {
 	}
 }
 
-// whoever waits for the answer of another request is still asked whether
-// the user may log in. The one that asked first may have looked before the user
-// was disabled.
+// a request that waits for the answer of another one still checks
+// whether the user may log in. The one that asked first may have looked before
+// the user was disabled.
 func TestFollowerIsDisabled(t *testing.T) {
 	for name, verify := range map[string]func(s *system) string{
 		"login": func(s *system) string {
@@ -241,7 +241,7 @@ func TestVerifiedPasswords(t *testing.T) {
 		if err := s.db.Store.SetPasswordHash(t.Context(), again.ID, cheapHash(7, "the new alice's own")); err != nil {
 			t.Fatal(err)
 		}
-		hashesOf("401", 1, line) // who comes back by that name inherits nothing
+		hashesOf("401", 1, line) // a new user of that name inherits nothing
 	})
 }
 
@@ -286,7 +286,8 @@ func TestRehash(t *testing.T) {
 	}
 }
 
-// what Set takes, and that it ends what was there before.
+// the passwords that Set accepts, and the credentials that it
+// ends.
 func TestSetPassword(t *testing.T) {
 	s := newSystem(t, nil)
 	const minimum, shape = "Must have at least 15 characters.", "Must be UTF-8 without control characters, of at most 1024 bytes."
@@ -313,7 +314,7 @@ func TestSetPassword(t *testing.T) {
 				}
 				return
 			}
-			refusesStatus(t, err, http.StatusBadRequest, "password")
+			refusesStatus(t, err, http.StatusBadRequest, "Password")
 			if err == nil || !strings.HasSuffix(err.Error(), tt.want) || after != before {
 				t.Errorf("%v, changed: %v", err, after != before)
 			}

@@ -5,92 +5,119 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/ostiary/auth/audit"
+	"github.com/ostiary/auth/internal/client"
+	"github.com/ostiary/auth/internal/forwarded"
+	"github.com/ostiary/auth/internal/hook"
+	"github.com/ostiary/auth/internal/options"
+	"github.com/ostiary/auth/internal/trustedproxy"
+	"github.com/ostiary/auth/observe"
 )
 
-// Proxy decides which requests come from a proxy that may be believed, and what
-// then counts as the client: see [ClientAddr] and [ProvenProxy]. Its
-// [Proxy.Handler] belongs around everything else.
+// Proxy finds the address of the client behind trusted proxies, see
+// [ClientAddr], and reports whether a proxy has proved itself, see
+// [ProvenProxy]. Its [Proxy.Handler] must be the outermost handler. A Proxy is
+// safe for concurrent use.
 //
-// Whether a peer is believed follows from the connection and from a signature,
-// never from what a forwarding field says.
+// A proxy is trusted by its connection or by a signature, never by a forwarding
+// field.
 type Proxy struct {
 	opts      ProxyOptions
-	fields    *fields
+	fields    *forwarded.Fields
 	addresses []string // fields with the client address, first one first
 	signed    []string // the same for a signed request
-	proof     *verifier
+	proof     *trustedproxy.Verifier
 	log       *slog.Logger
+	hook      *hook.Hook
 }
 
-// ProxyOptions are the options of [NewProxy]. A zero ProxyOptions believes
-// nobody: the peer of the connection is the client.
+// ProxyOptions are the options of [NewProxy]. A zero ProxyOptions trusts no
+// proxy: the peer of the connection is the client.
 type ProxyOptions struct {
 	// Peers are the addresses of the proxies; [ParsePeers] reads AWX's
-	// PROXY_IP_ALLOWED_LIST. They are also the hops that are passed over on the
-	// way from the peer to the client. Prefixes shorter than /8, or /7 for IPv6,
-	// are refused: half the internet is not a proxy.
+	// PROXY_IP_ALLOWED_LIST. Hops with these addresses between the peer and the
+	// client are trusted, too. [NewProxy] refuses prefixes shorter than /8, or
+	// /7 for IPv6.
 	Peers []netip.Prefix
 
-	// UnixSocket takes the peer of every connection over a Unix socket for a
-	// proxy, and for proven: the mode of the socket says who that can be.
+	// UnixSocket trusts the peer of every connection over a Unix socket and
+	// counts it as proven. The mode of the socket file must restrict the
+	// connections.
 	UnixSocket bool
 
-	// PeerCertificate reports whether a client certificate that the TLS server
-	// has verified is a proxy's. Such a request is proven. Nil means that
-	// certificates do not matter.
+	// PeerCertificate reports whether a client certificate belongs to a proxy.
+	// It is called with certificates that the TLS server has verified,
+	// concurrently. A request with such a certificate is proven. Nil means that
+	// certificates are ignored.
 	PeerCertificate func(*x509.Certificate) bool
 
-	// AddressFields are the fields with the client address that the proxies
-	// write, best first, as themselves or as AWX's REMOTE_HOST_HEADERS has them
-	// (HTTP_X_FORWARDED_FOR). The first one with a value decides. Nil means
-	// X-Forwarded-For. The list ends at REMOTE_ADDR or REMOTE_HOST, which stand
-	// for the peer. Only name what every proxy sets or overwrites: a field that
-	// it passes on is the client's own word.
+	// AddressFields are the fields in which the proxies write the address of
+	// the client, best first. A name is that of the field, or has the form of
+	// AWX's REMOTE_HOST_HEADERS (HTTP_X_FORWARDED_FOR). The first field with a
+	// value counts. REMOTE_ADDR and REMOTE_HOST stand for the peer and end the
+	// list. Nil means X-Forwarded-For. Every proxy must set or overwrite the
+	// fields of this list, because clients can send them.
 	AddressFields []string
 
-	// ForwardedHost believes the host in X-Forwarded-Host, or in Forwarded if
-	// that is in AddressFields, besides the scheme. Origins are compared with it.
+	// ForwardedHost trusts the host in X-Forwarded-Host, or in Forwarded if
+	// that is in AddressFields. Origins are compared with this host. The scheme
+	// is trusted in any case.
 	ForwardedHost bool
 
 	// Protected are further fields that only the proxies may set, such as
-	// X-Forwarded-Prefix. From others they are removed; other forwarding fields
-	// are removed in any case.
+	// X-Forwarded-Prefix. [Proxy.Handler] removes them from all other requests,
+	// as it removes the forwarding fields that it knows.
 	Protected []string
 
-	// UserField is the field with the name of the user, for [NewProxyUsers]; ""
-	// means none. It is kept in proven requests only.
+	// UserField is the field with the name of the user, for [NewProxyUsers].
+	// [Proxy.Handler] removes it from requests that are not proven. "" means
+	// none.
 	UserField string
 
-	// Proof verifies the signatures of a gateway in X-Trusted-Proxy. With it a
-	// peer in Peers is believed only if the request is signed, too. As in AWX,
-	// X-Envoy-External-Address and then X-Forwarded-For come before
-	// AddressFields in a signed request, so the gateway must set both or remove
-	// what clients send. Nil means that no signature is looked at.
+	// Proof verifies the signatures of a gateway in X-Trusted-Proxy. With it, a
+	// peer in Peers is trusted only if the request is signed as well. As in
+	// AWX, X-Envoy-External-Address and then X-Forwarded-For come before
+	// AddressFields in a signed request. The gateway must therefore set or
+	// remove both. Nil means that signatures are ignored.
 	Proof *ProofOptions
 
-	// InsecureAddressAlone counts an address in Peers as proof of identity. Who
-	// else is on the machine, or on the network, can then act for any user.
+	// InsecureAddressAlone counts an address in Peers as proven. Every process
+	// that can use such an address can then act as any user.
 	InsecureAddressAlone bool
 
-	// Logger receives the events. Nil means [slog.Default].
+	// Logger receives the events, and warnings about options that have no effect.
+	// Nil means [slog.Default].
 	Logger *slog.Logger
+
+	// Observe is called for the events ProofRefused, GatewayUserRefused and
+	// KeysFetched, see package observe.
+	// Nil costs nothing.
+	Observe observe.Func
 }
 
-// NewProxy returns a proxy with these options; nil means that nobody is
-// believed. It returns an error for options that are contradictory, or so wide
-// that they would believe anybody.
+// NewProxy returns a proxy with these options; nil trusts no proxy.
+// Contradictory options, and Peers that are too wide, are an error.
 func NewProxy(opts *ProxyOptions) (*Proxy, error) {
 	var o ProxyOptions
 	if opts != nil {
 		o = *opts
 	}
-	p := &Proxy{opts: o, fields: newFields(), log: logger(o.Logger)}
+	if o.Proof != nil {
+		proof := *o.Proof
+		proof.Keys = slices.Clone(proof.Keys)
+		o.Proof = &proof // the host may go on to use its own
+	}
+	p := &Proxy{opts: o, fields: forwarded.NewFields(), log: options.Logger(o.Logger)}
+	p.hook = hook.New(o.Observe, p.log)
 	var err error
 	if p.opts.Peers, err = checkPeers(o.Peers); err != nil {
 		return nil, err
@@ -103,81 +130,115 @@ func NewProxy(opts *ProxyOptions) (*Proxy, error) {
 	}
 	if o.Proof != nil {
 		if !o.Proof.InsecureAnyPeer && len(o.Peers) == 0 && !o.UnixSocket && o.PeerCertificate == nil {
-			return nil, errors.New("auth: ProxyOptions.Proof without Peers proves nothing: list the addresses of the gateway")
+			return nil, errors.New("auth: ProxyOptions.Proof needs Peers, PeerCertificate or UnixSocket: list the addresses of the gateway")
 		}
-		if p.proof, err = newVerifier(o.Proof, p.fields.covered(), p.log); err != nil {
+		if p.proof, err = p.newVerifier(); err != nil {
 			return nil, err
 		}
 	}
+	p.warn()
 	return p, nil
 }
 
-// configureFields says which fields pass from whom.
+// warn logs options that have no effect. They are no errors, because AWX's
+// settings have them even without a proxy.
+func (p *Proxy) warn() {
+	switch {
+	case !p.believes() && (p.opts.ForwardedHost || p.opts.UserField != "" || len(p.opts.Protected) > 0 || p.opts.AddressFields != nil && len(p.addresses) > 0):
+		p.log.Warn("auth: the Proxy believes nobody, so that every client has the address of its peer; set ProxyOptions.Peers, PeerCertificate or UnixSocket if there is a proxy")
+	case p.believes() && len(p.addresses) == 0 && p.opts.Proof == nil:
+		p.log.Warn("auth: the Proxy reads no field with the address of the client, so that all clients behind a believed peer are one to the throttle; put X-Forwarded-For before REMOTE_ADDR in ProxyOptions.AddressFields")
+	case p.opts.UserField != "" && !p.proves():
+		p.log.Warn("auth: the Proxy removes the UserField from every request, because no peer can prove itself; set ProxyOptions.Proof, PeerCertificate or UnixSocket")
+	}
+}
+
+// configureFields computes the fields of addresses and the fields to remove.
 func (p *Proxy) configureFields() error {
 	names := p.opts.AddressFields
 	if names == nil {
-		names = []string{fieldFor}
+		names = []string{forwarded.FieldFor}
 	}
 	read := true
 	for _, s := range names {
-		if socketNames[s] {
-			read = false // the peer is always known, so what follows is never asked
+		if forwarded.SocketName(s) {
+			read = false // the peer is always known, so that further fields have no effect
 			continue
 		}
-		name, err := parseFieldName(s)
+		name, err := forwarded.ParseFieldName(s)
 		if err != nil {
 			return fmt.Errorf("auth: ProxyOptions.AddressFields: %w", err)
 		}
 		switch name {
-		case fieldProto, fieldHost:
+		case forwarded.FieldProto, forwarded.FieldHost:
 			return fmt.Errorf("auth: ProxyOptions.AddressFields: %q holds no address", s)
 		}
 		if read {
 			p.addresses = append(p.addresses, name)
-			p.fields.allow(name, passTrusted)
+			p.fields.Allow(name, forwarded.Trusted)
 		} else {
-			p.fields.allow(name, passNobody)
+			p.fields.Allow(name, forwarded.Nobody)
 		}
 	}
-	p.fields.allow(fieldProto, passTrusted)
+	p.fields.Allow(forwarded.FieldProto, forwarded.Trusted)
 	if p.opts.ForwardedHost {
-		p.fields.allow(fieldHost, passTrusted)
+		p.fields.Allow(forwarded.FieldHost, forwarded.Trusted)
 	}
 	for _, s := range p.opts.Protected {
-		name, err := parseFieldName(s)
+		name, err := forwarded.ParseFieldName(s)
 		if err != nil {
 			return fmt.Errorf("auth: ProxyOptions.Protected: %w", err)
 		}
-		p.fields.allow(name, passTrusted)
+		p.fields.Allow(name, forwarded.Trusted)
 	}
-	p.fields.allow(fieldGatewayJWT, passProven)
+	p.fields.Allow(forwarded.FieldGatewayJWT, forwarded.Proven)
 	if p.opts.Proof != nil {
-		p.fields.allow(fieldProof, passTrusted)
-		p.fields.allow(fieldEnvoy, passTrusted)
-		p.fields.allow(fieldFor, passTrusted)
-		// What AWX puts in front for a signed request.
-		p.signed = append([]string{fieldEnvoy, fieldFor}, p.addresses...)
+		p.fields.Allow(forwarded.FieldProof, forwarded.Trusted)
+		p.fields.Allow(forwarded.FieldEnvoy, forwarded.Trusted)
+		p.fields.Allow(forwarded.FieldFor, forwarded.Trusted)
+		// AWX reads these first in a signed request.
+		p.signed = append([]string{forwarded.FieldEnvoy, forwarded.FieldFor}, p.addresses...)
 	}
 	if p.opts.UserField != "" {
-		name, err := parseFieldName(p.opts.UserField)
+		name, err := forwarded.ParseFieldName(p.opts.UserField)
 		if err != nil {
 			return fmt.Errorf("auth: ProxyOptions.UserField: %w", err)
 		}
-		if known := p.fields.byName[strings.ToLower(name)]; known.pass != passNobody {
+		if p.fields.Pass(name) != forwarded.Nobody {
 			return fmt.Errorf("auth: ProxyOptions.UserField: %q is configured as another field, too", p.opts.UserField)
 		}
 		p.opts.UserField = name
-		p.fields.allow(name, passProven)
+		p.fields.Allow(name, forwarded.Proven)
 	}
 	return nil
 }
 
-// Handler returns a handler that gives next what is proved of a request: the
-// client's address, scheme and host, in the context, and of the forwarding fields
-// only those that a believed proxy has set. All others are removed, in every
-// spelling. The request itself, and RemoteAddr, are not changed: next gets a copy
-// where they differ. It never refuses a request. Nesting is harmless.
+// Protects reports whether handlers see the field of this name only if a
+// trusted proxy has set it. It returns false for every field if p trusts no
+// proxy.
+func (p *Proxy) Protects(field string) bool {
+	name, err := forwarded.ParseFieldName(field)
+	return err == nil && p.believes() && p.fields.Pass(name) == forwarded.Trusted
+}
+
+// believes reports whether p can trust a peer.
+func (p *Proxy) believes() bool {
+	return len(p.opts.Peers) > 0 || p.opts.UnixSocket || p.opts.PeerCertificate != nil ||
+		p.opts.Proof != nil && p.opts.Proof.InsecureAnyPeer
+}
+
+// proves reports whether there is a way for a peer to prove itself.
+func (p *Proxy) proves() bool {
+	return p.proof != nil || p.opts.UnixSocket || p.opts.PeerCertificate != nil || p.opts.InsecureAddressAlone
+}
+
+// Handler returns a handler that calls next with the address, the scheme and
+// the host of the client in the context. Forwarding fields that no trusted
+// proxy has set are removed from the header, in every spelling. The given
+// request and its RemoteAddr do not change: next gets a copy if something
+// differs. Handler never refuses a request. Nested use is harmless.
 func (p *Proxy) Handler(next http.Handler) http.Handler {
+	mustHandle("Proxy.Handler", next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, p.resolve(r))
 	})
@@ -185,75 +246,82 @@ func (p *Proxy) Handler(next http.Handler) http.Handler {
 
 // resolve returns the request that the handlers get.
 func (p *Proxy) resolve(r *http.Request) *http.Request {
-	if c := forwardedOf(r.Context()); c != nil && c.by == p {
+	if c := forwarded.Of(r.Context()); c != nil && c.By == p {
 		return r // a proof that counts once must not be counted twice
 	}
 	peer, trusted, credit := p.peer(r)
 	signed := false
+	var body io.ReadCloser
 	if p.proof != nil {
 		switch {
-		case !trusted && !p.proof.opts.InsecureAnyPeer:
-		case len(r.Header[fieldProof]) == 0:
-			trusted, credit = false, passNobody
+		case !trusted && !p.opts.Proof.InsecureAnyPeer:
+		case len(r.Header[forwarded.FieldProof]) == 0:
+			trusted, credit = false, forwarded.Nobody
 		default:
-			err := p.proof.verify(r, time.Now())
-			if err != nil {
+			var err error
+			if body, err = p.proof.Verify(r, time.Now()); err != nil {
 				p.eventUnproven(r, err)
 			}
 			signed = err == nil
-			trusted, credit = signed, passNobody
+			trusted, credit = signed, forwarded.Nobody
 			if signed {
-				credit = passProven
+				credit = forwarded.Proven
 			}
 		}
 	}
-	forged := p.fields.anyForged(r.Header, credit)
+	forged := p.fields.AnyForged(r.Header, credit)
 	if !trusted {
-		if !forged {
+		if !forged && body == nil {
 			return r
 		}
 		r = r.WithContext(r.Context())
+		if body != nil {
+			r.Body = body
+		}
 		r.Header = r.Header.Clone()
-		p.fields.removeForged(r.Header, credit)
+		p.fields.RemoveForged(r.Header, credit)
 		return r
 	}
-	c := &forwarded{Context: r.Context(), by: p, proven: credit == passProven}
-	// From the fields as they came in: those that must go are not read.
-	c.client, c.scheme, c.host = p.client(peer, r.Header, signed)
-	c.request = *r.WithContext(c)
-	if forged {
-		c.request.Header = r.Header.Clone()
-		p.fields.removeForged(c.request.Header, credit)
+	c := &forwarded.Context{Context: r.Context(), Facts: forwarded.Facts{By: p, Proven: credit == forwarded.Proven}}
+	// The original fields are read, except those that must be removed.
+	c.Client, c.Scheme, c.Host = p.client(peer, r.Header, signed)
+	c.Request = *r.WithContext(c)
+	if body != nil {
+		c.Request.Body = body
 	}
-	return &c.request
+	if forged {
+		c.Request.Header = r.Header.Clone()
+		p.fields.RemoveForged(c.Request.Header, credit)
+	}
+	return &c.Request
 }
 
-// peer returns the address at the other end of the connection, whether it is one
-// of the proxies, and how far that goes.
-func (p *Proxy) peer(r *http.Request) (addr netip.Addr, trusted bool, credit pass) {
+// peer returns the address at the other end of the connection, whether it is
+// one of the proxies, and which fields it may set.
+func (p *Proxy) peer(r *http.Request) (addr netip.Addr, trusted bool, credit forwarded.Pass) {
 	if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
 		addr = ap.Addr().Unmap().WithZone("")
 	}
 	if p.opts.PeerCertificate != nil && r.TLS != nil && len(r.TLS.VerifiedChains) > 0 && len(r.TLS.PeerCertificates) > 0 &&
 		p.opts.PeerCertificate(r.TLS.PeerCertificates[0]) {
-		return addr, true, passProven
+		return addr, true, forwarded.Proven
 	}
 	if p.opts.UnixSocket && !addr.IsValid() {
 		if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && local.Network() == "unix" {
-			return addr, true, passProven
+			return addr, true, forwarded.Proven
 		}
 	}
-	if !contains(p.opts.Peers, addr) {
-		return addr, false, passNobody
+	if !client.In(p.opts.Peers, addr) {
+		return addr, false, forwarded.Nobody
 	}
 	if p.opts.InsecureAddressAlone {
-		return addr, true, passProven
+		return addr, true, forwarded.Proven
 	}
-	return addr, true, passTrusted
+	return addr, true, forwarded.Trusted
 }
 
-// client returns what the fields of h say about the client of a trusted peer. It
-// is a function of its arguments and the options alone.
+// client returns the address, the scheme and the host in the fields of h, for a
+// trusted peer. It depends on its arguments and the options alone.
 func (p *Proxy) client(peer netip.Addr, h http.Header, signed bool) (addr netip.Addr, scheme, host string) {
 	names := p.addresses
 	if signed {
@@ -261,124 +329,41 @@ func (p *Proxy) client(peer netip.Addr, h http.Header, signed bool) (addr netip.
 	}
 	addr = peer
 	for _, name := range names {
-		last, found := p.walk(peer, h[name], name == fieldForwarded)
+		last, found := forwarded.Walk(p.opts.Peers, peer, h[name], name == forwarded.FieldForwarded)
 		if found {
-			addr, scheme, host = last.client, last.scheme, last.host
+			addr, scheme, host = last.Client, last.Scheme, last.Host
 			break
 		}
 	}
 	if scheme == "" {
-		scheme = single(h[fieldProto], parseScheme)
+		scheme = forwarded.Single(h[forwarded.FieldProto], forwarded.ParseScheme)
 	}
 	switch {
 	case !p.opts.ForwardedHost:
 		host = ""
 	case host == "":
-		host = single(h[fieldHost], parseHost)
+		host = forwarded.Single(h[forwarded.FieldHost], forwarded.ParseHost)
 	}
 	return addr, scheme, host
 }
 
-// walk goes from the peer to the first hop that is not a proxy of ours: that is
-// what the proxies vouch for, and what stands left of it is hearsay. It stops
-// where a proxy says nothing we understand. It reports false if the field has no
-// elements.
-func (p *Proxy) walk(peer netip.Addr, lines []string, rfc bool) (last hop, found bool) {
-	size := 0
-	for _, line := range lines {
-		size += len(line)
-	}
-	if size == 0 {
-		return hop{}, false
-	}
-	if size > maxForwarded {
-		return hop{}, true
-	}
-	last.client = peer
-	list := newHops(lines, rfc)
-	for n := 0; ; n++ {
-		element, ok := list.next()
-		if !ok {
-			return last, found || list.broken
-		}
-		if n == maxHops {
-			return hop{}, true
-		}
-		found = true
-		h, ok := parseHop(element, rfc)
-		if !ok {
-			return last, true
-		}
-		last = h
-		if !contains(p.opts.Peers, h.client) {
-			return last, true
-		}
-	}
-}
-
 // ProvenProxy reports whether the request with this context came from a proxy
-// that proved what it is: by its signature, its client certificate or a Unix
-// socket. An address in [ProxyOptions].Peers is not enough. Only then may a
-// gateway's word count for who the user is.
+// that proved itself by its signature, its client certificate or a Unix socket.
+// An address in [ProxyOptions].Peers is no proof, except with
+// InsecureAddressAlone. Only a proven gateway may name the user of a request.
 func ProvenProxy(ctx context.Context) bool {
-	c := forwardedOf(ctx)
-	return c != nil && c.proven
-}
-
-// forwarded holds what a believed proxy says of a request, the context that
-// carries it and the request that has this context, in one allocation.
-type forwarded struct {
-	context.Context
-	by           *Proxy
-	client       netip.Addr // zero if it cannot be known
-	scheme, host string     // "" if the proxy does not say
-	proven       bool
-	request      http.Request
-}
-
-type forwardedKey struct{}
-
-func (c *forwarded) Value(key any) any {
-	switch key.(type) {
-	case forwardedKey:
-		return c
-	case clientAddrKey:
-		return &c.client
-	}
-	return c.Context.Value(key)
-}
-
-// forwardedOf returns what a believed proxy says of the request with this
-// context, or nil.
-func forwardedOf(ctx context.Context) *forwarded {
-	c, _ := ctx.Value(forwardedKey{}).(*forwarded)
-	return c
-}
-
-// overTLS reports whether the client sent r over TLS, as far as anybody knows.
-func overTLS(r *http.Request) bool {
-	if c := forwardedOf(r.Context()); c != nil && c.scheme != "" {
-		return c.scheme == "https"
-	}
-	return r.TLS != nil
-}
-
-// hostOf returns the host to which the client sent r.
-func hostOf(r *http.Request) string {
-	if c := forwardedOf(r.Context()); c != nil && c.host != "" {
-		return c.host
-	}
-	return r.Host
+	c := forwarded.Of(ctx)
+	return c != nil && c.Proven
 }
 
 // ParsePeers reads AWX's setting PROXY_IP_ALLOWED_LIST: addresses and CIDR
 // prefixes, of IPv4 and IPv6. Ports, brackets and zones are dropped, IPv4
-// addresses mapped into IPv6 are IPv4 addresses. Host names are refused, because
-// whoever answers for the name would decide; so are wildcards.
+// addresses mapped into IPv6 are IPv4 addresses. Host names and wildcards are
+// refused, because DNS would decide about trust.
 func ParsePeers(list []string) ([]netip.Prefix, error) {
 	peers := make([]netip.Prefix, 0, len(list))
 	for _, s := range list {
-		if addr, ok := parseNode(s); ok {
+		if addr, ok := forwarded.ParseNode(s); ok {
 			peers = append(peers, netip.PrefixFrom(addr, addr.BitLen()))
 			continue
 		}
@@ -420,4 +405,12 @@ func checkPeers(list []netip.Prefix) ([]netip.Prefix, error) {
 		peers = append(peers, netip.PrefixFrom(addr, bits).Masked())
 	}
 	return peers, nil
+}
+
+// eventUnproven records why a request with X-Trusted-Proxy counts as one without.
+func (p *Proxy) eventUnproven(r *http.Request, reason error) {
+	p.hook.One(r.Context(), observe.ProofRefused, observe.KindNone, observe.ReasonInvalidCredential)
+	p.log.LogAttrs(r.Context(), slog.LevelWarn, audit.ProxyRefused,
+		slog.String(audit.KeyOutcome, "failure"), slog.String(audit.KeyReason, reason.Error()), slog.String(audit.KeyPeer, audit.Clip(r.RemoteAddr)),
+		slog.String(audit.KeyMethod, audit.Clip(r.Method)), slog.String(audit.KeyPath, audit.Clip(r.URL.Path)))
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/gateway"
 )
 
 // slowClient is what Proxy does about addresses, written to be read.
@@ -28,18 +29,12 @@ func slowClient(trusted []netip.Prefix, peer string, lines []string, rfc bool) n
 	if !isProxy(at) {
 		return at
 	}
-	if len(strings.Join(lines, "")) > 16<<10 {
-		return netip.Addr{}
-	}
-	for hops := 0; ; hops++ {
+	for hops := 0; hops < 64; hops++ {
 		element, rest, ok := slowLast(lines, rfc)
 		if !ok {
 			return at
 		}
 		lines = rest
-		if hops == 64 {
-			return netip.Addr{}
-		}
 		addr, ok := slowElement(element, rfc)
 		if !ok {
 			return at
@@ -48,6 +43,7 @@ func slowClient(trusted []netip.Prefix, peer string, lines []string, rfc bool) n
 			return at
 		}
 	}
+	return at
 }
 
 // slowLast finds the last element that is not empty, as the shortest part after a
@@ -188,14 +184,12 @@ func FuzzClientAddress(f *testing.F) {
 			if again := client(lines...); again != got {
 				t.Fatalf("%v and then %v", got, again)
 			}
-			// What a client puts left of what the proxies wrote changes nothing.
+			// Text of a client to the left of the proxies' text changes
+			// nothing.
 			for _, p := range trusted {
 				if p.Contains(got) {
 					return
 				}
-			}
-			if !got.IsValid() || len(field)+len(left) > 16<<10-8 {
-				return
 			}
 			if with := client(append([]string{left + "," + lines[0]}, lines[1:]...)...); with != got {
 				t.Fatalf("%q left of %q: %v became %v", left, lines, got, with)
@@ -216,7 +210,7 @@ func FuzzProof(f *testing.F) {
 		genuine[v.Header] = v.Name == "valid-now" || v.Name == "stale-301s" || v.Name == "skew-plus-20s" || v.Name == "ts-zero" || v.Name == "ts-seconds" || v.Name == "salt-0"
 	}
 	f.Add("1795000000000000000.2.aaaaaaaa.aaaaaaaaaaaaaaaa." + strings.Repeat("ab", 32) + "-" + strings.Repeat("cd", 256))
-	p := gatewayOf(&auth.ProofOptions{InsecureStale: true, Keys: []*rsa.PublicKey{auth.Must(auth.ParseProxyKey([]byte(vectors.PublicKeys["rsa2048"])))}})
+	p := gatewayOf(&auth.ProofOptions{InsecureStale: true, Keys: []*rsa.PublicKey{auth.Must(gateway.ParseKey([]byte(vectors.PublicKeys["rsa2048"])))}})
 	f.Fuzz(func(t *testing.T, value string) {
 		if got := proven(p, "10.0.0.1:1", value); got != genuine[value] {
 			t.Fatalf("%q: proven is %v", value, got)
@@ -230,7 +224,7 @@ func BenchmarkProxy(b *testing.B) {
 	}
 	usual := []string{"Accept: */*", "User-Agent: curl/8", "Authorization: Bearer x", "Accept-Encoding: gzip"}
 	xff := auth.Must(auth.NewProxy(&auth.ProxyOptions{Peers: peers("10.0.0.0/8", "fd00::/8")}))
-	signer := auth.Must(auth.NewProxySigner(gatewayKey(), &auth.ProxySignerOptions{FirstVersion: true}))
+	signer := auth.Must(gateway.NewSigner(gatewayKey(), &gateway.SignerOptions{FirstVersion: true}))
 	run := func(name string, p *auth.Proxy, r *http.Request) {
 		b.Run(name, func(b *testing.B) {
 			h, w := h(p), httptest.NewRecorder()
@@ -264,7 +258,7 @@ func BenchmarkProxy(b *testing.B) {
 	wrong = wrong[:len(wrong)-1] + string("0123456789abcdef1"[strings.IndexByte("0123456789abcdef", wrong[len(wrong)-1])+1])
 	run("wrong signature", signed, from("10.0.0.1:4711", append(usual, "X-Trusted-Proxy: "+wrong)...))
 	b.Run("sign", func(b *testing.B) {
-		signer := auth.Must(auth.NewProxySigner(gatewayKey(), &auth.ProxySignerOptions{FirstVersion: true, Reuse: -1}))
+		signer := auth.Must(gateway.NewSigner(gatewayKey(), &gateway.SignerOptions{FirstVersion: true, Reuse: -1}))
 		for b.Loop() {
 			auth.Must(signer.Proof(time.Now()))
 		}

@@ -4,10 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"sync"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/gateway"
 )
 
 type vectorFile struct {
@@ -46,7 +46,7 @@ func TestTrustedProxyVectors(t *testing.T) {
 	vectors := readVectors(t)
 	for _, v := range vectors.Vectors {
 		t.Run(v.Name, func(t *testing.T) {
-			key := auth.Must(auth.ParseProxyKey([]byte(vectors.PublicKeys[v.Key])))
+			key := auth.Must(gateway.ParseKey([]byte(vectors.PublicKeys[v.Key])))
 			p := gatewayOf(&auth.ProofOptions{Keys: []*rsa.PublicKey{key}})
 			synctest.Test(t, func(t *testing.T) {
 				sleepUntil(v.Now)
@@ -71,7 +71,7 @@ func TestTrustedProxyVectors(t *testing.T) {
 	if len(vectors.Vectors) < 20 {
 		t.Fatalf("%d vectors", len(vectors.Vectors))
 	}
-	if _, err := auth.ParseProxyKey([]byte(vectors.PublicKeys["rsa1024"])); err == nil {
+	if _, err := gateway.ParseKey([]byte(vectors.PublicKeys["rsa1024"])); err == nil {
 		t.Error("a key of 1,024 bits was taken")
 	}
 }
@@ -91,8 +91,8 @@ func proven(p *auth.Proxy, peer, proof string) bool {
 func TestProofRules(t *testing.T) {
 	vectors := readVectors(t)
 	keys := []*rsa.PublicKey{
-		auth.Must(auth.ParseProxyKey([]byte(vectors.PublicKeys["rsa3072"]))),
-		auth.Must(auth.ParseProxyKey([]byte(vectors.PublicKeys["rsa2048"]))),
+		auth.Must(gateway.ParseKey([]byte(vectors.PublicKeys["rsa3072"]))),
+		auth.Must(gateway.ParseKey([]byte(vectors.PublicKeys["rsa2048"]))),
 	}
 	byName := map[string]string{}
 	for _, v := range vectors.Vectors {
@@ -212,8 +212,8 @@ func TestProofRules(t *testing.T) {
 
 func TestKeysAreFetchedOnce(t *testing.T) {
 	vectors := readVectors(t)
-	key := auth.Must(auth.ParseProxyKey([]byte(vectors.PublicKeys["rsa2048"])))
-	other := auth.Must(auth.ParseProxyKey([]byte(vectors.PublicKeys["rsa3072"])))
+	key := auth.Must(gateway.ParseKey([]byte(vectors.PublicKeys["rsa2048"])))
+	other := auth.Must(gateway.ParseKey([]byte(vectors.PublicKeys["rsa3072"])))
 	valid := vectors.Vectors[0].Header
 	junk := "1795000000000000000-" + strings.Repeat("ab", 256)
 
@@ -286,7 +286,8 @@ func TestKeysAreFetchedOnce(t *testing.T) {
 			}
 		})
 	})
-	t.Run("keys that fail leave the old ones", func(t *testing.T) {
+	t.Run("keys that fail leave the old ones, for a while", testKeysAge)
+	t.Run("weak keys leave the old ones", func(t *testing.T) {
 		weak := auth.Must(rsa.GenerateKey(rand.Reader, 2048))
 		synctest.Test(t, func(t *testing.T) {
 			sleepUntil(now1795)
@@ -301,18 +302,88 @@ func TestKeysAreFetchedOnce(t *testing.T) {
 	})
 }
 
-func privatePEM(t *testing.T, key *rsa.PrivateKey) string {
-	t.Helper()
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
+// A14: when fetching fails for too long, nothing is believed.
+func testKeysAge(t *testing.T) {
+	vectors := readVectors(t)
+	key := auth.Must(gateway.ParseKey([]byte(vectors.PublicKeys["rsa2048"])))
+	valid := vectors.Vectors[0].Header
+	keys := []*rsa.PublicKey{key}
+	failures := map[string]func(context.Context) ([]*rsa.PublicKey, error){
+		"error":   func(context.Context) ([]*rsa.PublicKey, error) { return nil, errors.New("the gateway is down") },
+		"no keys": func(context.Context) ([]*rsa.PublicKey, error) { return nil, nil },
+		"no key":  func(context.Context) ([]*rsa.PublicKey, error) { return make([]*rsa.PublicKey, 1), nil },
+		"hangs": func(ctx context.Context) ([]*rsa.PublicKey, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		},
 	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
-}
-
-func writeFile(t *testing.T, path, text string) {
-	t.Helper()
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+	for name, failure := range failures {
+		for _, tt := range []struct {
+			maxAge, want time.Duration
+			configured   bool // the keys are in Keys, and were never fetched
+		}{
+			{0, 24 * time.Hour, false},
+			{0, 24 * time.Hour, true},
+			{2 * time.Minute, 2 * time.Minute, false},
+			{72 * time.Hour, 72 * time.Hour, true},
+		} {
+			t.Run(fmt.Sprint(name, tt.maxAge, tt.configured), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					sleepUntil(now1795)
+					down := tt.configured
+					opts := &auth.ProofOptions{InsecureStale: true, MaxKeyAge: tt.maxAge, Refresh: func(ctx context.Context) ([]*rsa.PublicKey, error) {
+						if down {
+							return failure(ctx)
+						}
+						return keys, nil
+					}}
+					if tt.configured {
+						opts.Keys = keys
+					}
+					p := gatewayOf(opts)
+					try := func() bool {
+						tried := p.TryKeys(t.Context(), func(k *rsa.PublicKey) bool { return k.Equal(key) })
+						if got := proven(p, "10.0.0.1:1", valid); got != tried {
+							t.Errorf("proven is %v, but the keys are tried: %v", got, tried)
+						}
+						return tried
+					}
+					start := time.Now()
+					if !try() {
+						t.Fatal("not proven at first")
+					}
+					down = true
+					// Somebody asks all the time, and the end is exact.
+					for time.Since(start) < tt.want-30*time.Second {
+						time.Sleep(min(17*time.Minute, tt.want-20*time.Second-time.Since(start)))
+						if !try() {
+							t.Fatalf("not proven after %v", time.Since(start))
+						}
+					}
+					time.Sleep(tt.want - time.Since(start) + time.Nanosecond)
+					for range 3 {
+						if try() {
+							t.Fatalf("proven after %v", time.Since(start))
+						}
+						time.Sleep(10 * time.Minute)
+					}
+					down = false
+					time.Sleep(time.Minute)
+					if !try() {
+						t.Error("not proven after the gateway came back")
+					}
+				})
+			})
+		}
 	}
+	t.Run("keys that never change have no age", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			sleepUntil(now1795)
+			p := gatewayOf(&auth.ProofOptions{InsecureStale: true, Keys: keys})
+			time.Sleep(1000 * time.Hour)
+			if !proven(p, "10.0.0.1:1", valid) {
+				t.Error("not proven")
+			}
+		})
+	})
 }

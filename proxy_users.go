@@ -6,59 +6,63 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"unicode"
-	"unicode/utf8"
+	"sync"
 
+	"github.com/ostiary/auth/audit"
+	"github.com/ostiary/auth/internal/client"
+	"github.com/ostiary/auth/internal/forwarded"
+	"github.com/ostiary/auth/internal/options"
+	"github.com/ostiary/auth/observe"
 	"github.com/ostiary/auth/store"
 )
 
 // ProxyUsers authenticates requests by the user name that a gateway puts into
 // [ProxyOptions].UserField. The field counts in proven requests only, see
-// [ProvenProxy]; in all others it is as good as absent. A gateway that stops
-// sending it ends nothing: each request stands for itself.
+// [ProvenProxy]; in all others it is absent. There is no session: each request
+// is authenticated by its own field.
 type ProxyUsers struct {
 	proxy *Proxy
 	users store.Users
 	opts  ProxyUsersOptions
+	warn  *sync.Once
 }
 
 // ProxyUsersOptions are the options of [NewProxyUsers].
 // A zero ProxyUsersOptions consists entirely of default values.
 type ProxyUsersOptions struct {
-	// Create is asked for a user that the store does not know. It returns the
-	// user that it has stored, or an error: [store.ErrNotFound] to refuse it.
-	// Concurrent requests of one new user may call it several times, so
-	// [store.ErrExists] makes the store be asked again. Nil refuses unknown
-	// users.
+	// Create is called for a user that the store does not have. It must return
+	// the user that it has stored, or [store.ErrNotFound] to refuse the user.
+	// Two requests of one new user may call it at the same time; after
+	// [store.ErrExists] the store is asked again. Nil refuses unknown users.
 	Create func(ctx context.Context, name string) (store.User, error)
 
-	// Admins lets administrators and auditors act as such. Otherwise they act as
-	// ordinary users.
+	// Admins keeps the rights of administrators and auditors. Otherwise they
+	// act as ordinary users.
 	Admins bool
 }
 
-// NewProxyUsers returns an authenticator for the users of u that p names. It
-// returns an error unless p has a UserField and some way to prove itself. It
-// panics if p or u is nil.
+// NewProxyUsers returns an authenticator for the users of u, by the UserField
+// of p. It returns an error unless p has a UserField and a way for a proxy to
+// prove itself. It panics if p or u is nil.
 func NewProxyUsers(p *Proxy, u store.Users, opts *ProxyUsersOptions) (*ProxyUsers, error) {
-	if p == nil || isNil(u) {
+	if p == nil || options.IsNil(u) {
 		panic("auth: NewProxyUsers: nil Proxy or store")
 	}
 	if p.opts.UserField == "" {
 		return nil, errors.New("auth: NewProxyUsers needs ProxyOptions.UserField")
 	}
-	if p.proof == nil && !p.opts.UnixSocket && p.opts.PeerCertificate == nil && !p.opts.InsecureAddressAlone {
+	if !p.proves() {
 		return nil, errors.New("auth: NewProxyUsers needs ProxyOptions.Proof, PeerCertificate or UnixSocket: an address proves nobody's name")
 	}
-	a := &ProxyUsers{proxy: p, users: u}
+	a := &ProxyUsers{proxy: p, users: u, warn: new(sync.Once)}
 	if opts != nil {
 		a.opts = *opts
 	}
 	return a, nil
 }
 
-// errGatewayUser answers for every user that the gateway may not speak for, so
-// that it cannot tell them apart.
+// errGatewayUser is the same for every refused user, so that the gateway cannot
+// tell unknown ones from disabled ones.
 var errGatewayUser = &Error{Status: http.StatusUnauthorized, Detail: "The user of the gateway is unknown or disabled."}
 
 // Authenticate implements [Authenticator].
@@ -67,8 +71,13 @@ func (a *ProxyUsers) Authenticate(r *http.Request) (*Principal, error) {
 }
 
 func (a *ProxyUsers) authenticate(r *http.Request) (Principal, error) {
-	c := forwardedOf(r.Context())
-	if c == nil || !c.proven || c.by != a.proxy {
+	c := forwarded.Of(r.Context())
+	if c == nil || !c.Proven || c.By != a.proxy {
+		if len(r.Header[a.proxy.opts.UserField]) > 0 { // the handler would have removed it
+			a.warn.Do(func() {
+				a.proxy.log.WarnContext(r.Context(), "auth: ProxyUsers got a request that has not passed Proxy.Handler; put the handler around the gate")
+			})
+		}
 		return Principal{}, ErrNoCredentials
 	}
 	values := r.Header[a.proxy.opts.UserField]
@@ -77,23 +86,24 @@ func (a *ProxyUsers) authenticate(r *http.Request) (Principal, error) {
 		return Principal{}, ErrNoCredentials
 	case len(values) > 1:
 		return Principal{}, errDoubled
-	case !validIdentity(values[0]):
-		return Principal{}, a.refused(r, "malformed name")
+	case !forwarded.UserName(values[0]):
+		return Principal{}, a.refused(r, "malformed name", observe.ReasonMalformed)
 	}
-	// Whatever the gateway authenticates by, to us it is ambient, as a cookie is.
-	if err := CheckOrigin(r); err != nil {
+	// The browser may have authenticated to the gateway by a cookie, so the
+	// credential is ambient.
+	if err := ownOrigin.Check(r); err != nil {
 		return Principal{}, err
 	}
 	u, err := a.user(r.Context(), values[0])
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return Principal{}, a.refused(r, "unknown user")
+		return Principal{}, a.refused(r, "unknown user", observe.ReasonNotFound)
 	case err != nil:
 		return Principal{}, fmt.Errorf("auth: look up the user of the gateway: %w", err)
 	case !u.Active:
-		return Principal{}, a.refused(r, "user is not active")
+		return Principal{}, a.refused(r, "user is not active", observe.ReasonForbidden)
 	case u.Name != values[0]:
-		return Principal{}, a.refused(r, "another user was created")
+		return Principal{}, a.refused(r, "another user was created", observe.ReasonForbidden)
 	}
 	return Principal{
 		ID:         u.ID,
@@ -102,6 +112,8 @@ func (a *ProxyUsers) authenticate(r *http.Request) (Principal, error) {
 		Admin:      u.Admin && a.opts.Admins,
 		Auditor:    u.Auditor && a.opts.Admins,
 		Credential: CredentialProxy,
+		Epoch:      u.Epoch,
+		HasEpoch:   true,
 	}, nil
 }
 
@@ -116,27 +128,10 @@ func (a *ProxyUsers) user(ctx context.Context, name string) (store.User, error) 
 	return u, err
 }
 
-func (a *ProxyUsers) refused(r *http.Request, reason string) error {
-	a.proxy.log.LogAttrs(r.Context(), slog.LevelWarn, eventProxyUser,
-		slog.String("outcome", "failure"), slog.String("reason", reason),
-		slog.String("user", clip(r.Header.Get(a.proxy.opts.UserField))), slog.String("client", clientOf(r.Context())))
+func (a *ProxyUsers) refused(r *http.Request, reason string, why observe.Reason) error {
+	a.proxy.hook.One(r.Context(), observe.GatewayUserRefused, observe.KindNone, why)
+	a.proxy.log.LogAttrs(r.Context(), slog.LevelWarn, audit.GatewayUserRefused,
+		slog.String(audit.KeyOutcome, "failure"), slog.String(audit.KeyReason, reason),
+		slog.String(audit.KeyUser, audit.Clip(r.Header.Get(a.proxy.opts.UserField))), slog.String(audit.KeyClient, client.Text(r.Context())))
 	return errGatewayUser
-}
-
-// maxIdentity is the longest user name that a field conveys, in bytes.
-const maxIdentity = 600 // 150 characters, as AWX has them
-
-// validIdentity reports whether a field can convey name so that nobody on the way
-// changes it: no comma, with which lines are joined, no space at the ends, and
-// nothing that cannot be seen.
-func validIdentity(name string) bool {
-	if name == "" || len(name) > maxIdentity || !utf8.ValidString(name) || name != trimOWS(name) {
-		return false
-	}
-	for _, c := range name {
-		if c == ',' || c == utf8.RuneError || !unicode.IsPrint(c) {
-			return false
-		}
-	}
-	return true
 }

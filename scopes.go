@@ -8,8 +8,8 @@ import (
 )
 
 // Scopes is a list of scopes separated by single spaces (RFC 6749 section 3.3).
-// Scopes narrow what a user may do and never add to it. The zero value permits
-// nothing, and so do words that nobody defined.
+// Scopes narrow the rights of a user and never add to them. The zero value and
+// undefined words permit nothing.
 type Scopes string
 
 // The scopes of AWX. Hosts can add their own, see [TokensOptions].
@@ -18,15 +18,16 @@ const (
 	ScopeWrite = "write" // implies read
 )
 
-// Unrestricted is what sessions and Basic have: whatever the user may do.
-// [ParseScopes] never returns it.
+// Unrestricted permits everything that the user may do. Sessions and Basic have
+// it; [ParseScopes] never returns it.
 const Unrestricted Scopes = "*"
 
 var errScope = errors.New("auth: not a list of known scopes, separated by single spaces, without duplicates")
 
-// ParseScopes checks s against read, write and the given further names. It
-// refuses the empty string, unknown words, duplicates, and anything but single
-// spaces between words; case counts. The result has the order of s.
+// ParseScopes returns s as Scopes if it is a list of read, write and the given
+// further names. It refuses the empty string, unknown words, duplicates, and
+// anything but single spaces between words. Case counts. The result keeps the
+// order of s.
 func ParseScopes(s string, further ...string) (Scopes, error) {
 	rest := s
 	for i := 0; ; i++ {
@@ -73,8 +74,8 @@ func (s Scopes) Has(name string) bool {
 	return hasWord(string(s), name) || name == ScopeRead && hasWord(string(s), ScopeWrite)
 }
 
-// Within reports whether s allows nothing that t does not. It caps what one
-// credential may hand to another.
+// Within reports whether t permits everything that s permits. It bounds the
+// scopes that one credential may give to another.
 func (s Scopes) Within(t Scopes) bool {
 	if s == Unrestricted {
 		return t == Unrestricted
@@ -89,9 +90,9 @@ func (s Scopes) Within(t Scopes) bool {
 	return true
 }
 
-// Permit reports whether s allows a request with the given method: GET, HEAD and
-// OPTIONS need read, everything else, unknown methods and other spellings
-// included, needs write.
+// Permit reports whether s permits a request with the given method: GET, HEAD
+// and OPTIONS need read. All others, unknown methods and other spellings
+// included, need write.
 func (s Scopes) Permit(method string) bool { return s.Has(needed(method)) }
 
 func needed(method string) string {
@@ -101,8 +102,8 @@ func needed(method string) string {
 	return ScopeWrite
 }
 
-// safeMethod reports whether method is one that changes nothing. Case counts
-// (RFC 9110 section 9.1).
+// safeMethod reports whether method is GET, HEAD or OPTIONS. Case counts (RFC
+// 9110 section 9.1).
 func safeMethod(method string) bool {
 	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
 }

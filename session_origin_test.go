@@ -14,7 +14,8 @@ import (
 	"github.com/ostiary/auth/store"
 )
 
-// Cases 58 to 69, 287, R-123 to R-127: who may send requests with the cookie.
+// Cases 58 to 69, 287, R-123 to R-127: the origins that may send requests with
+// the cookie.
 func TestCrossOrigin(t *testing.T) {
 	s := newSystem(t, func(o *settings) { o.session.TrustedOrigins = []string{"https://trusted.example"} })
 	cookie := s.login(s.alice)
@@ -206,6 +207,7 @@ func TestSessionOfOtherHosts(t *testing.T) {
 				cookie = fresh // these end it
 			}
 			session := auth.Must(auth.NewSession(s.db, state.users, &state.opts))
+			s.db.host = state.users
 			h := auth.NewGate(session, &auth.GateOptions{Logger: quiet}).Require(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				p, _ := auth.FromContext(r.Context())
 				fmt.Fprintf(w, `{"user":%q,"credential":"session"}`, p.Name)
@@ -213,6 +215,7 @@ func TestSessionOfOtherHosts(t *testing.T) {
 			if got := who(t, send(h, "GET", "/", cookie)); got != state.want {
 				t.Errorf("%s: %s, want %s", name, got, state.want)
 			}
+			s.db.host = nil
 		}
 	})
 }

@@ -30,6 +30,8 @@ func TestSessionCookie(t *testing.T) {
 			{"default", auth.SessionOptions{}, "__Host-session=ID; Path=/; Max-Age=1800; HttpOnly; Secure; SameSite=Lax"},
 			{"for development", auth.SessionOptions{InsecureCookie: true}, "session=ID; Path=/; Max-Age=1800; HttpOnly; SameSite=Lax"},
 			{"as in AWX", auth.SessionOptions{CookieName: "awx_sessionid", IdleTimeout: time.Hour}, "awx_sessionid=ID; Path=/; Max-Age=3600; HttpOnly; Secure; SameSite=Lax"},
+			{"strict", auth.SessionOptions{SameSite: http.SameSiteStrictMode}, "__Host-session=ID; Path=/; Max-Age=1800; HttpOnly; Secure; SameSite=Strict"},
+			{"for frames of other sites", auth.SessionOptions{SameSite: http.SameSiteNoneMode}, "__Host-session=ID; Path=/; Max-Age=1800; HttpOnly; Secure; SameSite=None"},
 			{"the lifetime ends first", auth.SessionOptions{IdleTimeout: time.Hour, Lifetime: time.Hour}, "__Host-session=ID; Path=/; Max-Age=3600; HttpOnly; Secure; SameSite=Lax"},
 		} {
 			s := newSystem(t, func(o *settings) { tt.opts.Logger = o.session.Logger; o.session = tt.opts })
@@ -43,7 +45,7 @@ func TestSessionCookie(t *testing.T) {
 			}
 			// R-099, T2: only the digest is stored, and it opens nothing.
 			d := store.DigestOf(id)
-			if _, _, err := s.db.Store.SessionByDigest(t.Context(), d, s.db.Store); err != nil {
+			if _, _, err := s.db.Store.SessionByDigest(t.Context(), d); err != nil {
 				t.Errorf("%s: %v", tt.name, err)
 			}
 			asID := base64.RawURLEncoding.EncodeToString(d[:])
@@ -79,7 +81,8 @@ func TestCookieIsNotStored(t *testing.T) {
 }
 
 // Case 33, R-101, R-102, R-120: cookies that are no session. None is looked up
-// that cannot be one, none makes a row, and a dead one is cleared.
+// that cannot be one, none makes a row, and none is cleared that this store never
+// knew.
 func TestCookiesThatAreNoSession(t *testing.T) {
 	s := newSystem(t, nil)
 	cookie := s.login(s.alice)
@@ -97,15 +100,15 @@ func TestCookiesThatAreNoSession(t *testing.T) {
 		{"the session", []string{name + "=" + id}, "alice by session", true, false},
 		{"among others", []string{"a=1;" + name + "=" + id + ";b=2; $Path=/"}, "alice by session", true, false},
 		{"in the second line", []string{"a=1", name + "=" + id}, "alice by session", true, false},
-		{"unknown", []string{name + "=" + unknown}, "401", true, true},
-		{"garbage", []string{name + "=garbage"}, "401", false, true},
-		{"empty", []string{name + "="}, "401", false, true},
-		{"one character more", []string{name + "=" + id + "A"}, "401", false, true},
-		{"one character less", []string{name + "=" + id[:42]}, "401", false, true},
-		{"in quotes", []string{name + `="` + id + `"`}, "401", false, true},
-		{"another alphabet", []string{name + "=" + id[:42] + "+"}, "401", false, true},
-		{"a megabyte", []string{name + "=" + strings.Repeat("a", 1<<20)}, "401", false, true},
-		{"NUL", []string{name + "=" + id[:42] + "\x00"}, "401", false, true},
+		{"unknown", []string{name + "=" + unknown}, "401", true, false},
+		{"garbage", []string{name + "=garbage"}, "401", false, false},
+		{"empty", []string{name + "="}, "401", false, false},
+		{"one character more", []string{name + "=" + id + "A"}, "401", false, false},
+		{"one character less", []string{name + "=" + id[:42]}, "401", false, false},
+		{"in quotes", []string{name + `="` + id + `"`}, "401", false, false},
+		{"another alphabet", []string{name + "=" + id[:42] + "+"}, "401", false, false},
+		{"a megabyte", []string{name + "=" + strings.Repeat("a", 1<<20)}, "401", false, false},
+		{"NUL", []string{name + "=" + id[:42] + "\x00"}, "401", false, false},
 		{"twice", []string{name + "=garbage; " + name + "=" + id}, "401", false, false},
 		{"twice the same", []string{name + "=" + id + "; " + name + "=" + id}, "401", false, false},
 		{"twice in two lines", []string{name + "=" + id, name + "=" + id}, "401", false, false},
@@ -138,6 +141,10 @@ func TestCookiesThatAreNoSession(t *testing.T) {
 	}
 	if got := s.me(cookie); got != "alice by session" {
 		t.Errorf("in the end: %s", got)
+	}
+	s.send("POST", "/logout", cookie)
+	if diff := cmp.Diff([]string{clears}, s.send("GET", "/probe/", cookie).Header()["Set-Cookie"]); diff != "" {
+		t.Errorf("ended: Set-Cookie (-want +got):\n%s", diff)
 	}
 }
 

@@ -4,14 +4,18 @@ import (
 	"context"
 	"net/http"
 	"sync"
+
+	"github.com/ostiary/auth/internal/client"
 )
 
 // unread is the context of a request whose session is not read, because it has
-// an Authorization field. A handler that asks scs for values of the host finds
-// none, where it would panic without this, and what it puts is not kept.
+// an Authorization field. Without it, scs would panic in a handler that asks
+// for values. With it, the handler finds none, and values that it puts are
+// lost.
 type unread struct {
 	context.Context
 	session *Session
+	peer    string       // RemoteAddr
 	request http.Request // with this context
 	load    sync.Once
 	values  context.Context
@@ -22,25 +26,29 @@ type unreadKey struct{}
 
 // withoutSession returns r for the handlers behind [Session.Handler].
 func (s *Session) withoutSession(r *http.Request) *http.Request {
-	c := &unread{Context: r.Context(), session: s}
+	c := &unread{Context: r.Context(), session: s, peer: r.RemoteAddr}
 	c.request = *r.WithContext(c)
 	return &c.request
 }
 
-// Value makes the values of scs when somebody wants them, which is rare.
+// Value makes the values of scs when a handler asks for them, which is rare.
 func (c *unread) Value(key any) any {
 	switch {
 	case key == (unreadKey{}):
 		return c
-	case key == c.session.scsKey && !c.over:
-		c.load.Do(func() { c.values, _ = c.session.manager.Load(c.Context, "") }) // reads nothing, so it cannot fail
+	case key == c.session.values.key && !c.over:
+		c.load.Do(func() { c.values = c.session.values.none(c.Context) })
 		return c.values.Value(key)
 	}
-	return c.Context.Value(key)
+	v := c.Context.Value(key)
+	if v == nil && key == (client.Key{}) {
+		return client.PeerValue(c.peer)
+	}
+	return v
 }
 
-// readAfterAll makes way for the session of a handler that took the
-// Authorization field away, such as one that logs in.
+// readAfterAll makes a later look-up find the session, for a handler that
+// removed the Authorization field, such as a login.
 func (s *Session) readAfterAll(ctx context.Context) {
 	for c, _ := ctx.Value(unreadKey{}).(*unread); c != nil; c, _ = c.Context.Value(unreadKey{}).(*unread) {
 		if c.session == s {
@@ -49,13 +57,22 @@ func (s *Session) readAfterAll(ctx context.Context) {
 	}
 }
 
-// keyProbe finds out under which key scs looks for its values in a context.
-type keyProbe struct {
-	context.Context
-	key any
-}
-
-func (p *keyProbe) Value(key any) any {
-	p.key = key
-	return nil
+// resumeSessions returns a handler that reads the sessions that were skipped
+// because of an Authorization field, and then calls next.
+func resumeSessions(ctx context.Context, next http.Handler) http.Handler {
+	for c, _ := ctx.Value(unreadKey{}).(*unread); c != nil; c, _ = c.Context.Value(unreadKey{}).(*unread) {
+		if c.over {
+			continue
+		}
+		after := next
+		next = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if c.session.state(r.Context()) != nil { // its Handler was passed twice
+				after.ServeHTTP(w, r)
+				return
+			}
+			c.session.readAfterAll(r.Context())
+			c.session.serve(w, r, after)
+		})
+	}
+	return next
 }

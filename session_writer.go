@@ -1,43 +1,58 @@
 package auth
 
 import (
+	"bufio"
+	"bytes"
 	"errors"
+	"io"
+	"net"
 	"net/http"
-
-	"github.com/alexedwards/scs/v2"
+	"strings"
+	"sync/atomic"
 )
 
-const modified = scs.Modified
-
-// sessionWriter saves the session before the first byte of the response goes
-// out. If that fails, the client gets 503 and nothing of what the handler
-// writes.
+// sessionWriter saves the session before the first byte of the response. If
+// that fails, the client gets 503 and nothing of the handler's response.
 type sessionWriter struct {
 	http.ResponseWriter
-	st     *sessionState
-	r      *http.Request
-	failed bool
+	session saver
+	failed  bool
+}
+
+// A saver saves the session of a request.
+type saver interface {
+	// saved reports whether save was called.
+	saved() bool
+	// save stores the session and adds its fields to the header of a response.
+	save(h http.Header) error
+	// notSaved writes the response to a request whose session could not be saved.
+	notSaved(w http.ResponseWriter, err error)
+	// lostCookie records that the client does not get the cookie.
+	lostCookie(reason string)
 }
 
 var errNotSaved = errors.New("auth: the session could not be saved; the response was replaced")
 
 // before saves the session once, and reports whether the response may go out.
-func (w *sessionWriter) before() bool {
-	if !w.st.sent {
-		if err := w.st.save(w.Header()); err != nil {
+func (w *sessionWriter) before() bool { return w.save(w.Header()) }
+
+// save saves the session once and adds its fields to h.
+func (w *sessionWriter) save(h http.Header) bool {
+	if !w.session.saved() {
+		if err := w.session.save(h); err != nil {
 			w.failed = true
 			clear(w.Header()) // it was made for another response
-			w.st.session.deny(w.ResponseWriter, w.r, err)
+			w.session.notSaved(w.ResponseWriter, err)
 		}
 	}
 	return !w.failed
 }
 
-// WriteHeader implements [http.ResponseWriter]. Informational responses come
-// before the one that carries the cookie.
+// WriteHeader implements [http.ResponseWriter]. Informational responses do not
+// carry the cookie.
 func (w *sessionWriter) WriteHeader(status int) {
 	informational := status >= 100 && status < 200 && status != http.StatusSwitchingProtocols
-	if informational && !w.st.sent || w.before() {
+	if informational && !w.session.saved() || w.before() {
 		w.ResponseWriter.WriteHeader(status)
 	}
 }
@@ -50,7 +65,15 @@ func (w *sessionWriter) Write(b []byte) (int, error) {
 	return w.ResponseWriter.Write(b)
 }
 
-// FlushError is what [http.ResponseController] calls.
+// ReadFrom implements [io.ReaderFrom], which net/http uses for files.
+func (w *sessionWriter) ReadFrom(src io.Reader) (int64, error) {
+	if !w.before() {
+		return 0, errNotSaved
+	}
+	return io.Copy(w.ResponseWriter, src)
+}
+
+// FlushError is called by [http.ResponseController].
 func (w *sessionWriter) FlushError() error {
 	if !w.before() {
 		return errNotSaved
@@ -61,5 +84,87 @@ func (w *sessionWriter) FlushError() error {
 // Flush implements [http.Flusher].
 func (w *sessionWriter) Flush() { _ = w.FlushError() }
 
+// Hijack implements [http.Hijacker], which libraries for WebSockets need. The
+// session is saved before the connection is taken. If the library writes its
+// response to the connection, the fields of the session are added to that
+// response.
+func (w *sessionWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	if !hijackable(w.ResponseWriter) {
+		return nil, nil, http.ErrNotSupported // such as HTTP/2: the session can still change
+	}
+	late := w.session.saved() // the response was written by WriteHeader, fields included
+	fields := make(http.Header)
+	if !w.save(fields) {
+		return nil, nil, errNotSaved
+	}
+	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err != nil {
+		// The handler will answer in another way.
+		for name, values := range fields {
+			w.Header()[name] = append(w.Header()[name], values...)
+		}
+		return nil, nil, err
+	}
+	if late || len(fields["Set-Cookie"]) == 0 {
+		return conn, rw, nil
+	}
+	var head bytes.Buffer
+	_ = fields.Write(&head) // a buffer takes everything
+	taken := &takenConn{Conn: conn, session: w.session}
+	taken.fields.Store(&head)
+	return taken, bufio.NewReadWriter(rw.Reader, bufio.NewWriter(taken)), nil
+}
+
+// hijackable reports whether [http.ResponseController] finds a connection to take.
+func hijackable(w http.ResponseWriter) bool {
+	for {
+		switch v := w.(type) {
+		case http.Hijacker:
+			return true
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = v.Unwrap()
+		default:
+			return false
+		}
+	}
+}
+
 // Unwrap is for [http.ResponseController].
 func (w *sessionWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// takenConn is a connection that a handler took before its response was written,
+// while the session has a cookie to send. It puts the fields of the session
+// behind the status line.
+type takenConn struct {
+	net.Conn
+	session saver
+	fields  atomic.Pointer[bytes.Buffer] // nil when they are written
+}
+
+// Write implements [net.Conn].
+func (c *takenConn) Write(b []byte) (int, error) {
+	if len(b) == 0 || c.fields.Load() == nil {
+		return c.Conn.Write(b)
+	}
+	head := c.fields.Swap(nil)
+	if head == nil {
+		return c.Conn.Write(b)
+	}
+	fields := head.Bytes()
+	end := bytes.Index(b, []byte("\r\n")) + 2
+	if end < 2 || !strings.HasPrefix(string(b[:end]), "HTTP/1.") {
+		c.session.lostCookie("the cookie had no response to go with")
+		return c.Conn.Write(b)
+	}
+	all := make([]byte, 0, len(b)+len(fields))
+	all = append(append(append(all, b[:end]...), fields...), b[end:]...)
+	n, err := c.Conn.Write(all)
+	// The caller knows of its own bytes only.
+	switch {
+	case n >= end+len(fields):
+		n -= len(fields)
+	case n > end:
+		n = end
+	}
+	return n, err
+}

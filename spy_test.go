@@ -2,8 +2,10 @@ package auth_test
 
 import (
 	"context"
+	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ostiary/auth/store"
@@ -17,6 +19,8 @@ type spy struct {
 	mu    sync.Mutex
 	calls []string
 	at    func(call string) error
+	ahead atomic.Int64 // how far the clock is ahead that Charge is told
+	host  store.Users  // whose users tokens and sessions have, nil for the store's
 }
 
 func (s *spy) note(call string) error {
@@ -46,14 +50,6 @@ func (s *spy) on(f func(call string) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.at = f
-}
-
-// users returns the store where u is this one, so that it reads both at once.
-func (s *spy) users(u store.Users) store.Users {
-	if u == store.Users(s) {
-		return s.Store
-	}
-	return u
 }
 
 func (s *spy) UserByID(ctx context.Context, id string) (store.User, error) {
@@ -91,11 +87,15 @@ func (s *spy) SetPasswordHash(ctx context.Context, id, hash string) error {
 	return s.Store.SetPasswordHash(ctx, id, hash)
 }
 
-func (s *spy) AccessByDigest(ctx context.Context, d store.Digest, u store.Users) (store.Access, error) {
+func (s *spy) AccessByDigest(ctx context.Context, d store.Digest) (store.Access, error) {
 	if err := s.note("AccessByDigest"); err != nil {
 		return store.Access{}, err
 	}
-	return s.Store.AccessByDigest(ctx, d, s.users(u))
+	a, err := s.Store.AccessByDigest(ctx, d)
+	if err == nil && s.host != nil {
+		a.User, err = s.host.UserByID(ctx, a.UserID)
+	}
+	return a, err
 }
 
 func (s *spy) TokenByID(ctx context.Context, id int64) (store.Token, error) {
@@ -112,18 +112,32 @@ func (s *spy) ListTokens(ctx context.Context, f store.TokenFilter, p store.Page)
 	return s.Store.ListTokens(ctx, f, p)
 }
 
-func (s *spy) InsertToken(ctx context.Context, t store.Token) (store.Token, error) {
+func (s *spy) InsertToken(ctx context.Context, t store.Token, limits store.MintLimits) (store.Token, error) {
 	if err := s.note("InsertToken"); err != nil {
 		return store.Token{}, err
 	}
-	return s.Store.InsertToken(ctx, t)
+	return s.Store.InsertToken(ctx, t, limits)
 }
 
-func (s *spy) UpdateToken(ctx context.Context, t store.Token) error {
+func (s *spy) UpdateToken(ctx context.Context, t store.Token, minted store.Minted) error {
 	if err := s.note("UpdateToken"); err != nil {
 		return err
 	}
-	return s.Store.UpdateToken(ctx, t)
+	return s.Store.UpdateToken(ctx, t, minted)
+}
+
+func (s *spy) TokenByDigest(ctx context.Context, d store.Digest) (store.Token, error) {
+	if err := s.note("TokenByDigest"); err != nil {
+		return store.Token{}, err
+	}
+	return s.Store.TokenByDigest(ctx, d)
+}
+
+func (s *spy) ListExpiring(ctx context.Context, from time.Time, after int64, until time.Time, max int) ([]store.Token, error) {
+	if err := s.note("ListExpiring"); err != nil {
+		return nil, err
+	}
+	return s.Store.ListExpiring(ctx, from, after, until, max)
 }
 
 func (s *spy) RevokeTokens(ctx context.Context, sel store.Selection, at time.Time) (int, error) {
@@ -147,11 +161,15 @@ func (s *spy) Purge(ctx context.Context, before time.Time, most int) (int, error
 	return s.Store.Purge(ctx, before, most)
 }
 
-func (s *spy) SessionByDigest(ctx context.Context, d store.Digest, u store.Users) (store.Session, store.User, error) {
+func (s *spy) SessionByDigest(ctx context.Context, d store.Digest) (store.Session, store.User, error) {
 	if err := s.note("SessionByDigest"); err != nil {
 		return store.Session{}, store.User{}, err
 	}
-	return s.Store.SessionByDigest(ctx, d, s.users(u))
+	row, u, err := s.Store.SessionByDigest(ctx, d)
+	if err == nil && s.host != nil {
+		u, err = s.host.UserByID(ctx, row.UserID)
+	}
+	return row, u, err
 }
 
 func (s *spy) InsertSession(ctx context.Context, row store.Session, replaces store.Digest, keep int) (store.Session, int, error) {
@@ -168,11 +186,18 @@ func (s *spy) SaveSession(ctx context.Context, d store.Digest, data []byte, revi
 	return s.Store.SaveSession(ctx, d, data, revision, at)
 }
 
-func (s *spy) TouchSession(ctx context.Context, d store.Digest, expires, at time.Time) error {
+func (s *spy) ListSessions(ctx context.Context, f store.SessionFilter, at time.Time, p store.Page) ([]store.Session, int, error) {
+	if err := s.note("ListSessions"); err != nil {
+		return nil, 0, err
+	}
+	return s.Store.ListSessions(ctx, f, at, p)
+}
+
+func (s *spy) TouchSession(ctx context.Context, d store.Digest, expires, at time.Time, from netip.Addr) error {
 	if err := s.note("TouchSession"); err != nil {
 		return err
 	}
-	return s.Store.TouchSession(ctx, d, expires, at)
+	return s.Store.TouchSession(ctx, d, expires, at, from)
 }
 
 func (s *spy) EndSessions(ctx context.Context, sel store.SessionSelection, reason store.EndReason, at time.Time) (int, error) {
@@ -193,14 +218,21 @@ func (s *spy) Charge(ctx context.Context, charges []store.Charge, now time.Time)
 	if err := s.note("Charge"); err != nil {
 		return store.Verdict{}, err
 	}
-	return s.Store.Charge(ctx, charges, now)
+	return s.Store.Charge(ctx, charges, now.Add(time.Duration(s.ahead.Load())))
 }
 
-func (s *spy) Forgive(ctx context.Context, keys []string) error {
-	if err := s.note("Forgive"); err != nil {
+func (s *spy) Settle(ctx context.Context, settled store.Settlement) error {
+	if err := s.note("Settle"); err != nil {
 		return err
 	}
-	return s.Store.Forgive(ctx, keys)
+	return s.Store.Settle(ctx, settled)
+}
+
+func (s *spy) Remembers(ctx context.Context, key string, at time.Time) (bool, error) {
+	if err := s.note("Remembers"); err != nil {
+		return false, err
+	}
+	return s.Store.Remembers(ctx, key, at)
 }
 
 func (s *spy) PurgeAttempts(ctx context.Context, before time.Time, most int) (int, error) {

@@ -8,37 +8,52 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
+	"github.com/ostiary/auth/audit"
+	"github.com/ostiary/auth/internal/ascii"
+	"github.com/ostiary/auth/internal/hook"
+	"github.com/ostiary/auth/internal/options"
+	"github.com/ostiary/auth/internal/secret"
+	"github.com/ostiary/auth/internal/stores"
+	"github.com/ostiary/auth/internal/text"
+	"github.com/ostiary/auth/internal/uri"
+	"github.com/ostiary/auth/observe"
 	"github.com/ostiary/auth/store"
 )
 
-// Tokens issues access tokens, verifies them and ends them.
+// Tokens issues personal access tokens, and verifies and ends all access
+// tokens. Package oauth issues the tokens of applications.
 type Tokens struct {
-	store store.OAuth
+	store store.Tokens
 	users store.Users
 	opts  TokensOptions
 	log   *slog.Logger
+	hook  *hook.Hook
 
 	// touching holds the tokens whose last use is being written, so that a
 	// burst of requests makes one write.
 	touching sync.Map // int64 -> struct{}
+
+	purge     *unpurged
+	strangers *strangers
 }
 
-// Minting says what a token may do to issue further tokens.
+// Minting is the fate of minted tokens, which were issued by a request with a
+// token, when that token ends. In every mode the scopes, the addresses and the
+// expiry of a minted token are within those of its parent.
 type Minting uint8
 
 const (
-	// MintChildren lets a token issue tokens within its own scopes, expiry and
-	// addresses, which end when it does: a stolen token leaves nothing behind.
+	// MintChildren ends minted tokens with their parent, and when the owner
+	// narrows or rotates the parent. A stolen token leaves nothing behind.
 	MintChildren Minting = iota
-	// MintRefused lets only sessions and Basic issue tokens.
-	MintRefused
-	// InsecureMintIndependent lets a token issue tokens that outlive it, within
-	// its scopes, as AWX does.
+	// InsecureMintIndependent lets minted tokens outlive their parent, as AWX
+	// does and its Ansible collection needs. A stolen token can leave such
+	// tokens behind until they expire.
 	InsecureMintIndependent
 )
 
@@ -50,101 +65,82 @@ type TokensOptions struct {
 	// "ost". Tokens with another prefix stop working.
 	Prefix string
 
-	// Scopes are names that tokens may carry besides read and write.
+	// Scopes are names that tokens may carry besides read and write. A name that
+	// is there twice counts once.
 	Scopes []string
 
-	// PersonalLifetime is how long a personal access token lives unless its
-	// request says otherwise, and MaxPersonalLifetime the most it may ask for.
-	// Zero means 30 days and 365 days.
+	// PersonalLifetime is the lifetime of a personal access token whose request
+	// has no expiry, and MaxPersonalLifetime the longest that a request may ask
+	// for. Zero means 30 days and 365 days.
 	PersonalLifetime, MaxPersonalLifetime time.Duration
 
-	// MaxPerUser is how many tokens a user can have; more are refused, and so is
-	// consent to an application. Expired ones count until they are purged, what
-	// a user consented to counts once it is redeemed, and requests at the same
-	// time may each take the last place. Refreshing adds none. Each new token is
-	// preceded by a count of those that there are. Zero means no limit.
+	// MaxPerUser is the number of tokens that a user can have. At the limit,
+	// further tokens and consents to applications are refused. Expired tokens
+	// count until they are purged, and the token of a consent counts once its
+	// code is redeemed. Concurrent requests may each take the last place. A
+	// refresh adds no token. A limit costs a count for each new token. Zero
+	// means 10,000, and a negative number means no limit.
 	MaxPerUser int
 
-	// TouchInterval is how exactly the last use of a token is known. Zero means
-	// a minute. There is at most one write a token in it.
+	// TouchInterval is the precision of the last use of a token, which is
+	// written at most once in it. Zero means a minute.
 	TouchInterval time.Duration
 
-	// Minting says what tokens may issue. The zero value is MintChildren.
+	// Minting is the mode of tokens that are issued by a token. The zero value
+	// is MintChildren.
 	Minting Minting
 
-	// MayIssue is asked before a token is issued for u, such as whether people
-	// who log in elsewhere may have tokens; nil means yes. An error refuses
-	// with 403, and with its Detail if it is an [*Error].
+	// MaxDepth is the number of ancestors that a minted token can have. Zero
+	// means 8, which is the maximum. MaxMinted is the number of live
+	// descendants of a token that a user made. Concurrent requests may each
+	// take the last place. Zero means 1,000.
+	MaxDepth, MaxMinted int
+
+	// MayIssue is called before a token is issued for u, for rules of the host,
+	// such as one about users of another login service. An error refuses with
+	// 403, and with its Detail if it is an [*Error]. Nil allows all active
+	// users. It must be safe for concurrent use.
 	MayIssue func(ctx context.Context, u store.User) error
 
-	// EndWithPassword ends the tokens of a user when the user's epoch changes,
-	// as it does with the password.
+	// EndWithPassword ends the tokens of a user when the epoch of the user
+	// changes, as it does with the password.
 	EndWithPassword bool
-
-	// AccessLifetime is how long the access token of an application lives, and
-	// RefreshLifetime how long a refresh token waits to be used. GrantLifetime
-	// is the end of the whole chain: no refresh moves it. Zero means an hour,
-	// 30 days and 365 days.
-	AccessLifetime, RefreshLifetime, GrantLifetime time.Duration
-
-	// CodeLifetime is how long an authorization code is good for. Zero means a
-	// minute; the most is ten (RFC 6749 section 4.1.2).
-	CodeLifetime time.Duration
-
-	// MaxCodes is how many authorization codes of one application a user can
-	// have that are neither used nor expired; more are refused until one is.
-	// Zero means 100; it is never unlimited.
-	MaxCodes int
-
-	// RefreshGrace is how long a refresh token that was used can be presented
-	// again, as long as its successor has not been, to get the very same
-	// successor: a client whose connection broke is not logged out. Zero means
-	// never: whoever uses a refresh token twice ends everything that was issued
-	// from it. The most is a minute.
-	RefreshGrace time.Duration
-
-	// RequirePKCE refuses authorization requests without a code challenge from
-	// confidential applications, too. Public ones always need it.
-	RequirePKCE bool
-
-	// Issuer is the address of this server as an authorization server: an https
-	// URL, or http on a loopback address, without query, fragment and last
-	// slash, such as "https://api.example". With it every authorization
-	// response says who gave it (RFC 9207).
-	Issuer string
 
 	// Resource is the address of this API as a protected resource, an absolute
 	// URI without a fragment (RFC 8707). A token that was issued for other
-	// resources is refused here, and without a Resource every token that was
-	// issued for particular ones.
+	// resources is refused. If Resource is empty, every token that was issued
+	// for a resource is refused.
 	Resource string
-	// Resources are the addresses of further APIs that clients may ask tokens
-	// for. See [Bearer.For].
-	Resources []string
 
-	// Organizations says who belongs to which organization, for applications
-	// and their tokens.
+	// Organizations looks up organizations and members, for applications and
+	// their tokens. Package oauth uses it, too.
 	Organizations Organizations
 
-	// Imported accepts, besides our own format, the tokens of AWX that were
-	// imported into the store by their digest: 30 letters and digits.
+	// Imported also accepts access and refresh tokens in AWX's format, 30
+	// letters and digits, whose digests were imported into the store. They have
+	// no checksum, so every text of that form is looked up.
 	Imported bool
 
 	// Logger receives the audit events. Nil means [slog.Default].
 	Logger *slog.Logger
+
+	// Observe is called for the events TokenIssued, TokenChanged, TokenRotated,
+	// TokenRevoked and Purged, see package observe.
+	// Nil costs nothing.
+	Observe observe.Func
 }
 
 const (
 	day = 24 * time.Hour
-	// maxLifetime bounds every lifetime. It catches what overflowed: the
+	// maxLifetime bounds every lifetime. It catches overflows: the
 	// 31,536,000,000 seconds of AWX do not fit a time.Duration.
 	maxLifetime = 100 * 365 * day
 )
 
-// NewTokens returns the tokens of st for users of u. Nil options mean the
+// NewTokens returns the tokens in st for the users in u. Nil options mean the
 // defaults. It panics if st or u is nil.
-func NewTokens(st store.OAuth, u store.Users, opts *TokensOptions) (*Tokens, error) {
-	if isNil(st) || isNil(u) {
+func NewTokens(st store.Tokens, u store.Users, opts *TokensOptions) (*Tokens, error) {
+	if options.IsNil(st) || options.IsNil(u) {
 		panic("auth: NewTokens: nil store")
 	}
 	var o TokensOptions
@@ -155,30 +151,35 @@ func NewTokens(st store.OAuth, u store.Users, opts *TokensOptions) (*Tokens, err
 	o.PersonalLifetime = cmp.Or(o.PersonalLifetime, 30*day)
 	o.MaxPersonalLifetime = cmp.Or(o.MaxPersonalLifetime, max(365*day, o.PersonalLifetime))
 	o.TouchInterval = cmp.Or(o.TouchInterval, time.Minute)
+	o.MaxPerUser = cmp.Or(o.MaxPerUser, 10_000)
+	o.MaxDepth = cmp.Or(o.MaxDepth, store.MaxDepth)
+	o.MaxMinted = cmp.Or(o.MaxMinted, 1000)
 	o.Scopes = append([]string(nil), o.Scopes...)
 	switch {
-	case !alphanumeric(o.Prefix) || len(o.Prefix) > maxPrefix || o.Prefix[0] < 'A':
-		return nil, fmt.Errorf("auth: TokensOptions.Prefix %q is not 1 to %d letters and digits that start with a letter", o.Prefix, maxPrefix)
+	case !ascii.Alphanumeric(o.Prefix) || len(o.Prefix) > secret.MaxPrefix || o.Prefix[0] < 'A':
+		return nil, fmt.Errorf("auth: TokensOptions.Prefix %q is not 1 to %d letters and digits that start with a letter", o.Prefix, secret.MaxPrefix)
 	case o.MaxPersonalLifetime > maxLifetime:
 		return nil, fmt.Errorf("auth: TokensOptions.MaxPersonalLifetime %v is above %v", o.MaxPersonalLifetime, maxLifetime)
 	case o.PersonalLifetime < time.Second || o.PersonalLifetime > o.MaxPersonalLifetime:
 		return nil, fmt.Errorf("auth: TokensOptions.PersonalLifetime %v is not between a second and MaxPersonalLifetime, %v", o.PersonalLifetime, o.MaxPersonalLifetime)
-	case o.MaxPerUser < 0:
-		return nil, errors.New("auth: TokensOptions.MaxPerUser is negative")
-	case o.TouchInterval < 0:
-		return nil, errors.New("auth: TokensOptions.TouchInterval is negative")
+	case o.MaxDepth < 1 || o.MaxDepth > store.MaxDepth:
+		return nil, fmt.Errorf("auth: TokensOptions.MaxDepth %d is not between 1 and %d", o.MaxDepth, store.MaxDepth)
+	case o.MaxMinted < 1:
+		return nil, errors.New("auth: TokensOptions.MaxMinted is negative")
+	case o.TouchInterval < time.Millisecond:
+		return nil, fmt.Errorf("auth: TokensOptions.TouchInterval %v is below a millisecond", o.TouchInterval)
 	case o.Minting > InsecureMintIndependent:
 		return nil, fmt.Errorf("auth: TokensOptions.Minting %d is not one of the constants", o.Minting)
+	case o.Resource != "" && !uri.Resource(o.Resource):
+		return nil, fmt.Errorf("auth: TokensOptions.Resource %q is not an absolute URI without a fragment (RFC 8707 section 2)", o.Resource)
 	}
 	for _, name := range o.Scopes {
 		if !validScopeName(name) {
 			return nil, fmt.Errorf("auth: TokensOptions.Scopes: %q is not a scope-token (RFC 6749 section 3.3)", name)
 		}
 	}
-	if err := o.completeOAuth(); err != nil {
-		return nil, err
-	}
-	return &Tokens{store: st, users: u, opts: o, log: logger(o.Logger)}, nil
+	log := options.Logger(o.Logger)
+	return &Tokens{store: st, users: u, opts: o, log: log, hook: hook.New(o.Observe, log), purge: &unpurged{since: time.Now()}, strangers: &strangers{}}, nil
 }
 
 // ParseScopes is the function [ParseScopes] with the names that were given to
@@ -191,112 +192,187 @@ func (t *Tokens) ParseScopes(s string) (Scopes, error) {
 	return scopes, nil
 }
 
+// ScopeNames returns the names of all scopes: read, write and
+// [TokensOptions].Scopes.
+func (t *Tokens) ScopeNames() []string {
+	names := []string{ScopeRead, ScopeWrite}
+	for _, name := range t.opts.Scopes {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// Prefix returns TokensOptions.Prefix.
+func (t *Tokens) Prefix() string { return t.opts.Prefix }
+
+// Lifetimes returns TokensOptions.PersonalLifetime and MaxPersonalLifetime.
+func (t *Tokens) Lifetimes() (personal, most time.Duration) {
+	return t.opts.PersonalLifetime, t.opts.MaxPersonalLifetime
+}
+
+// Resource returns TokensOptions.Resource.
+func (t *Tokens) Resource() string { return t.opts.Resource }
+
+// Organizations returns TokensOptions.Organizations.
+func (t *Tokens) Organizations() Organizations { return t.opts.Organizations }
+
 // TokenRequest describes an access token to issue.
 type TokenRequest struct {
-	// ApplicationID is the application that will use the token; it gets a
-	// refresh token, too. Zero is a personal access token.
-	ApplicationID int64
 	// Scopes of the token. Empty means write.
 	Scopes Scopes
 	// Description is free text for the owner, of at most MaxDescription bytes.
 	Description string
-	// Expires is when the token ends. Zero means after
-	// TokensOptions.PersonalLifetime or, with an application, AccessLifetime,
-	// or with the token that asks for it.
+	// Expires is the end of the token. Zero means
+	// TokensOptions.PersonalLifetime from now, or the end of the parent token
+	// if that is earlier.
 	Expires time.Time
-	// Addresses from which alone the token is accepted; none means any.
+	// Addresses are the client addresses that may use the token; none means
+	// any.
 	Addresses []netip.Prefix
 }
 
 // MaxDescription is the length of the longest description of a token, in bytes.
-const MaxDescription = 4096
+const MaxDescription = text.MaxDescription
 
-// IssuedToken is a token with its secret, which is known here and never again.
+// IssuedToken is a token with its secrets, which cannot be read again later.
 type IssuedToken struct {
 	store.Token
 	AccessToken  Secret
 	RefreshToken Secret // "" where there is none
 }
 
-// Issue makes an access token that belongs to by, without asking the application
-// that is to use it. What a token asks for stays within what it may do itself;
-// see [TokensOptions.Minting]. Refusals are an [*Error] that names the field.
+// Issue makes a personal access token that belongs to by. A token that is
+// minted by another stays within the rights of its parent, see
+// [TokensOptions.Minting]. Refusals are an [*Error] that names the field.
 func (t *Tokens) Issue(ctx context.Context, by *Principal, req TokenRequest) (IssuedToken, error) {
-	now := time.Now()
-	if by.ID == "" {
-		return IssuedToken{}, errForbidden // an application alone owns nothing
-	}
-	u, err := t.users.UserByID(ctx, by.ID)
-	if errors.Is(err, store.ErrNotFound) {
-		return IssuedToken{}, errForbidden // gone since the request was let in
-	}
-	if err != nil {
-		return IssuedToken{}, fmt.Errorf("auth: look up the owner of a new token: %w", err)
-	}
-	if !u.Active {
-		return IssuedToken{}, errForbidden
-	}
-	if err := t.mayIssue(ctx, u); err != nil {
-		return IssuedToken{}, err
-	}
-	lifetime, most := t.opts.PersonalLifetime, t.opts.MaxPersonalLifetime
-	if req.ApplicationID != 0 {
-		lifetime, most = t.opts.AccessLifetime, t.opts.AccessLifetime
-		if err := t.mayUse(ctx, by, req.ApplicationID); err != nil {
-			return IssuedToken{}, err
-		}
-	}
-	tok := store.Token{
-		UserID: u.ID,
-		Epoch:  u.Epoch,
+	return t.issue(ctx, by, by, req)
+}
 
-		ApplicationID: req.ApplicationID,
-		Scopes:        string(cmp.Or(req.Scopes, ScopeWrite)),
-		Description:   req.Description,
-		Addresses:     req.Addresses,
-		Created:       now,
-		Modified:      now,
-		Expires:       req.Expires,
+// issue makes a personal access token of owner, for by.
+func (t *Tokens) issue(ctx context.Context, by, owner *Principal, req TokenRequest) (IssuedToken, error) {
+	tok, _, err := t.Prepare(ctx, owner, req, t.opts.PersonalLifetime, t.opts.MaxPersonalLifetime)
+	if err == nil {
+		err = t.CheckQuota(ctx, tok.UserID)
 	}
-	if _, err := t.ParseScopes(tok.Scopes); err != nil {
-		return IssuedToken{}, err
-	}
-	if err := checkDescription(tok.Description); err != nil {
-		return IssuedToken{}, err
-	}
-	if !Scopes(tok.Scopes).Within(by.Scopes) {
-		return IssuedToken{}, &Error{Status: http.StatusForbidden, Code: "insufficient_scope", Detail: detailForbidden, Scope: tok.Scopes}
-	}
-	parentEnds, err := t.adopt(ctx, by, &tok)
 	if err != nil {
 		return IssuedToken{}, err
 	}
-	latest := earlier(now.Add(most), parentEnds)
-	if tok.Expires.IsZero() {
-		tok.Expires = earlier(now.Add(lifetime), latest)
-	}
-	if !tok.Expires.After(now) {
-		return IssuedToken{}, &Error{Status: http.StatusBadRequest, Field: "expires", Detail: "This date is in the past."}
-	}
-	if tok.Expires.After(latest) {
-		return IssuedToken{}, &Error{Status: http.StatusBadRequest, Field: "expires", Detail: "Must not be later than " + latest.UTC().Format(time.RFC3339) + "."}
-	}
-	issued := t.withSecrets(tok)
-	if tok.ApplicationID != 0 {
-		t.addRefresh(&issued, now, parentEnds)
-	}
-	issued.Token, err = t.insert(ctx, issued.Token)
-	if errors.Is(err, store.ErrConflict) {
+	issued := t.withSecret(tok)
+	issued.Token, err = t.store.InsertToken(ctx, issued.Token, t.MintLimits())
+	switch {
+	case errors.Is(err, store.ErrLimit):
+		return IssuedToken{}, errMintLimit
+	case errors.Is(err, store.ErrConflict):
 		return IssuedToken{}, errInvalidToken // the token that asked has just ended
 	}
 	if err != nil {
+		return IssuedToken{}, fmt.Errorf("auth: store a new token: %w", err)
+	}
+	if err := t.Confirm(ctx, owner, issued.Token); err != nil {
 		return IssuedToken{}, err
 	}
-	t.event(ctx, eventTokenIssued, by, issued.Token)
+	t.event(ctx, audit.TokenIssued, by, issued.Token)
+	t.hook.One(ctx, observe.TokenIssued, observe.KindPersonal, observe.ReasonNone)
 	return issued, nil
 }
 
-// mayIssue asks the host whether tokens may be issued for u.
+// Prepare returns the token that [Tokens.Issue] would store, without a secret.
+// It stores nothing. Ends is the instant at which all tokens that by may issue
+// must end, zero for never. A request without an expiry gets the lifetime; most
+// bounds the lifetime that a request may ask for. Package oauth makes the
+// tokens of applications from it.
+func (t *Tokens) Prepare(ctx context.Context, by *Principal, req TokenRequest, lifetime, most time.Duration) (tok store.Token, ends time.Time, err error) {
+	t.purge.note(ctx, t.log, "Tokens")
+	now := time.Now()
+	u, err := t.OwnerBy(ctx, by)
+	if err != nil {
+		return tok, ends, err
+	}
+	tok = store.Token{
+		UserID:      u.ID,
+		Epoch:       u.Epoch,
+		Scopes:      string(cmp.Or(req.Scopes, ScopeWrite)),
+		Description: req.Description,
+		Addresses:   req.Addresses,
+		Created:     now,
+		Modified:    now,
+		Expires:     req.Expires,
+	}
+	if _, err := t.ParseScopes(tok.Scopes); err != nil {
+		return tok, ends, err
+	}
+	if err := checkDescription(tok.Description); err != nil {
+		return tok, ends, err
+	}
+	if !Scopes(tok.Scopes).Within(by.Scopes) {
+		return tok, ends, &Error{Status: http.StatusForbidden, Code: "insufficient_scope", Detail: detailForbidden, Scope: tok.Scopes}
+	}
+	if ends, err = t.adopt(ctx, by, &tok); err != nil {
+		return tok, ends, err
+	}
+	latest := stores.Earlier(now.Add(most), ends)
+	if tok.Expires.IsZero() {
+		tok.Expires = stores.Earlier(now.Add(lifetime), latest)
+	}
+	if !tok.Expires.After(now) {
+		return tok, ends, &Error{Status: http.StatusBadRequest, Field: "Expires", Detail: "This date is in the past."}
+	}
+	if tok.Expires.After(latest) {
+		return tok, ends, &Error{Status: http.StatusBadRequest, Field: "Expires", Detail: "Must not be later than " + latest.UTC().Format(time.RFC3339) + "."}
+	}
+	return tok, ends, nil
+}
+
+// Owner returns the user with that ID, who must be active and accepted by
+// TokensOptions.MayIssue. Otherwise it returns an [*Error] with status 403.
+func (t *Tokens) Owner(ctx context.Context, id string) (store.User, error) {
+	u, err := t.users.UserByID(ctx, id)
+	if errors.Is(err, store.ErrNotFound) || err == nil && (!u.Active || u.ID != id) {
+		return store.User{}, errForbidden
+	}
+	if err != nil {
+		return store.User{}, fmt.Errorf("auth: look up the owner of a token: %w", err)
+	}
+	return u, t.mayIssue(ctx, u)
+}
+
+// OwnerBy is [Tokens.Owner] for the user of by. The Epoch of the user is the
+// one that was verified with by, so that a token of an older epoch is dead from
+// the start. A by whose epoch is known to be older is refused with status 401.
+func (t *Tokens) OwnerBy(ctx context.Context, by *Principal) (store.User, error) {
+	switch {
+	case by == nil:
+		return store.User{}, errNobody
+	case by.ID == "":
+		return store.User{}, errForbidden // an application alone owns nothing
+	}
+	u, err := t.Owner(ctx, by.ID)
+	if err == nil && by.HasEpoch && u.Epoch != by.Epoch {
+		return store.User{}, errUnauthorized
+	}
+	return u, err
+}
+
+// CheckQuota returns an [*Error] with status 409 if the user has
+// TokensOptions.MaxPerUser tokens or more. The limit is not exact: concurrent
+// requests may exceed it.
+func (t *Tokens) CheckQuota(ctx context.Context, userID string) error {
+	if t.opts.MaxPerUser < 0 || userID == "" { // an application for itself
+		return nil
+	}
+	_, n, err := t.store.ListTokens(ctx, store.TokenFilter{UserID: userID, OwnerID: userID}, store.Page{CountTo: t.opts.MaxPerUser})
+	if err != nil {
+		return fmt.Errorf("auth: count the tokens of a user: %w", err)
+	}
+	if n >= t.opts.MaxPerUser {
+		return &Error{Status: http.StatusConflict, Detail: fmt.Sprintf("The user has %d tokens or more, and no more are allowed: delete some first.", t.opts.MaxPerUser)}
+	}
+	return nil
+}
+
+// mayIssue calls TokensOptions.MayIssue for u.
 func (t *Tokens) mayIssue(ctx context.Context, u store.User) error {
 	if t.opts.MayIssue == nil {
 		return nil
@@ -313,186 +389,34 @@ func (t *Tokens) mayIssue(ctx context.Context, u store.User) error {
 	return &refusal
 }
 
-// withSecrets gives tok the digest of a new secret.
-func (t *Tokens) withSecrets(tok store.Token) IssuedToken {
-	secret := newSecret(t.opts.Prefix, kindAccess)
-	tok.Digest = store.DigestOf(secret.Reveal())
-	return IssuedToken{Token: tok, AccessToken: secret}
-}
-
-// adopt makes tok a child of the token that asks for it, if one does, and
-// returns when that one ends: the zero time means that nothing does.
-func (t *Tokens) adopt(ctx context.Context, by *Principal, tok *store.Token) (ends time.Time, err error) {
-	if by.TokenID == 0 {
-		return ends, nil
-	}
-	if t.opts.Minting == MintRefused {
-		return ends, &Error{Status: http.StatusForbidden, Detail: "A token may not create tokens: log in, or use Basic."}
-	}
-	parent, err := t.store.TokenByID(ctx, by.TokenID)
-	if errors.Is(err, store.ErrNotFound) {
-		return ends, errInvalidToken
-	}
-	if err != nil {
-		return ends, fmt.Errorf("auth: look up the parent of a new token: %w", err)
-	}
-	tok.Audience = parent.Audience // a token for one resource makes none for others
-	if t.opts.Minting == InsecureMintIndependent {
-		return ends, nil
-	}
-	tok.ParentID = parent.ID
-	if len(parent.Addresses) > 0 {
-		if len(tok.Addresses) == 0 {
-			tok.Addresses = parent.Addresses
-		}
-		for _, p := range tok.Addresses {
-			if !covered(p, parent.Addresses) {
-				return ends, &Error{Status: http.StatusBadRequest, Field: "addresses", Detail: p.String() + " is not among the addresses of the token that asks."}
-			}
-		}
-	}
-	return parent.Expires, nil
-}
-
-// earlier returns the earlier of two instants; the zero time is never.
-func earlier(a, b time.Time) time.Time {
-	if b.IsZero() || !a.IsZero() && a.Before(b) {
-		return a
-	}
-	return b
-}
-
-// covered reports whether one of the prefixes contains all of p.
-func covered(p netip.Prefix, prefixes []netip.Prefix) bool {
-	for _, outer := range prefixes {
-		if outer.Bits() <= p.Bits() && outer.Contains(p.Addr()) {
-			return true
-		}
-	}
-	return false
+// withSecret gives tok the digest of a new secret.
+func (t *Tokens) withSecret(tok store.Token) IssuedToken {
+	s := Secret(secret.New(t.opts.Prefix, secret.Access))
+	tok.Digest = store.DigestOf(s.Reveal())
+	return IssuedToken{Token: tok, AccessToken: s}
 }
 
 func (t *Tokens) errScope() error {
 	return &Error{
 		Status: http.StatusBadRequest,
 		Code:   "invalid_scope",
-		Field:  "scope",
-		Detail: "Must be a simple space-separated string with allowed scopes ['" + strings.Join(t.ScopeNames(), "', '") + "'].",
+		Field:  "Scopes",
+		Detail: "Must be a list of " + strings.Join(t.ScopeNames(), ", ") + ", separated by single spaces.",
 	}
 }
 
 func checkDescription(s string) error {
-	switch {
-	case len(s) > MaxDescription:
-		return &Error{Status: http.StatusBadRequest, Field: "description", Detail: fmt.Sprintf("Must not be longer than %d bytes.", MaxDescription)}
-	case strings.ContainsRune(s, 0) || !utf8.ValidString(s):
-		return &Error{Status: http.StatusBadRequest, Field: "description", Detail: "Null characters and invalid UTF-8 are not allowed."}
+	if why := text.Description(s); why != "" {
+		return &Error{Status: http.StatusBadRequest, Field: "Description", Detail: why}
 	}
 	return nil
 }
 
-// Verify returns who an access token acts for, or an [*Error] with status 401 if
-// it is unknown, expired, revoked, issued for other resources than
-// TokensOptions.Resource, or its user may not log in. A token that acts for its
-// application alone has a principal without ID and Name. It does not look at the
-// addresses the token is bound to: that takes a request, see [Bearer].
-func (t *Tokens) Verify(ctx context.Context, token string) (*Principal, error) {
-	p, _, err := t.verify(ctx, token, t.opts.Resource)
-	return onHeap(p, err)
-}
-
-// importedLen is the length of AWX's own tokens: letters and digits only.
-const importedLen = 30
-
-func (t *Tokens) verify(ctx context.Context, token, resource string) (Principal, []netip.Prefix, error) {
-	if !t.couldBeAccess(token) {
-		return Principal{}, nil, errInvalidToken
-	}
-	a, err := t.store.AccessByDigest(ctx, store.DigestOf(token), t.users)
-	if err != nil {
-		if errors.Is(err, store.ErrNotFound) {
-			return Principal{}, nil, errInvalidToken
-		}
-		return Principal{}, nil, fmt.Errorf("auth: look up an access token: %w", err)
-	}
-	now := time.Now()
-	switch {
-	case !a.Revoked.IsZero():
-		return Principal{}, nil, errInvalidToken
-	case a.UserID == "": // acts for its application; deleting that revokes it
-		if a.ApplicationID == 0 {
-			return Principal{}, nil, errInvalidToken
-		}
-	case !a.User.Active || a.User.ID != a.UserID:
-		return Principal{}, nil, errInvalidToken
-	case t.opts.EndWithPassword && a.Epoch != a.User.Epoch:
-		return Principal{}, nil, errInvalidToken
-	}
-	switch {
-	case !now.Before(a.Expires):
-		return Principal{}, nil, errExpiredToken
-	case a.Audience != "" && (resource == "" || !hasWord(a.Audience, resource)):
-		return Principal{}, nil, errTokenAudience
-	case Scopes(a.Scopes) == Unrestricted: // nothing issues this; nothing may plant it
-		a.Scopes = ""
-	}
-	if now.Sub(a.LastUsed) >= t.opts.TouchInterval {
-		t.touch(ctx, a.TokenID, now)
-	}
-	return Principal{
-		ID:      a.UserID,
-		Name:    a.User.Name,
-		Scopes:  Scopes(a.Scopes),
-		TokenID: a.TokenID,
-
-		ApplicationID: a.ApplicationID,
-
-		Admin:      a.User.Admin,
-		Auditor:    a.User.Auditor,
-		Credential: CredentialBearer,
-	}, a.Addresses, nil
-}
-
-// couldBeAccess reports whether an access token can have this text.
-func (t *Tokens) couldBeAccess(s string) bool {
-	return wellFormed(s, t.opts.Prefix, kindAccess) ||
-		t.opts.Imported && len(s) == importedLen && alphanumeric(s)
-}
-
-// touch notes that a token was used, unless another request is just doing it.
-// It never is the client's problem if that fails.
-func (t *Tokens) touch(ctx context.Context, id int64, now time.Time) {
-	if _, busy := t.touching.LoadOrStore(id, struct{}{}); busy {
-		return
-	}
-	defer t.touching.Delete(id)
-	ctx, cancel := background(ctx)
-	defer cancel()
-	if err := t.store.Touch(ctx, []store.Sighting{{TokenID: id, At: now}}); err != nil {
-		t.log.WarnContext(ctx, eventStoreFailed, "operation", "touch token", "token_id", id, "error", err)
-	}
-}
-
-// Purge forgets tokens and codes that ended before the given instant, in small
-// steps, and returns how many. Call it now and then; nothing else does. Keep at
-// least a day, so that a replayed refresh token is still recognised.
+// Purge deletes tokens and codes that ended before the given instant, in small
+// steps, and returns their number. The host should call it from time to time,
+// since nothing else does. The instant should be at least a day ago, so that a
+// replayed refresh token is still recognised.
 func (t *Tokens) Purge(ctx context.Context, endedBefore time.Time) (int, error) {
-	return purge(ctx, endedBefore, t.store.Purge)
-}
-
-// purgeStep is how many records one step of a purge removes: few enough not to
-// hold up the requests in between.
-const purgeStep = 500
-
-func purge(ctx context.Context, endedBefore time.Time, step func(context.Context, time.Time, int) (int, error)) (int, error) {
-	for total := 0; ; {
-		n, err := step(ctx, endedBefore, purgeStep)
-		total += n
-		if err != nil {
-			return total, fmt.Errorf("auth: purge: %w", err)
-		}
-		if n < purgeStep {
-			return total, nil
-		}
-	}
+	t.purge.called.Store(true)
+	return purge(ctx, t.hook, observe.KindTokens, endedBefore, t.store.Purge)
 }

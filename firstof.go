@@ -1,0 +1,103 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/ostiary/auth/internal/options"
+)
+
+// FirstOf returns an authenticator that asks the given ones in order, until one
+// returns something else than [ErrNoCredentials]. It panics if there are none
+// or if one is nil.
+func FirstOf(as ...Authenticator) Authenticator {
+	if len(as) == 0 {
+		panic("auth: FirstOf of no Authenticators: name one at least, or everybody is kept out")
+	}
+	c := make(chain, len(as))
+	for i, a := range as {
+		c[i] = notNil(a)
+	}
+	return c
+}
+
+// notNil returns a, and panics if it is nil.
+func notNil(a Authenticator) Authenticator {
+	if options.IsNil(a) {
+		panic("auth: nil Authenticator: build it before FirstOf or NewGate, and look at the error of its constructor")
+	}
+	return a
+}
+
+type chain []Authenticator
+
+func (c chain) Authenticate(r *http.Request) (*Principal, error) { return onHeap(c.authenticate(r)) }
+
+func (c chain) authenticate(r *http.Request) (Principal, error) {
+	for _, a := range c {
+		p, err := ask(a, r)
+		if err == ErrNoCredentials || err != nil && errors.Is(err, ErrNoCredentials) {
+			continue
+		}
+		return p, err
+	}
+	return Principal{}, ErrNoCredentials
+}
+
+// parts returns the authenticators that a consists of, and whether all of them are
+// types of this package. A type of the host may ask whom it likes.
+func parts(a Authenticator) (list []Authenticator, ours bool) {
+	switch a := a.(type) {
+	case *Bearer, *Session, *Basic, *ProxyUsers:
+		return []Authenticator{a}, true
+	case chain:
+		ours = true
+		for _, one := range a {
+			inner, known := parts(one)
+			list, ours = append(list, inner...), ours && known
+		}
+		return list, ours
+	}
+	return []Authenticator{a}, false
+}
+
+// partsOf returns those of the parts that have the type P. It is for types of this
+// package: a type of the host that embeds one is the host's business.
+func partsOf[P Authenticator](list []Authenticator) (found []P) {
+	for _, a := range list {
+		if p, ok := a.(P); ok {
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
+// ask returns the answer of a as a value. The types of this package do not put
+// their principal on the heap, because the gate puts it into its carrier.
+//
+// The switch must name exact types. An interface with an unexported method would
+// also hold for a type of the host that embeds one of ours, because Go promotes
+// that method, and the Authenticate of the host would never be called.
+func ask(a Authenticator, r *http.Request) (Principal, error) {
+	switch a := a.(type) {
+	case *Bearer:
+		return a.authenticate(r)
+	case *Session:
+		return a.authenticate(r)
+	case *Basic:
+		return a.authenticate(r)
+	case *ProxyUsers:
+		return a.authenticate(r)
+	case chain:
+		return a.authenticate(r)
+	}
+	p, err := a.Authenticate(r)
+	switch {
+	case err != nil:
+		return Principal{}, err
+	case p == nil:
+		return Principal{}, fmt.Errorf("auth: %T returned neither a principal nor an error", a)
+	}
+	return *p, nil
+}

@@ -1,0 +1,65 @@
+package auth
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/ostiary/auth/internal/ascii"
+)
+
+// cookieValue returns the value of the cookie of that name and how many there
+// are. It parses like net/http without copies, and also gives up on more than
+// 3,000 cookies.
+func cookieValue(lines []string, name string) (value string, n int) {
+	const maxCookies = 3000
+	seen := 0
+	for _, line := range lines {
+		for rest := line; rest != ""; {
+			var pair string
+			pair, rest, _ = strings.Cut(rest, ";")
+			if seen++; seen > maxCookies {
+				return "", 0
+			}
+			k, v, ok := strings.Cut(strings.Trim(pair, " \t"), "=")
+			if ok && k == name {
+				value = v
+				n++
+			}
+		}
+	}
+	return value, n
+}
+
+// sessionIDLen is the length of an identifier: 32 random bytes in base64url.
+var sessionIDLen = base64.RawURLEncoding.EncodedLen(32)
+
+// newSessionID returns an identifier that nobody can guess.
+func newSessionID() string {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // it never fails
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+func isSessionID(s string) bool {
+	if len(s) != sessionIDLen {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; c != '-' && c != '_' && !ascii.Alphanumeric(s[i:i+1]) {
+			return false
+		}
+	}
+	return true
+}
+
+// addCookie adds a cookie to the header of a response and keeps shared caches from
+// storing it.
+func addCookie(h http.Header, c *http.Cookie) {
+	h.Add("Set-Cookie", c.String())
+	if cc := h["Cache-Control"]; !slices.Contains(cc, noStore[0]) {
+		h["Cache-Control"] = append(slices.Clip(cc), `no-cache="Set-Cookie"`)
+	}
+}

@@ -1,0 +1,161 @@
+package auth_test
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/store"
+)
+
+// E2, decision 30: a login is for the user as the store has it now. A record that
+// is older than a new password gives no session, neither a dead one nor one that
+// nobody proved, and the error says what to do.
+func TestLoginOfAnOldRecord(t *testing.T) {
+	s := newSystem(t, nil)
+	fresh, err := s.db.InsertUser(t.Context(), store.User{Name: "fresh", Active: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const password = "another horse battery"
+	set := func(u store.User) {
+		t.Helper()
+		if err := s.passwords.Set(t.Context(), u.ID, password); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again := func(u store.User) store.User {
+		t.Helper()
+		u, err := s.db.UserByID(t.Context(), u.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u
+	}
+	for _, tt := range []struct {
+		name string
+		user func() store.User
+		want string // the user of the session, or part of the error
+	}{
+		{"signed up", func() store.User { set(fresh); return fresh }, "read the user again after Passwords.Set"},
+		{"signed up and read again", func() store.User { set(fresh); return again(fresh) }, "fresh by session"},
+		{"verified", func() store.User {
+			set(s.alice)
+			u, err := s.passwords.Verify(t.Context(), "alice", password)
+			if err != nil {
+				t.Error(err)
+			}
+			return u
+		}, "alice by session"},
+		{"verified before somebody set a password", func() store.User {
+			set(s.bob)
+			u, err := s.passwords.Verify(t.Context(), "bob", password)
+			if err != nil {
+				t.Error(err)
+			}
+			set(s.bob)
+			return u
+		}, "meanwhile"},
+		{"an epoch that never was", func() store.User { u := again(s.admin); u.Epoch += 7; return u }, "meanwhile"},
+		{"a record without an epoch", func() store.User { u := again(s.bob); u.Epoch = 0; return u }, "meanwhile"},
+		{"disabled meanwhile", func() store.User { u := again(s.bob); s.disable(u); return u }, "Incorrect"},
+		{"deleted meanwhile", func() store.User {
+			u := again(fresh)
+			if err := s.db.DeleteUser(t.Context(), u.ID, time.Now()); err != nil {
+				t.Error(err)
+			}
+			return u
+		}, "Incorrect"},
+		{"nobody", func() store.User { return store.User{ID: "999", Name: "x", Active: true} }, "Incorrect"},
+	} {
+		var loginErr error
+		u := tt.user()
+		s.do = func(_ http.ResponseWriter, r *http.Request) { loginErr = s.session.Login(r, u) }
+		w := s.send("POST", "/do")
+		if loginErr == nil {
+			if got := s.me(s.cookie(w)); got != tt.want {
+				t.Errorf("%s: %s", tt.name, got)
+			}
+			continue
+		}
+		refusesStatus(t, loginErr, 401, "")
+		if !strings.Contains(loginErr.Error(), tt.want) || s.cookie(w) != "" {
+			t.Errorf("%s: %v, cookie %q", tt.name, loginErr, s.cookie(w))
+		}
+	}
+	// The user in the store counts, not the given record.
+	renamed := again(s.alice)
+	renamed.Name, renamed.Admin = "mallory", true
+	s.do = func(_ http.ResponseWriter, r *http.Request) {
+		if err := s.session.Login(r, renamed); err != nil {
+			t.Error(err)
+		}
+	}
+	events := s.events(func() { s.send("POST", "/do") })
+	if len(events) != 1 || events[0]["user"] != "alice" {
+		t.Errorf("events %v", events)
+	}
+	// An outage is one.
+	s.db.on(func(string) error { return errDown })
+	s.do = func(_ http.ResponseWriter, r *http.Request) {
+		if err := s.session.Login(r, s.alice); !errors.Is(err, errDown) {
+			t.Errorf("the store is down: %v", err)
+		}
+	}
+	s.send("POST", "/do")
+}
+
+// A principal says by which epoch and when its user was proved.
+func TestWhenThePrincipalWasProved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSystem(t, nil)
+		start := time.Now()
+		cookie := s.login(s.alice)
+		s.put(cookie, "k", "v")
+		time.Sleep(20 * time.Minute)
+		s.me(cookie) // moves the expiry, but proves nothing
+		time.Sleep(time.Minute)
+		alice, err := s.db.UserByID(t.Context(), s.alice.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		type proof struct {
+			Epoch    int64
+			HasEpoch bool
+			Proved   time.Time
+		}
+		of := func(line string) proof {
+			t.Helper()
+			r := httptest.NewRequest("GET", "/", nil)
+			name, value, _ := strings.Cut(line, ": ")
+			r.Header.Set(name, value)
+			p, err := s.gate.Check(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return proof{p.Epoch, p.HasEpoch, p.Proved}
+		}
+		if diff := cmp.Diff(proof{alice.Epoch, true, start}, of(cookie)); diff != "" {
+			t.Errorf("session (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff(proof{alice.Epoch, true, time.Now()}, of(basicLine("alice", goodPassword))); diff != "" {
+			t.Errorf("basic (-want +got):\n%s", diff)
+		}
+		if got := of(bearer(s.issue(s.alice, auth.ScopeRead))); !got.Proved.IsZero() {
+			t.Errorf("a token says that a login was proved at %v", got.Proved)
+		}
+		// Logging in again proves it again, also as the same user.
+		time.Sleep(time.Minute)
+		again := time.Now()
+		if diff := cmp.Diff(proof{alice.Epoch, true, again}, of(s.login(s.alice, cookie))); diff != "" {
+			t.Errorf("a second login (-want +got):\n%s", diff)
+		}
+	})
+}

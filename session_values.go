@@ -1,0 +1,144 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+)
+
+// hostValues keeps values of the host in sessions, by scs. Only this file knows
+// scs. The user and the times of a session are not among the values, and scs
+// sees neither the identifier of a session nor the store: it gives encoded
+// values to the keeper of the request.
+type hostValues struct {
+	manager *scs.SessionManager
+	key     any // of the values in a context
+}
+
+// A keeper has the session of a request.
+type keeper interface {
+	// data returns the encoded values of the session, and false if the request
+	// has none.
+	data() ([]byte, bool)
+	// keep stores encoded values, in a new session if the request has none.
+	keep(data []byte) error
+	// end ends the session.
+	end() error
+}
+
+// newHostValues returns values for sessions of a lifetime, in the manager of
+// the host or, if that is nil, in a new one. KeeperOf must return the keeper
+// that a context carries, or nil.
+func newHostValues(host *scs.SessionManager, lifetime time.Duration, keeperOf func(context.Context) keeper) (hostValues, error) {
+	v := hostValues{manager: new(scs.SessionManager)} // scs.New would leave a goroutine behind
+	if host != nil {
+		*v.manager = *host // for its context key; the host's stays as it is
+	}
+	v.manager.Store = scsStore{keeperOf}
+	v.manager.Codec = codec{}
+	v.manager.IdleTimeout = 0 // it would write with every request
+	v.manager.Lifetime = lifetime
+	v.manager.HashTokenInStore = false // it has nothing to hash
+	probe := &keyProbe{Context: context.Background()}
+	if _, err := v.manager.Load(probe, ""); err != nil {
+		return hostValues{}, fmt.Errorf("auth: start an scs manager: %w", err)
+	}
+	v.key = probe.key
+	return v, nil
+}
+
+var errTwoSessions = errors.New("auth: a request passes two Sessions that share an scs manager: set SessionOptions.Manager")
+
+// attach returns ctx with the values of the session of its keeper.
+func (v *hostValues) attach(ctx context.Context, k keeper) (context.Context, error) {
+	token := ""
+	if _, ok := k.data(); ok {
+		token = scsToken
+	}
+	with, err := v.manager.Load(ctx, token)
+	if err == nil && with == ctx {
+		return nil, errTwoSessions
+	}
+	return with, err
+}
+
+// none returns ctx with no values. Values that are put into it are lost.
+func (v *hostValues) none(ctx context.Context) context.Context {
+	with, err := v.manager.Load(ctx, "")
+	if err != nil { // nothing is read
+		return ctx
+	}
+	return with
+}
+
+// changed reports whether the host changed values of ctx.
+func (v *hostValues) changed(ctx context.Context) bool { return v.manager.Status(ctx) == scs.Modified }
+
+// flush gives the values of ctx to its keeper, changed or not.
+func (v *hostValues) flush(ctx context.Context) error {
+	_, _, err := v.manager.Commit(ctx)
+	return err
+}
+
+// clear removes the values of ctx, which is a change.
+func (v *hostValues) clear(ctx context.Context) error { return v.manager.Clear(ctx) }
+
+// forget removes the values of ctx together with the session of its keeper.
+func (v *hostValues) forget(ctx context.Context) error { return v.manager.Destroy(ctx) }
+
+// scsToken stands for the identifier of every stored session, which scs does
+// not see.
+const scsToken = "session"
+
+// scsStore is a store of scs that keeps the session of the request.
+type scsStore struct{ keeperOf func(context.Context) keeper }
+
+var errNoRequest = errors.New("auth: scs: the context is not of a request that passed Session.Handler")
+
+// Find, Commit and Delete are never called: scs prefers the methods below.
+func (scsStore) Find(string) ([]byte, bool, error)      { return nil, false, errNoRequest }
+func (scsStore) Commit(string, []byte, time.Time) error { return errNoRequest }
+func (scsStore) Delete(string) error                    { return errNoRequest }
+
+// FindCtx implements scs.CtxStore.
+func (s scsStore) FindCtx(ctx context.Context, token string) ([]byte, bool, error) {
+	k := s.keeperOf(ctx)
+	if k == nil {
+		return nil, false, errNoRequest
+	}
+	data, ok := k.data()
+	return data, ok && token == scsToken, nil
+}
+
+// CommitCtx implements scs.CtxStore. The identifier and the expiry are not for
+// scs to decide.
+func (s scsStore) CommitCtx(ctx context.Context, _ string, data []byte, _ time.Time) error {
+	k := s.keeperOf(ctx)
+	if k == nil {
+		return errNoRequest
+	}
+	return k.keep(data)
+}
+
+// DeleteCtx implements scs.CtxStore. The host called Destroy or RenewToken.
+func (s scsStore) DeleteCtx(ctx context.Context, _ string) error {
+	k := s.keeperOf(ctx)
+	if k == nil {
+		return errNoRequest
+	}
+	return k.end()
+}
+
+// keyProbe finds the key under which scs looks for its values in a context.
+type keyProbe struct {
+	context.Context
+	key any
+}
+
+func (p *keyProbe) Value(key any) any {
+	p.key = key
+	return nil
+}

@@ -1,0 +1,169 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/ostiary/auth/audit"
+	"github.com/ostiary/auth/internal/ascii"
+	"github.com/ostiary/auth/internal/secret"
+	"github.com/ostiary/auth/internal/stores"
+	"github.com/ostiary/auth/store"
+)
+
+// The refusals of an access token.
+var (
+	errInvalidToken = &Error{
+		Status: http.StatusUnauthorized,
+		Code:   "invalid_token", // RFC 6750 section 3.1
+		Detail: "The access token is invalid or revoked.",
+	}
+	errExpiredToken = &Error{
+		Status: http.StatusUnauthorized,
+		Code:   "invalid_token",
+		Detail: "The access token has expired.",
+	}
+	errTokenAudience = &Error{
+		Status: http.StatusUnauthorized,
+		Code:   "invalid_token",
+		Detail: "The access token was issued for another resource.",
+	}
+	errTokenAddress = &Error{
+		Status: http.StatusUnauthorized,
+		Code:   "invalid_token",
+		Detail: "The access token is not valid from this address.",
+	}
+)
+
+// Verify returns the principal of an access token. It returns an [*Error] with
+// status 401 if the token is unknown, expired, revoked or issued for other
+// resources than TokensOptions.Resource, or if its user is not active. The
+// principal of a token that acts for its application alone has no ID and no
+// Name. Verify does not check the addresses that the token is bound to, because
+// that needs a request, see [Bearer].
+func (t *Tokens) Verify(ctx context.Context, token string) (*Principal, error) {
+	p, _, err := t.verify(ctx, token, t.opts.Resource)
+	return onHeap(p, err)
+}
+
+func (t *Tokens) verify(ctx context.Context, token, resource string) (Principal, []netip.Prefix, error) {
+	if !t.couldBeAccess(token) {
+		return Principal{}, nil, errInvalidToken
+	}
+	digest := store.DigestOf(token)
+	a, err := t.store.AccessByDigest(ctx, digest)
+	if err != nil {
+		if errors.Is(err, store.ErrNotFound) {
+			return Principal{}, nil, errInvalidToken
+		}
+		return Principal{}, nil, fmt.Errorf("auth: look up an access token: %w", err)
+	}
+	now := time.Now()
+	switch {
+	case !a.Revoked.IsZero():
+		return Principal{}, nil, errInvalidToken
+	case a.UserID == "": // acts for its application; deleting that revokes it
+		if a.ApplicationID == 0 {
+			return Principal{}, nil, errInvalidToken
+		}
+	case !a.User.Active || a.User.ID != a.UserID:
+		if a.User.ID == "" {
+			t.strangers.note(ctx, t.log, t.users, a.UserID, "NewTokens")
+		}
+		return Principal{}, nil, errInvalidToken
+	case t.opts.EndWithPassword && a.Epoch != a.User.Epoch:
+		return Principal{}, nil, errInvalidToken
+	}
+	switch {
+	case !now.Before(a.Expires):
+		return Principal{}, nil, errExpiredToken
+	case a.Audience != "" && (resource == "" || !ascii.HasWord(a.Audience, resource)):
+		return Principal{}, nil, errTokenAudience
+	case Scopes(a.Scopes) == Unrestricted: // never issued, so somebody planted it
+		a.Scopes = ""
+	}
+	if now.Sub(a.LastUsed) >= t.opts.TouchInterval {
+		t.touch(ctx, a.TokenID, now)
+	}
+	return Principal{
+		ID:      a.UserID,
+		Name:    a.User.Name,
+		Scopes:  Scopes(a.Scopes),
+		TokenID: a.TokenID,
+
+		TokenDigest: digest,
+
+		ApplicationID:    a.ApplicationID,
+		ViaApplicationID: a.ViaApplicationID,
+
+		Admin:      a.User.Admin,
+		Auditor:    a.User.Auditor,
+		Credential: CredentialBearer,
+		Epoch:      a.User.Epoch,
+		HasEpoch:   a.UserID != "",
+		Expires:    a.Expires,
+	}, a.Addresses, nil
+}
+
+// couldBeAccess reports whether an access token can have this text.
+func (t *Tokens) couldBeAccess(s string) bool {
+	return secret.WellFormed(s, t.opts.Prefix, secret.Access) ||
+		t.opts.Imported && secret.Imported(s)
+}
+
+// CouldBeRefresh reports whether a refresh token can have this text. It does not
+// look it up.
+func (t *Tokens) CouldBeRefresh(s string) bool {
+	return secret.WellFormed(s, t.opts.Prefix, secret.Refresh) ||
+		t.opts.Imported && secret.Imported(s)
+}
+
+// touch writes the last use of a token, unless another request is writing it.
+// The request goes on if that fails.
+func (t *Tokens) touch(ctx context.Context, id int64, now time.Time) {
+	if _, busy := t.touching.LoadOrStore(id, struct{}{}); busy {
+		return
+	}
+	defer t.touching.Delete(id)
+	ctx, cancel := stores.Detach(ctx)
+	defer cancel()
+	if err := t.store.Touch(ctx, []store.Sighting{{TokenID: id, At: now}}); err != nil {
+		t.log.WarnContext(ctx, audit.StoreFailed, audit.KeyOperation, "touch token", audit.KeyTokenID, id, audit.KeyError, err)
+	}
+}
+
+// OwnerOf returns the user that a token acts for. Ok reports whether the user
+// is active and, with TokensOptions.EndWithPassword, has the epoch of the
+// token. A token that acts for its application alone has the zero User, and ok
+// is true.
+func (t *Tokens) OwnerOf(ctx context.Context, tok store.Token) (u store.User, ok bool, err error) {
+	if tok.UserID == "" {
+		return u, tok.ApplicationID != 0, nil
+	}
+	u, err = t.users.UserByID(ctx, tok.UserID)
+	if errors.Is(err, store.ErrNotFound) {
+		return store.User{}, false, nil
+	}
+	if err != nil {
+		return store.User{}, false, fmt.Errorf("auth: look up the owner of a token: %w", err)
+	}
+	return u, u.Active && u.ID == tok.UserID && (!t.opts.EndWithPassword || u.Epoch == tok.Epoch), nil
+}
+
+// Lookup returns the token with this secret, in any state, or an error that
+// wraps [store.ErrNotFound]. It does not check that the token is alive, see
+// [Tokens.Verify].
+func (t *Tokens) Lookup(ctx context.Context, token string) (store.Token, error) {
+	if !t.couldBeAccess(token) {
+		return store.Token{}, store.ErrNotFound
+	}
+	tok, err := t.store.TokenByDigest(ctx, store.DigestOf(token))
+	if err != nil {
+		return store.Token{}, fmt.Errorf("auth: look up a token: %w", err)
+	}
+	return tok, nil
+}
