@@ -56,26 +56,27 @@ var channels = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`)
 // standbys do not listen. New connects to nobody. Its errors do not have the data
 // source name.
 func New(db *sql.DB, dsn string, opts *Options) (*Bus, error) {
-	if opts == nil {
-		opts = &Options{}
+	var o Options
+	if opts != nil {
+		o = *opts
 	}
-	b := &Bus{db: db, channel: cmp.Or(opts.Channel, "ostiary"), check: cmp.Or(opts.Check, 10*time.Second)}
-	var err error
-	b.config, err = pgx.ParseConfig(dsn)
-	if err == nil && b.config.RuntimeParams["application_name"] == "" {
-		b.config.RuntimeParams["application_name"] = "listens to " + b.channel // for pg_stat_activity
-	}
+	o.Channel = cmp.Or(o.Channel, "ostiary")
+	o.Check = cmp.Or(o.Check, 10*time.Second)
+	config, err := pgx.ParseConfig(dsn)
 	switch {
 	case db == nil:
 		return nil, errors.New("pgbus: the pool is nil")
 	case dsn == "" || err != nil: // the error has the password in some cases
 		return nil, errors.New("pgbus: the data source name is none of PostgreSQL")
-	case !channels.MatchString(b.channel):
-		return nil, fmt.Errorf("pgbus: Options.Channel %q is not a name of letters a to z, digits and underscores", opts.Channel)
-	case b.check < time.Millisecond || b.check > time.Minute:
-		return nil, fmt.Errorf("pgbus: Options.Check %v is not between a millisecond and a minute", opts.Check)
+	case !channels.MatchString(o.Channel):
+		return nil, fmt.Errorf("pgbus: Options.Channel %q is not a name of letters a to z, digits and underscores", o.Channel)
+	case o.Check < time.Millisecond || o.Check > time.Minute:
+		return nil, fmt.Errorf("pgbus: Options.Check %v is not between a millisecond and a minute", o.Check)
 	}
-	return b, nil
+	if config.RuntimeParams["application_name"] == "" {
+		config.RuntimeParams["application_name"] = "listens to " + o.Channel // for pg_stat_activity
+	}
+	return &Bus{db, config, o.Channel, o.Check}, nil
 }
 
 // Publish implements [cached.Bus].

@@ -98,30 +98,31 @@ type behind interface{ Backing }
 // New returns a store in front of st. It starts nothing; with a bus the host runs
 // [Store.Run]. New returns an error for options that are out of range.
 func New(st Backing, opts *Options) (*Store, error) {
-	if opts == nil {
-		opts = &Options{}
+	var o Options
+	if opts != nil {
+		o = *opts
 	}
-	s := &Store{
-		behind:  st,
-		maxAge:  cmp.Or(opts.MaxAge, 2*time.Second),
-		bus:     opts.Bus,
-		log:     options.Logger(opts.Logger),
-		name:    newName(),
-		started: time.Now(),
-	}
-	entries := cmp.Or(opts.MaxEntries, 65_536)
+	o.MaxAge = cmp.Or(o.MaxAge, 2*time.Second)
+	o.MaxEntries = cmp.Or(o.MaxEntries, 65_536)
 	switch {
 	case options.IsNil(st):
 		return nil, errors.New("cached: the store is nil")
-	case s.maxAge < time.Millisecond || s.maxAge > maxMaxAge:
-		return nil, fmt.Errorf("cached: Options.MaxAge %v is not between a millisecond and %v", opts.MaxAge, maxMaxAge)
-	case entries < 0 || entries > maxMaxEntries:
-		return nil, fmt.Errorf("cached: Options.MaxEntries %d is not between 0 and %d", opts.MaxEntries, maxMaxEntries)
-	case opts.Bus != nil && options.IsNil(opts.Bus):
+	case o.MaxAge < time.Millisecond || o.MaxAge > maxMaxAge:
+		return nil, fmt.Errorf("cached: Options.MaxAge %v is not between a millisecond and %v", o.MaxAge, maxMaxAge)
+	case o.MaxEntries < 0 || o.MaxEntries > maxMaxEntries:
+		return nil, fmt.Errorf("cached: Options.MaxEntries %d is not between 0 and %d", o.MaxEntries, maxMaxEntries)
+	case o.Bus != nil && options.IsNil(o.Bus):
 		return nil, errors.New("cached: Options.Bus is a nil pointer")
 	}
-	s.answers = recent.New[*answer](entries)
-	return s, nil
+	return &Store{
+		behind:  st,
+		maxAge:  o.MaxAge,
+		bus:     o.Bus,
+		log:     options.Logger(o.Logger),
+		name:    newName(),
+		started: time.Now(),
+		answers: recent.New[*answer](o.MaxEntries),
+	}, nil
 }
 
 // An answer is what the store said about a live access token. It never changes.
