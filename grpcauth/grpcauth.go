@@ -154,12 +154,13 @@ func New(v Verifier, rules map[string]Rule, opts *Options) (*Interceptors, error
 	if _, bare := v.(*auth.Tokens); bare {
 		return nil, errors.New("grpcauth: New: auth.Tokens does not check the addresses of tokens; use auth.NewBearer(tokens)")
 	}
-	if opts == nil {
-		opts = &Options{}
+	var o Options
+	if opts != nil {
+		o = *opts
 	}
-	recheck := cmp.Or(opts.Recheck, 30*time.Second)
-	if recheck < time.Millisecond || recheck > maxRecheck {
-		return nil, fmt.Errorf("grpcauth: New: Options.Recheck %v is not between a millisecond and %v", recheck, maxRecheck)
+	o.Recheck = cmp.Or(o.Recheck, 30*time.Second)
+	if o.Recheck < time.Millisecond || o.Recheck > maxRecheck {
+		return nil, fmt.Errorf("grpcauth: New: Options.Recheck %v is not between a millisecond and %v", o.Recheck, maxRecheck)
 	}
 	for method, rule := range rules {
 		if service, name, ok := strings.Cut(strings.TrimPrefix(method, "/"), "/"); !ok || service == "" || name == "" || method[0] != '/' || strings.Contains(name, "/") {
@@ -173,11 +174,11 @@ func New(v Verifier, rules map[string]Rule, opts *Options) (*Interceptors, error
 	i := &Interceptors{
 		verifier:     v,
 		rules:        maps.Clone(rules),
-		recheck:      recheck,
-		applications: opts.ApplicationTokens,
-		log:          options.Logger(opts.Logger),
+		recheck:      o.Recheck,
+		applications: o.ApplicationTokens,
+		log:          options.Logger(o.Logger),
 	}
-	i.hook = hook.New(opts.Observe, i.log)
+	i.hook = hook.New(o.Observe, i.log)
 	return i, nil
 }
 
