@@ -51,8 +51,11 @@ func ExampleNewAccounts() {
 	mux.Handle("POST /password", gate.Require(do(func(r *http.Request) error {
 		p, _ := auth.FromContext(r.Context())
 		next := r.FormValue("next")
-		_, err := accounts.Change(r.Context(), p, p.ID, auth.AccountChange{Password: &next, CurrentPassword: r.FormValue("password")})
-		return err // the other sessions of the user have ended
+		u, err := accounts.Change(r.Context(), p, p.ID, auth.AccountChange{Password: &next, CurrentPassword: r.FormValue("password")})
+		if err != nil {
+			return err
+		}
+		return session.Login(r, u) // all other sessions of the user have ended
 	})))
 	mux.Handle("POST /logout", gate.Require(do(session.Logout)))
 
@@ -79,7 +82,6 @@ func ExampleNewAccounts() {
 	send("/signup", "name", "alice", "password", "correct horse battery")
 	send("/signup", "name", "alice", "password", "another password")
 	send("/login", "name", "alice", "password", "correct horse battery")
-	send("/password", "next", "staple battery horse")
 	send("/password", "next", "staple battery horse", "password", "correct horse battery")
 	send("/logout")
 	send("/logout")
@@ -90,7 +92,6 @@ func ExampleNewAccounts() {
 	// /signup 200
 	// /signup 400 {"detail":"A user with that name already exists."}
 	// /login 200
-	// /password 400 {"detail":"Send the current password too, or log in again."}
 	// /password 200
 	// /logout 200
 	// /logout 401 {"detail":"Authentication credentials were not provided."}

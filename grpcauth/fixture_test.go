@@ -45,7 +45,6 @@ var rules = map[string]grpcauth.Rule{
 type service struct {
 	grpc_testing.UnimplementedTestServiceServer
 	duplex func(grpc_testing.TestService_FullDuplexCallServer) error // nil echoes
-	output func(grpc_testing.TestService_StreamingOutputCallServer) error
 }
 
 func name(ctx context.Context) string {
@@ -77,10 +76,6 @@ func (s *service) FullDuplexCall(ss grpc_testing.TestService_FullDuplexCallServe
 			return err
 		}
 	}
-}
-
-func (s *service) StreamingOutputCall(_ *grpc_testing.StreamingOutputCallRequest, ss grpc_testing.TestService_StreamingOutputCallServer) error {
-	return s.output(ss)
 }
 
 func message(text string) *grpc_testing.StreamingOutputCallResponse {

@@ -34,14 +34,15 @@
 // A stream is checked again while it lives, see Options.Recheck, and at the
 // expiry of its token. It ends with the code of the refusal when the token
 // is revoked, expires or loses the scope, also while its handler waits for a
-// message, and with Unavailable if the check cannot be made. Messages before that
-// were sent and received. The handler of a stream with a token runs in a
-// goroutine of its own, because a stream of gRPC ends when its interceptor
-// returns. The context of the handler ends then, and so do Recv and Send. A
-// handler that ignores them goes on without a client, as after a broken
-// connection; [grpc.WaitForHandlers] does not wait for it. A panic of the
-// handler reaches the interceptors in front as long as the stream lives, and ends
-// the process afterwards. So interceptors that recover panics belong behind these.
+// message, and with Unavailable if the check cannot be made.
+//
+// The handler of a stream with a token runs in a goroutine of its own, because a
+// stream of gRPC ends when its interceptor returns. The context of the handler
+// ends then, and so do Recv and Send. A handler that ignores them goes on without a
+// client, as after a broken connection, and [grpc.WaitForHandlers] does not wait
+// for it. A panic of the handler reaches the interceptors in front, as text with
+// its stack, as long as the stream lives. Afterwards it ends the process. So
+// interceptors that recover panics belong behind these.
 //
 // # Addresses
 //
