@@ -160,7 +160,7 @@ func TestServerSentEvents(t *testing.T) {
 			seen += text + "\n"
 		}
 	}
-	if want := "event: hello\ndata: alice\nevent: ping\ndata: \nevent: ended\ndata: log in again\n"; seen != want {
+	if want := "event: hello\ndata: alice\nevent: ping\nevent: ended\ndata: log in again\n"; seen != want {
 		t.Errorf("got\n%s\nwant\n%s", seen, want)
 	}
 }
