@@ -5,6 +5,7 @@ go 1.26.0
 replace (
 	github.com/ostiary/auth => ..
 	github.com/ostiary/auth/grpcauth => ../grpcauth
+	github.com/ostiary/auth/pgbus => ../pgbus
 	github.com/ostiary/auth/promauth => ../promauth
 )
 
@@ -17,6 +18,7 @@ require (
 	github.com/labstack/echo/v4 v4.16.4
 	github.com/ostiary/auth v0.1.0
 	github.com/ostiary/auth/grpcauth v0.1.0
+	github.com/ostiary/auth/pgbus v0.1.0
 	github.com/ostiary/auth/promauth v0.1.0
 	github.com/prometheus/client_golang v1.25.0
 	go.uber.org/goleak v1.3.0
