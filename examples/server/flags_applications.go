@@ -11,6 +11,7 @@ func (c *config) applicationFlags(f *flag.FlagSet) {
 	f.Var(seconds(&c.devices.Lifetime), "device-lifetime", "`time` that device codes are good for, at most 1h (default 10m)")
 	f.BoolVar(&c.oauth.RequirePKCE, "require-pkce", false, "refuse authorization requests without a code challenge from confidential\napplications, too")
 	f.Var(list{&c.oauth.Resources}, "resources", "`list` of URIs of further APIs that tokens may be requested for (RFC 8707)")
+	f.BoolVar(&c.oauth.IntrospectUnbound, "introspect-unbound", false, "let applications that stand for one of the -resources introspect tokens without an\naudience, too, such as personal ones")
 	f.Var(list{&c.oauth.PrivateSchemes}, "private-schemes", "`list` of schemes without a dot that redirect URIs may have, such as myapp")
 	f.BoolVar(&c.oauth.InsecureHTTPRedirects, "insecure-http-redirects", false, "allow redirect URIs with http to any host, as AWX does; codes can be read on the way")
 }
