@@ -120,14 +120,20 @@ func (srv *Server) addSecret(issued *auth.IssuedToken) {
 // GrantLifetime, or at ends if that is earlier.
 func (srv *Server) addRefresh(issued *auth.IssuedToken, now, ends time.Time) {
 	grantEnds := stores.Earlier(now.Add(srv.opts.GrantLifetime), ends)
-	issued.RefreshToken = auth.Secret(secret.New(srv.tokens.Prefix(), secret.Refresh))
 	issued.Refresh = store.Refresh{
-		Digest:       store.DigestOf(issued.RefreshToken.Reveal()),
 		Scopes:       issued.Scopes,
 		Expires:      stores.Earlier(now.Add(srv.opts.RefreshLifetime), grantEnds),
 		GrantExpires: grantEnds,
 	}
+	setRefresh(issued, secret.New(srv.tokens.Prefix(), secret.Refresh))
 	issued.Expires = stores.Earlier(issued.Expires, grantEnds)
+}
+
+// setRefresh sets the text of the refresh token.
+func setRefresh(issued *auth.IssuedToken, text string) {
+	issued.RefreshToken = auth.Secret(text)
+	issued.Refresh.Digest = store.DigestOf(text)
+	issued.Refresh.Grant = store.DigestOf(secret.Locator(text))
 }
 
 // IssueFor makes an access token and a refresh token with which an application

@@ -89,7 +89,7 @@ func importedTokens(n int, now time.Time) []store.Token {
 		}
 		if i%3 != 0 {
 			tok.ApplicationID, tok.LastUsed = 1, time.Time{}
-			tok.Refresh = store.Refresh{Digest: refreshOf(fmt.Sprint("imported", i)), Scopes: "write", Expires: now.Add(2 * time.Hour), GrantExpires: now.Add(9 * time.Hour)}
+			tok.Refresh = store.Refresh{Digest: refreshOf(fmt.Sprint("imported", i)), Scopes: "write", Expires: now.Add(2 * time.Hour), GrantExpires: now.Add(9 * time.Hour), Grant: accessOf(fmt.Sprint("grant", i))}
 		}
 		tokens[i] = tok
 	}

@@ -244,8 +244,8 @@ func preparedQueries(d Dialect) []string {
 	queries := []string{
 		lockSlot, useSlot, lockWriter, userByID, userByName, passwordHash, swapPasswordHash, setPasswordHash, replacePassword,
 		nextUserID, lastUserID, skipUserIDs, insertUser, updateUser, otherAdmins,
-		lineageState, tokenByDigest, tokenByID, tokenByRefresh, tokenByFamily,
-		updateToken, touchToken, spendRefresh, expiringTokens,
+		lineageState, tokenByDigest, tokenByID, tokenByRefresh, tokenByGrant, tokenByFamily,
+		updateToken, touchToken, spendRefresh, deleteSpentBefore, expiringTokens,
 		nextCutoff, deleteCutoff, insertCutoff, cutoffByKey, cutoffsToMark, moveCutoff, dropCutoff,
 		insertCode, codeByDigest, lockCode, spendCode, redeemCode, codeFamily,
 		insertDevice, deviceByUserCode, lockDevice, decideDevice, pollDevice, redeemDevice, deviceFamily,

@@ -19,14 +19,14 @@ const (
 		digest, user_id, application_id, scopes, audience, addresses, epoch, description,
 		created_at, modified_at, expires_at, last_used_at, revoked_at, refresh_digest,
 		refresh_scopes, refresh_expires_at, grant_expires_at, refresh_spent_at,
-		refresh_nonce, ends_at, purge_at, grant_created_at`
+		refresh_nonce, refresh_grant, ends_at, purge_at, grant_created_at`
 	importConstants = `,
 		parent_id, independent, root_id, ancestors, via_id, refresh_number, successor_id, minted, revision`
 
 	importTokens = `
 	INSERT INTO auth_tokens (` + importColumns + `, seq, family` + importConstants + `)
 	VALUES `
-	importedToken = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, FALSE, 0, '', 0, 0, 0, FALSE, 1)`
+	importedToken = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, FALSE, 0, '', 0, 0, 0, FALSE, 1)`
 
 	foundFamilies = `
 	UPDATE auth_tokens SET family = id WHERE family = 0 AND digest`
@@ -39,15 +39,15 @@ const (
 	SELECT v.id, v.id, v.digest, v.user_id, v.application_id, v.scopes, v.audience, v.addresses, v.epoch, v.description,
 		v.created_at, v.modified_at, v.expires_at, v.last_used_at, v.revoked_at, v.refresh_digest,
 		v.refresh_scopes, v.refresh_expires_at, v.grant_expires_at, v.refresh_spent_at,
-		v.refresh_nonce, v.ends_at, v.purge_at, v.grant_created_at,
+		v.refresh_nonce, v.refresh_grant, v.ends_at, v.purge_at, v.grant_created_at,
 		CAST(? AS BIGINT), 0, FALSE, 0, '', 0, 0, 0, FALSE, 1
 	FROM (
 		SELECT nextval(pg_get_serial_sequence('auth_tokens', 'id')) AS id, u.*
 		FROM unnest(CAST(? AS BYTEA[]), CAST(? AS TEXT[]), CAST(? AS BIGINT[]), CAST(? AS TEXT[]), CAST(? AS TEXT[]),
 			CAST(? AS TEXT[]), CAST(? AS BIGINT[]), CAST(? AS TEXT[]), CAST(? AS BIGINT[]), CAST(? AS BIGINT[]),
 			CAST(? AS BIGINT[]), CAST(? AS BIGINT[]), CAST(? AS BIGINT[]), CAST(? AS BYTEA[]), CAST(? AS TEXT[]),
-			CAST(? AS BIGINT[]), CAST(? AS BIGINT[]), CAST(? AS BIGINT[]), CAST(? AS BYTEA[]), CAST(? AS BIGINT[]),
-			CAST(? AS BIGINT[]), CAST(? AS BIGINT[])) AS u (` + importColumns + `)
+			CAST(? AS BIGINT[]), CAST(? AS BIGINT[]), CAST(? AS BIGINT[]), CAST(? AS BYTEA[]), CAST(? AS BYTEA[]),
+			CAST(? AS BIGINT[]), CAST(? AS BIGINT[]), CAST(? AS BIGINT[])) AS u (` + importColumns + `)
 	) v
 	ON CONFLICT DO NOTHING`
 

@@ -94,6 +94,11 @@ func (s *Store) TokenByRefresh(ctx context.Context, d store.Digest) (store.Token
 	return s.token(ctx, tokenByRefresh, d[:])
 }
 
+// TokenByGrant implements [store.Grants].
+func (s *Store) TokenByGrant(ctx context.Context, grant store.Digest) (store.Token, error) {
+	return s.token(ctx, tokenByGrant, grant[:])
+}
+
 func (s *Store) token(ctx context.Context, query string, key any) (store.Token, error) {
 	var r tokenRecord
 	err := s.get(ctx, "look up a token", query, []any{key}, r.dest()...)
@@ -122,7 +127,7 @@ func (r *tokenRecord) dest() []any {
 		&r.Audience, (*prefixesVar)(&r.Addresses), &r.Epoch, &r.Description, when(&r.Created), when(&r.Modified),
 		when(&r.Expires), when(&r.LastUsed), when(&r.Revoked), (*digestVar)(&r.Refresh.Digest), &r.Refresh.Scopes,
 		when(&r.Refresh.Expires), when(&r.Refresh.GrantExpires), when(&r.Refresh.Spent), (*digestVar)(&r.Refresh.Nonce),
-		&r.Refresh.Number, when(&r.Refresh.GrantCreated), &r.Revision, &r.seq, &r.ViaApplicationID, &r.RootID,
+		&r.Refresh.Number, when(&r.Refresh.GrantCreated), (*digestVar)(&r.Refresh.Grant), &r.Revision, &r.seq, &r.ViaApplicationID, &r.RootID,
 		&r.Independent, &r.ancestors, when(&r.cut),
 	}
 }

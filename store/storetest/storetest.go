@@ -90,6 +90,7 @@ func groups() []group {
 		{"Redeem", oauthPart, redeemChecks},
 		{"Rotate", oauthPart, rotateChecks},
 		{"Replay", oauthPart, replayChecks},
+		{"Grants", oauthPart, grantChecks},
 		{"Devices", oauthPart, deviceChecks},
 		{"RedeemDevice", oauthPart, redeemDeviceChecks},
 		{"Consents", oauthPart, consentChecks},
