@@ -40,7 +40,7 @@
 // most. Its answer must have status 200, application/json or a type that ends in
 // "+json", and no compression. Redirects are not followed.
 //
-// One URL is fetched once at a time, for all who wait for it. 32 fetches run at a
+// One URL is fetched once at a time, for all who wait for it. 64 fetches run at a
 // time, and two of one host, so that a server which does not answer holds two places.
 // A document is kept for as long as its Cache-Control or Expires says, but for a
 // minute at least and a day at most, and for ten minutes without either. A refusal
@@ -64,6 +64,7 @@ import (
 // safe for concurrent use and does not change after construction.
 type Fetcher struct {
 	opts    Options
+	dialer  *dialer
 	client  http.Client
 	timeout time.Duration // of a fetch
 	desk    desk
@@ -80,9 +81,8 @@ func New(opts *Options) (*Fetcher, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	f := &Fetcher{opts: o, timeout: maxFetchTime, desk: newDesk()}
-	f.client = newClient(&f.opts)
-	return f, nil
+	d := newDialer(o.InsecureLoopback)
+	return &Fetcher{opts: o, dialer: d, client: newClient(d, o.RootCAs), timeout: maxFetchTime, desk: newDesk()}, nil
 }
 
 // Insecure reports whether Options.InsecureLoopback is set.
@@ -181,6 +181,9 @@ func (f *Fetcher) lead(ctx context.Context, fl *flight, clientID, host string, p
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.timeout)
 	defer cancel()
 	body, lifetime, err := f.fetch(ctx, clientID)
+	if ctx.Err() != nil { // what came while the connection was being closed is late
+		err = &Error{Detail: faultFetch, Err: ctx.Err()}
+	}
 	if err == nil {
 		fl.doc, err = Parse(clientID, body)
 	}

@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	maxFetches        = 32    // that run at a time
+	maxFetches        = 64    // that run at a time
 	maxFetchesPerHost = 2     // of them
 	maxKept           = 1_000 // documents; and so many refusals
 )

@@ -19,8 +19,8 @@ type dialer struct {
 	insecure bool
 }
 
-func newDialer(o *Options) *dialer {
-	d := &dialer{insecure: o.InsecureLoopback}
+func newDialer(insecure bool) *dialer {
+	d := &dialer{insecure: insecure}
 	d.Control = d.control
 	return d
 }

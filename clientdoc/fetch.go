@@ -3,6 +3,7 @@ package clientdoc
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -32,12 +33,12 @@ const (
 	faultSize        = "The document of the application must have at most 5,120 bytes."
 )
 
-func newClient(o *Options) http.Client {
+func newClient(d *dialer, roots *x509.CertPool) http.Client {
 	return http.Client{
 		Transport: &http.Transport{
 			Proxy:                  nil, // it would be the proxy that dials
-			DialContext:            newDialer(o).dial,
-			TLSClientConfig:        &tls.Config{RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12},
+			DialContext:            d.dial,
+			TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 			TLSHandshakeTimeout:    maxFetchTime,
 			ResponseHeaderTimeout:  maxFetchTime,
 			MaxResponseHeaderBytes: maxHeader,
@@ -65,7 +66,7 @@ func (f *Fetcher) fetch(ctx context.Context, address string) ([]byte, time.Durat
 	switch kind, _, err := mime.ParseMediaType(w.Header.Get("Content-Type")); {
 	case w.StatusCode != http.StatusOK:
 		return nil, 0, &Error{Detail: faultStatus, Err: fmt.Errorf("status %d", w.StatusCode)}
-	case len(w.Header["Content-Type"]) != 1 || err != nil || !isJSON(kind) || w.Header.Get("Content-Encoding") != "":
+	case len(w.Header["Content-Type"]) != 1 || err != nil || !isJSON(kind) || w.Header["Content-Encoding"] != nil:
 		return nil, 0, &Error{Detail: faultContentType}
 	}
 	body, err := io.ReadAll(io.LimitReader(w.Body, maxDocument+1))

@@ -22,12 +22,12 @@ type consent struct {
 	User, Application, Organization string
 	Scopes, Resources               []string
 	Lifetime                        string
-	// Unverified says that nobody has registered the application. Application is
-	// then the host of its document, and Claim the name that it gives itself, or
-	// "". LoopbackOnly says that every redirect URI is one of the user's computer.
-	Unverified   bool
-	Claim        string
-	LoopbackOnly bool
+	// Document is the URL of the document of an application that nobody has
+	// registered, otherwise "". Application is then the host of that URL, and Claim
+	// the name that the application gives itself, or "". LoopbackOnly says that
+	// every redirect URI is one of the user's computer.
+	Document, Claim string
+	LoopbackOnly    bool
 
 	// For the digest, the application of a document has neither ID nor epoch,
 	// which change with the consents of others, but what the document says.
@@ -61,9 +61,9 @@ const shownField = "shown"
 
 // of describes the client of a document.
 func (c *consent) of(d *clientdoc.Document) {
-	c.Unverified, c.Application, c.Organization = true, d.Host, ""
-	c.Claim, c.LoopbackOnly = d.Name, d.LoopbackOnly()
-	c.id, c.epoch, c.uris = 0, 0, append(d.RedirectURIs, d.ClientID)
+	c.Application, c.Organization = d.Host, ""
+	c.Document, c.Claim, c.LoopbackOnly = d.ClientID, d.Name, d.LoopbackOnly()
+	c.id, c.epoch, c.uris = 0, 0, d.RedirectURIs
 }
 
 // digest returns a digest of the content of a page, of p, and of the

@@ -153,6 +153,10 @@ func (srv *Server) keep(ctx context.Context, by *auth.Principal, a *Authorizatio
 // another consent stored it, and [store.ErrExists] if an application of the
 // organization has the name.
 func (srv *Server) adopt(ctx context.Context, by *auth.Principal, app store.Application) error {
+	if _, err := srv.Organization(ctx, app.OrganizationID); err != nil {
+		// Not %w: that the organization does not exist is no fault of the request.
+		return fmt.Errorf("oauth: look up DocumentOptions.OrganizationID: %v", err)
+	}
 	reserved, err := srv.charge(ctx, app.Created, observe.KindClient, store.Charge{Key: "document-user:" + by.ID, Limit: srv.opts.Documents.PerUser})
 	if err != nil {
 		return err

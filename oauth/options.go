@@ -225,7 +225,7 @@ type DocumentOptions struct {
 
 	// PerNetwork limits the documents that are fetched for one client network (an
 	// IPv4 address, an IPv6 /48), and Overall those for all. Documents that are
-	// kept in memory do not count. Zero means 20 and 300 a minute.
+	// kept in memory do not count. Zero means 10 and 300 a minute.
 	PerNetwork, Overall store.Limit
 
 	// PerUser limits the applications that one user can make of documents.
@@ -237,7 +237,7 @@ type DocumentOptions struct {
 func (d *DocumentOptions) complete(issuer string) (DocumentOptions, error) {
 	o := *d
 	o.OrganizationID = cmp.Or(o.OrganizationID, 1)
-	o.PerNetwork = cmp.Or(o.PerNetwork, store.Limit{Max: 20, Window: time.Minute})
+	o.PerNetwork = cmp.Or(o.PerNetwork, store.Limit{Max: 10, Window: time.Minute})
 	o.Overall = cmp.Or(o.Overall, store.Limit{Max: 300, Window: time.Minute})
 	o.PerUser = cmp.Or(o.PerUser, store.Limit{Max: 20, Window: 30 * day})
 	switch {
