@@ -35,17 +35,19 @@ func (d *dialer) control(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
-// dial connects to the host of a URL. The dot makes the name a full one, so that
-// the domains of the resolver's configuration are not tried after it.
+// dial connects to the host of a URL.
 func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, err
+	return d.DialContext(ctx, network, rooted(address))
+}
+
+// rooted adds the dot that makes the name in an address a full one, so that the
+// resolver does not put the domains of its configuration after it.
+func rooted(address string) string {
+	host, port, ok := cutPort(address)
+	if !ok || !isHost(host) {
+		return address
 	}
-	if isHost(host) {
-		address = net.JoinHostPort(host+".", port)
-	}
-	return d.DialContext(ctx, network, address)
+	return host + ".:" + port
 }
 
 // special are the special-use addresses of RFC 6890 and its registries, as far as

@@ -42,3 +42,13 @@ func TestAddresses(t *testing.T) {
 		t.Error("an address that is none is dialed")
 	}
 }
+
+func TestRooted(t *testing.T) {
+	for address, want := range map[string]string{
+		"client.example:443": "client.example.:443", "127.0.0.1:443": "127.0.0.1:443", "[::1]:443": "[::1]:443", "localhost:443": "localhost:443",
+	} {
+		if got := rooted(address); got != want {
+			t.Errorf("%s is dialed as %s, want %s", address, got, want)
+		}
+	}
+}

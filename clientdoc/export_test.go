@@ -13,8 +13,9 @@ func (f *Fetcher) SetTimeout(d time.Duration) { f.timeout = d }
 // address that the dialer is about to connect to. An error of watch, too, refuses it.
 func (f *Fetcher) SetResolver(r *net.Resolver, watch func(address string, verdict error) error) {
 	f.dialer.Resolver = r
+	control := f.dialer.Control
 	f.dialer.Control = func(network, address string, c syscall.RawConn) error {
-		err := f.dialer.control(network, address, c)
+		err := control(network, address, c)
 		if watched := watch(address, err); err == nil {
 			err = watched
 		}

@@ -69,11 +69,8 @@ func (f *Fetcher) fetch(ctx context.Context, address string) ([]byte, time.Durat
 	case len(w.Header["Content-Type"]) != 1 || err != nil || !isJSON(kind) || w.Header["Content-Encoding"] != nil:
 		return nil, 0, &Error{Detail: faultContentType}
 	}
-	body, err := io.ReadAll(io.LimitReader(w.Body, maxDocument+1))
-	switch {
-	case len(body) > maxDocument:
-		return nil, 0, &Error{Detail: faultSize}
-	case err != nil:
+	body, err := io.ReadAll(io.LimitReader(w.Body, maxDocument+1)) // Parse refuses the last byte
+	if err != nil {
 		return nil, 0, &Error{Detail: faultFetch, Err: cause(err)}
 	}
 	return body, lifetime(w.Header, time.Now()), nil

@@ -117,11 +117,6 @@ func (c *config) check() error {
 	if err := s.checkDurations(); err != nil {
 		return err
 	}
-	for _, name := range []string{"client-documents-blocked", "insecure-client-documents"} {
-		if c.fetcher.AllowHosts == nil && s.given(name) {
-			return fmt.Errorf("%s: no document is accepted at all; name hosts with -client-documents", s.at(name))
-		}
-	}
 	if c.addressFields != nil && c.proxies == nil {
 		return fmt.Errorf("%s: nobody is believed about them; name the proxies with -trusted-proxies", s.at("remote-host-headers"))
 	}
