@@ -105,6 +105,44 @@ func TestChanged(t *testing.T) {
 	})
 }
 
+// TestUnpaid: a call that cannot pay fetches nothing, and refuses no other call that
+// waits for it.
+func TestUnpaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, err := New(&Options{AllowHosts: []string{"*"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		requests := 0
+		f.client.Transport = server(func(r *http.Request) (*http.Response, error) {
+			requests++
+			return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}}, Request: r,
+				Body: body(`{"client_id":"` + goodURL + `","redirect_uris":["http://[::1]/"]}`)}, nil
+		})
+		poor, release := errors.New("no money"), make(chan struct{})
+		go func() {
+			if _, err := f.Document(t.Context(), goodURL, func() error { <-release; return poor }); !errors.Is(err, poor) {
+				t.Errorf("the poor call: %v", err)
+			}
+		}()
+		synctest.Wait()
+		paid := 0
+		for range 8 {
+			go func() {
+				if _, err := f.Document(t.Context(), goodURL, func() error { paid++; return nil }); err != nil {
+					t.Errorf("another call: %v", err)
+				}
+			}()
+		}
+		synctest.Wait() // until they wait
+		close(release)
+		synctest.Wait()
+		if requests != 1 || paid != 1 {
+			t.Errorf("%d requests, %d payments", requests, paid)
+		}
+	})
+}
+
 // TestFloods: neither fetches nor what is kept of them grow without a bound.
 func TestFloods(t *testing.T) {
 	d, now := newDesk(), time.Now()

@@ -322,32 +322,6 @@ func TestSingleFlight(t *testing.T) {
 	}
 }
 
-// TestUnpaid: a call that cannot pay fetches nothing, and refuses no other call.
-func TestUnpaid(t *testing.T) {
-	web := clientdoctest.New(t)
-	id := web.Client("/client.json", "", "http://127.0.0.1/")
-	f := web.Fetcher(nil)
-	poor := errors.New("no money")
-	if _, err := f.Document(t.Context(), id, func() error { return poor }); !errors.Is(err, poor) || web.Requests() != 0 {
-		t.Fatalf("error %v, %d requests", err, web.Requests())
-	}
-	joined, asked := make(chan struct{}), make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		if _, err := f.Document(t.Context(), id, func() error { close(asked); <-joined; return poor }); !errors.Is(err, poor) {
-			t.Errorf("the poor call: %v", err)
-		}
-	})
-	<-asked
-	wg.Go(func() {
-		if _, err := f.Document(t.Context(), id, nil); err != nil {
-			t.Errorf("the other call: %v", err)
-		}
-	})
-	close(joined)
-	wg.Wait()
-}
-
 // TestHangingHost: a server that does not answer holds two places, and others go on.
 func TestHangingHost(t *testing.T) {
 	bad, good := clientdoctest.New(t), clientdoctest.New(t)

@@ -57,7 +57,7 @@ func (srv *Server) document(ctx context.Context, clientID string) (clientdoc.Doc
 		// exceptions that the host allows for these.
 		for _, uri := range doc.RedirectURIs {
 			if why := checkRedirectURI(uri, redirectRules{}); why != "" {
-				err = &clientdoc.Error{Detail: why + "."}
+				err = &clientdoc.Error{Detail: why}
 			}
 		}
 	}
