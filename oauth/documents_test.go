@@ -222,7 +222,8 @@ func TestDocumentChanges(t *testing.T) {
 func TestDocumentAdministration(t *testing.T) {
 	d := newDocuments(t, nil)
 	issued := auth.Must(d.exchange(auth.Must(d.consents(d.server, d.alice, d.id, d.uri))))
-	parsed := auth.Must(d.server.ParseAuthorization(t.Context(), request(d.id, d.uri)))
+	d.web.Client("/client.json", "New", d.uri)
+	parsed := auth.Must(d.again().ParseAuthorization(t.Context(), request(d.id, d.uri)))
 	app := d.row(d.id)
 	name, yes, no, public, confidential, text := app.Name, true, false, oauth.ClientPublic, oauth.ClientConfidential, "x"
 	organization, list, empty := int64(2), []string{"https://evil.example/cb"}, ""
@@ -255,6 +256,9 @@ func TestDocumentAdministration(t *testing.T) {
 	requests := d.web.Requests()
 	if _, err := d.server.Authorize(t.Context(), by(d.alice), parsed); err == nil {
 		t.Error("a consent to a disabled application")
+	}
+	if got := d.row(d.id); got.Description != "Tool" {
+		t.Errorf("a refused consent has changed the application: %+v", got)
 	}
 	for _, srv := range []*oauth.Server{d.server, d.again()} {
 		if _, err := d.consents(srv, d.alice, d.id, d.uri); err == nil {
@@ -299,11 +303,25 @@ func TestDocumentRace(t *testing.T) {
 	if _, n, err := d.db.ListApplications(t.Context(), store.ApplicationFilter{All: true}, store.Page{Limit: 10, Order: store.OrderID}); n != 1 || err != nil {
 		t.Errorf("%d applications, %v; want one", n, err)
 	}
-	// A lost race costs nothing.
-	for i := range 19 {
-		id := d.web.Client(fmt.Sprint("/", i), "", d.uri)
-		if _, err := d.consents(d.server, d.bob, id, d.uri); err != nil {
-			t.Fatalf("application %d: %v", i, err)
+}
+
+// overtaken is a store in which others store each application first.
+type overtaken struct{ store.OAuth }
+
+func (s overtaken) InsertApplication(ctx context.Context, a store.Application) (store.Application, error) {
+	if _, err := s.OAuth.InsertApplication(ctx, a); err != nil {
+		return store.Application{}, err
+	}
+	return s.OAuth.InsertApplication(ctx, a)
+}
+
+// A user whose consent came second made no application.
+func TestDocumentOvertaken(t *testing.T) {
+	d := newDocuments(t, func(o *settings, _ *clientdoctest.Server) { o.Documents.PerUser = store.Limit{Max: 1, Window: time.Hour} })
+	second := d.serverOn(overtaken{d.db}, d.db, nil)
+	for i := range 3 {
+		if _, err := d.consents(second, d.alice, d.web.Client(fmt.Sprint("/", i), "", d.uri), d.uri); err != nil {
+			t.Errorf("client %d: %v", i, err)
 		}
 	}
 }
