@@ -317,7 +317,9 @@ func (s overtaken) InsertApplication(ctx context.Context, a store.Application) (
 
 // A user whose consent came second made no application.
 func TestDocumentOvertaken(t *testing.T) {
-	d := newDocuments(t, func(o *settings, _ *clientdoctest.Server) { o.Documents.PerUser = store.Limit{Max: 1, Window: time.Hour} })
+	d := newDocuments(t, func(o *settings, _ *clientdoctest.Server) {
+		o.Documents.PerUser = store.Limit{Max: 1, Window: time.Hour}
+	})
 	second := d.serverOn(overtaken{d.db}, d.db, nil)
 	for i := range 3 {
 		if _, err := d.consents(second, d.alice, d.web.Client(fmt.Sprint("/", i), "", d.uri), d.uri); err != nil {
