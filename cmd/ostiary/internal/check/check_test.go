@@ -171,6 +171,7 @@ var planted = map[string]struct {
 	"a server of another kind":       {func(s *system) { s.DSN = "oracle://u:p@db/x" }, "error database: the data source name begins with no scheme"},
 	"no superuser":                   {func(s *system) { s.exec("UPDATE auth_users SET is_admin = FALSE") }, "error superusers: there is no active superuser"},
 	"a disabled superuser":           {func(s *system) { s.exec("UPDATE auth_users SET is_active = FALSE") }, "error superusers: there is no active superuser"},
+	"no superuser but a service account": {func(s *system) { s.exec("UPDATE auth_users SET is_service = TRUE") }, "error superusers: there is no active superuser"},
 	"a superuser without a password": {func(s *system) { s.exec("UPDATE auth_users SET password_hash = ''") }, "warning superusers: no active superuser has a password"},
 	"an old hash":                    {func(s *system) { s.user(store.User{Name: "erika", Active: true}, "pbkdf2_sha256$1$x$y") }, "warning passwords: erika has a hash from another system"},
 	"an unreadable hash":             {func(s *system) { s.user(store.User{Name: "erika", Active: true}, "md5$x$y") }, "error passwords: erika has a hash that the library cannot read"},
