@@ -56,7 +56,6 @@ func NewAccounts(st store.Accounts, p *Passwords, opts *AccountsOptions) (*Accou
 var (
 	errManagedByPerson = &Error{Status: http.StatusForbidden, Detail: "A token of an application does not manage users: log in, or use Basic."}
 	errNameTaken       = &Error{Status: http.StatusBadRequest, Field: "UserName", Code: "unique", Detail: "A user with that name already exists."}
-	errServicePassword = &Error{Status: http.StatusBadRequest, Field: "Password", Code: "service_account", Detail: "A service account has no password."}
 	errPasswordSet     = &Error{Status: http.StatusConflict, Detail: "The password was changed at the same time."}
 	errLastAdmin       = &Error{Status: http.StatusConflict, Detail: "This is the last active superuser, who cannot be deleted, disabled or demoted. Make another one first."}
 )

@@ -261,6 +261,8 @@ func (p *Passwords) refuse(ctx context.Context, name, why string) error {
 	return errBadPassword
 }
 
+var errServicePassword = &Error{Status: http.StatusBadRequest, Field: "Password", Code: "service_account", Detail: "A service account has no password."}
+
 // Set gives a user a new password and ends all sessions of the user, and with
 // TokensOptions.EndWithPassword all tokens. An unacceptable password, and any
 // password of a service account, is an [*Error] with status 400 and the field
