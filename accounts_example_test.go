@@ -40,9 +40,9 @@ func ExampleTokens_IssueTo() {
 	_, err = passwords.Verify(ctx, "backup", "whatever it may be")
 	fmt.Println(err)
 	// Output:
-	// A token of a service account needs a name.
+	// auth: A token of a service account needs a name.
 	// backup read <nil>
-	// Incorrect user name or password.
+	// auth: Incorrect user name or password.
 }
 
 // The life of a user in a program: the first one, sign-up, login, and a change of
