@@ -120,9 +120,9 @@ func (a *Accounts) stillThere(ctx context.Context, by *Principal) error {
 // Create stores u, which must be active to log in, with that password. ID, Epoch
 // and Created of u do not count. The password of a service account must be empty.
 // Create returns an [*Error] with status 403 if by is no superuser, and 400 for
-// invalid fields and for a name that is taken. A program
-// that makes the first user, or lets people sign up, gives Create a principal of its
-// own with Admin and some ID, which the audit events name.
+// invalid fields and for a name that is taken. A program that makes the first user,
+// or lets people sign up, gives Create a principal of its own with Admin and some
+// ID, which the audit events name.
 func (a *Accounts) Create(ctx context.Context, by *Principal, u store.User, password string) (store.User, error) {
 	if err := a.manages(by); err != nil {
 		return store.User{}, err
@@ -134,11 +134,12 @@ func (a *Accounts) Create(ctx context.Context, by *Principal, u store.User, pass
 		Name: u.Name, Email: u.Email, FirstName: u.FirstName, LastName: u.LastName,
 		Admin: u.Admin, Auditor: u.Auditor, Active: u.Active, Service: u.Service, Created: time.Now(),
 	}
-	err := a.passwords.acceptable(password)
-	if u.Service {
-		if err = nil; password != "" {
-			err = errServicePassword
-		}
+	var err error
+	switch {
+	case !u.Service:
+		err = a.passwords.acceptable(password)
+	case password != "":
+		err = errServicePassword
 	}
 	if err := errors.Join(checkUser(&u.Name, &u.Email, &u.FirstName, &u.LastName), err); err != nil {
 		return store.User{}, err

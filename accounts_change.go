@@ -30,7 +30,9 @@ type AccountChange struct {
 // Change changes a user and returns the user as it is then. Users themselves may
 // send the name, the rights and the state that they have, and must not change
 // them. A service account gets no password, and becomes a person only with one.
-// Nobody changes Service of themselves. Change returns an [*Error] with status 403 or 404 if by lacks the right, 400
+// Nobody changes Service of themselves.
+//
+// Change returns an [*Error] with status 403 or 404 if by lacks the right, 400
 // for invalid fields, 409 if no active superuser would be left, and 429 after too
 // many wrong passwords. If the login of by ends while the password is hashed, it
 // returns one with status 401, and 409 if another password is set at the same time.

@@ -36,8 +36,8 @@ func (p *Passwords) prepare(ctx context.Context, network netip.Prefix, name, pas
 
 // lookUp returns the user of that name and the hash to compare with. For an
 // unknown user, a service account, and a user without a password, it returns the
-// dummy hash and an inactive user. The steps are the same for all, because the time must not tell
-// which names exist.
+// dummy hash and an inactive user. The steps are the same for all, because the time
+// must not tell which names exist.
 func (p *Passwords) lookUp(ctx context.Context, name string) (store.User, string, error) {
 	dummy, err := p.dummy.get(p.opts.Hasher)
 	if err != nil {

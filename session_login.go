@@ -23,8 +23,8 @@ import (
 //
 // U must be the user that the login verified. Login reads the user again, and
 // returns an [*Error] with status 401 if the user is not active, is a service
-// account, or has another Epoch, because the password has changed in the meantime. After
-// [Passwords.Set], as in a sign-up, read the user again before Login.
+// account, or has another Epoch, because the password has changed in the meantime.
+// After [Passwords.Set], as in a sign-up, read the user again before Login.
 //
 // Login also returns an error if the request did not pass [Session.Handler],
 // the response has begun, or the store failed.
