@@ -3,6 +3,7 @@ package auth_test
 import (
 	"context"
 	"fmt"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -12,6 +13,37 @@ import (
 	"github.com/ostiary/auth/store"
 	"github.com/ostiary/auth/store/memory"
 )
+
+// A job has an account of its own, so that its token does not end with a person.
+// Nobody logs in as the account.
+func ExampleTokens_IssueTo() {
+	ctx := context.Background()
+	db := memory.New()
+	passwords := auth.Must(auth.NewPasswords(db, db, &auth.PasswordsOptions{Logger: quiet}))
+	accounts := auth.Must(auth.NewAccounts(db, passwords, &auth.AccountsOptions{Logger: quiet}))
+	tokens := auth.Must(auth.NewTokens(db, db, &auth.TokensOptions{Logger: quiet}))
+
+	// A superuser who has logged in, or the program itself.
+	system := &auth.Principal{ID: "system", Name: "system", Admin: true, Scopes: auth.Unrestricted}
+	backup, err := accounts.Create(ctx, system, store.User{Name: "backup", Active: true, Service: true}, "")
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = tokens.IssueTo(ctx, system, backup.ID, auth.TokenRequest{Scopes: auth.ScopeRead})
+	fmt.Println(err)
+	issued, err := tokens.IssueTo(ctx, system, backup.ID, auth.TokenRequest{Scopes: auth.ScopeRead, Description: "nightly, on db1"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	p, err := tokens.Verify(ctx, issued.AccessToken.Reveal())
+	fmt.Println(p.Name, p.Scopes, err)
+	_, err = passwords.Verify(ctx, "backup", "whatever it may be")
+	fmt.Println(err)
+	// Output:
+	// auth: A token of a service account needs a name.
+	// backup read <nil>
+	// auth: Incorrect user name or password.
+}
 
 // The life of a user in a program: the first one, sign-up, login, a change of the
 // password and logout.

@@ -61,7 +61,7 @@ func (s *Session) list(ctx context.Context, by *Principal, f store.SessionFilter
 		return nil, 0, nil
 	}
 	u, err := s.users.UserByID(ctx, f.UserID)
-	if errors.Is(err, store.ErrNotFound) || err == nil && (!u.Active || u.ID != f.UserID) {
+	if errors.Is(err, store.ErrNotFound) || err == nil && (!u.Active || u.Service || u.ID != f.UserID) {
 		return nil, 0, nil
 	}
 	if err != nil {

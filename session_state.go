@@ -135,7 +135,7 @@ func (s *Session) load(r *http.Request) (*sessionState, error) {
 	case !row.Ended.IsZero(), !now.Before(row.Expires), !now.Before(row.Created.Add(s.opts.Lifetime)):
 		st.die(errDeadSession)
 	case row.UserID == "": // not logged in
-	case st.user.ID != row.UserID, !st.user.Active, st.user.Epoch != row.Epoch,
+	case st.user.ID != row.UserID, !st.user.Active, st.user.Service, st.user.Epoch != row.Epoch,
 		s.opts.Enabled != nil && !s.opts.Enabled():
 		if st.user.ID == "" {
 			s.strangers.note(st, s.log, s.users, row.UserID, "NewSession")

@@ -75,6 +75,8 @@ func (t *Tokens) verify(ctx context.Context, token, resource string) (Principal,
 			t.strangers.note(ctx, t.log, t.users, a.UserID, "NewTokens")
 		}
 		return Principal{}, nil, errInvalidToken
+	case a.User.Service && a.ViaApplicationID != 0: // consented to while it was a person
+		return Principal{}, nil, errInvalidToken
 	case t.opts.EndWithPassword && a.Epoch != a.User.Epoch:
 		return Principal{}, nil, errInvalidToken
 	}
@@ -194,7 +196,8 @@ func (t *Tokens) writeUse(ctx context.Context, seen []store.Sighting) bool {
 
 // OwnerOf returns the user that a token acts for. Ok reports whether the user
 // is active and, with TokensOptions.EndWithPassword, has the epoch of the
-// token. A token that acts for its application alone has the zero User, and ok
+// token. It is false for a token that came through an application and acts for a
+// service account. A token that acts for its application alone has the zero User, and ok
 // is true.
 func (t *Tokens) OwnerOf(ctx context.Context, tok store.Token) (u store.User, ok bool, err error) {
 	if tok.UserID == "" {
@@ -207,7 +210,7 @@ func (t *Tokens) OwnerOf(ctx context.Context, tok store.Token) (u store.User, ok
 	if err != nil {
 		return store.User{}, false, fmt.Errorf("auth: look up the owner of a token: %w", err)
 	}
-	return u, u.Active && u.ID == tok.UserID && (!t.opts.EndWithPassword || u.Epoch == tok.Epoch), nil
+	return u, u.Active && u.ID == tok.UserID && !(u.Service && tok.ViaApplicationID != 0) && (!t.opts.EndWithPassword || u.Epoch == tok.Epoch), nil
 }
 
 // Lookup returns the token with this secret, in any state, or an error that

@@ -137,6 +137,7 @@ const (
 	KeyAdmin      = "admin"   // the user may do everything
 	KeyAuditor    = "auditor" // the user may read everything
 	KeyActive     = "active"  // the user may log in
+	KeyService    = "service" // the user is a service account
 
 	KeyActor        = "actor" // the name of the acting user; of an operator "operator:" and a name
 	KeyActorID      = "actor_id"

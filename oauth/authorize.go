@@ -257,5 +257,5 @@ func (srv *Server) consenting(ctx context.Context, by *auth.Principal, scopes au
 	if by.ID == "" || by.TokenID != 0 || !scopes.Within(by.Scopes) {
 		return store.User{}, errForbidden
 	}
-	return srv.tokens.OwnerBy(ctx, by)
+	return srv.person(ctx, by)
 }

@@ -156,6 +156,9 @@ func (srv *Server) ExchangePassword(ctx context.Context, app store.Application, 
 	if err == nil {
 		u, err = srv.tokens.Owner(ctx, u.ID)
 	}
+	if err == nil && u.Service { // since the password was verified
+		return auth.IssuedToken{}, errBadCredentials
+	}
 	e, ok := errors.AsType[*auth.Error](err)
 	switch {
 	case ok && e.Status == http.StatusUnauthorized:

@@ -75,10 +75,13 @@ func (srv *Server) narrowAudience(granted string, resources []string) (string, e
 	return asked, nil
 }
 
-// grantee returns the user of a grant, who must be active and of the epoch of
-// the grant. Otherwise the grant is invalid.
+// grantee returns the user of a grant, who must be active, no service account, and
+// of the epoch of the grant. Otherwise the grant is invalid.
 func (srv *Server) grantee(ctx context.Context, id string, epoch int64) (store.User, error) {
 	u, err := srv.tokens.Owner(ctx, id)
+	if err == nil && u.Service {
+		err = errService
+	}
 	if e, ok := errors.AsType[*auth.Error](err); ok {
 		refusal := *errInvalidGrant
 		refusal.Err = e.Err
@@ -86,6 +89,19 @@ func (srv *Server) grantee(ctx context.Context, id string, epoch int64) (store.U
 	}
 	if err == nil && u.Epoch != epoch {
 		return store.User{}, errInvalidGrant
+	}
+	return u, err
+}
+
+// errService refuses to let an application act for a service account, which has
+// nobody who could consent.
+var errService = &auth.Error{Status: http.StatusForbidden, Detail: "No application acts for a service account: issue a personal access token to it."}
+
+// person returns the user of by, who must be no service account.
+func (srv *Server) person(ctx context.Context, by *auth.Principal) (store.User, error) {
+	u, err := srv.tokens.OwnerBy(ctx, by)
+	if err == nil && u.Service {
+		return store.User{}, errService
 	}
 	return u, err
 }
@@ -150,6 +166,9 @@ func (srv *Server) IssueFor(ctx context.Context, by *auth.Principal, application
 		return auth.IssuedToken{}, errForbidden
 	}
 	if err := srv.mayUse(ctx, by, applicationID); err != nil {
+		return auth.IssuedToken{}, err
+	}
+	if _, err := srv.person(ctx, by); err != nil {
 		return auth.IssuedToken{}, err
 	}
 	tok, ends, err := srv.tokens.Prepare(ctx, by, req, srv.opts.AccessLifetime, srv.opts.AccessLifetime)

@@ -40,11 +40,14 @@ func (s *Store) ImportUsers(ctx context.Context, users []ImportedUser) error {
 		if u.ID == "" {
 			return errors.New("sqlstore: an imported user without an ID")
 		}
+		if u.Service && u.PasswordHash != "" {
+			return errors.New("sqlstore: an imported service account with a password")
+		}
 		if n != noNumber {
 			last = max(last, n)
 		}
 		args = append(args, u.ID, n, u.Name, u.Email, u.FirstName, u.LastName, u.Admin, u.Auditor,
-			u.Active, u.Epoch, u.PasswordHash, micros(u.Created))
+			u.Active, u.Service, u.Epoch, u.PasswordHash, micros(u.Created))
 	}
 	return s.write(ctx, "import users", func(tx *tx) error {
 		if _, err := tx.exec(skipUserIDs, last, last); err != nil {

@@ -11,9 +11,9 @@ const (
 	importUsers = `
 	INSERT INTO auth_users (
 		id, id_number, name, email, first_name, last_name, is_admin, is_auditor,
-		is_active, epoch, password_hash, created_at, revision)
+		is_active, is_service, epoch, password_hash, created_at, revision)
 	VALUES `
-	importedUser = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)`
+	importedUser = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)`
 
 	importColumns = `
 		digest, user_id, application_id, scopes, audience, addresses, epoch, description,

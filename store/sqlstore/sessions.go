@@ -15,7 +15,7 @@ func (s *Store) SessionByDigest(ctx context.Context, d store.Digest) (store.Sess
 	var v store.Session
 	var u store.User
 	query := sessionByDigest
-	dest := append(make([]any, 0, 23),
+	dest := append(make([]any, 0, 24),
 		&v.ID, (*digestVar)(&v.Digest), &v.UserID, &v.Epoch, &v.Data, when(&v.Created), when(&v.Seen), when(&v.Expires),
 		when(&v.Ended), &v.Reason, &v.Revision, (*addressVar)(&v.Address), &v.Agent)
 	own := s.users == nil

@@ -27,7 +27,7 @@ func (s *Store) AccessByDigest(ctx context.Context, d store.Digest) (store.Acces
 	case MySQL:
 		query, queryWithUser, ends = accessByDigestMySQL, accessAndUserMySQL, &newest
 	}
-	dest := append(make([]any, 0, 27),
+	dest := append(make([]any, 0, 28),
 		&a.TokenID, &a.Family, &a.UserID, &a.ApplicationID, &a.Scopes, &a.Audience, (*prefixesVar)(&a.Addresses), &a.Epoch,
 		when(&a.Expires), when(&a.Revoked), when(&a.LastUsed), &seq, &a.ViaApplicationID, &parent, &independent,
 		&ancestors, ends)

@@ -74,6 +74,7 @@ func groups() []group {
 		{"HostUsers", usersPart, hostUserChecks},
 		{"ListUsers", accountsPart, userListChecks},
 		{"ChangeUser", accountsPart, changeUserChecks},
+		{"ServiceAccounts", accountsPart, serviceChecks},
 		{"Where", accountsPart, whereChecks},
 		{"Epochs", accountsPart, epochChecks},
 		{"DeleteUser", wholePart, deleteUserChecks},

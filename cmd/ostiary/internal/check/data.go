@@ -23,7 +23,7 @@ func is(column store.Column, value any) []store.Condition {
 // checkSuperusers looks for a superuser who can log in.
 func (r *report) checkSuperusers(ctx context.Context, st *sqlstore.Store) {
 	const subject = "superusers"
-	list, _, err := st.ListUsers(ctx, store.UserFilter{Where: store.Where{is(store.ColumnAdmin, true), is(store.ColumnActive, true)}}, store.Page{Limit: sample})
+	list, _, err := st.ListUsers(ctx, store.UserFilter{Where: store.Where{is(store.ColumnAdmin, true), is(store.ColumnActive, true), is(store.ColumnService, false)}}, store.Page{Limit: sample})
 	if r.failed(subject, err) {
 		return
 	}
