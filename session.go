@@ -179,8 +179,8 @@ func (s *Session) authenticate(r *http.Request) (Principal, error) {
 		if len(r.Header["Cookie"]) == 0 {
 			return Principal{}, ErrNoCredentials // as load does
 		}
-		var err error
-		if st, err = s.load(r); err != nil {
+		st = &sessionState{session: s, request: r} // which stays on the stack
+		if err := st.load(); err != nil {
 			return Principal{}, err
 		}
 	}
@@ -242,21 +242,23 @@ func (s *Session) Handler(next http.Handler) http.Handler {
 
 // serve is Handler for a request whose session is to be read.
 func (s *Session) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	st, err := s.load(r)
-	if err == nil {
-		err = st.attach()
+	st := &sessionState{Context: r.Context(), session: s, request: r}
+	err := st.load()
+	if err == nil && st.Context.Value(s.values.key) != nil {
+		err = errTwoSessions
 	}
 	if err != nil {
 		s.deny(w, r, err)
 		return
 	}
+	st.checkValues()
 	st.quiet = len(r.Header["X-Ws-Session-Quiet"]) > 0
 	if !st.quiet {
 		st.slide()
 	}
 	vary(w.Header())
 	st.writer = sessionWriter{ResponseWriter: w, session: st}
-	st.inner = *r.WithContext(st.ctx)
+	st.inner = *r.WithContext(st)
 	next.ServeHTTP(&st.writer, &st.inner)
 	if early := st.sent; st.writer.before() && early {
 		st.saveLate()

@@ -19,8 +19,8 @@ import (
 // save implements saver: it stores changed values and writes the cookie.
 func (st *sessionState) save(h http.Header) error {
 	st.sent = true
-	if !st.broken && st.session.values.changed(st.ctx) {
-		if err := st.session.values.flush(st.ctx); err != nil {
+	if st.changed() {
+		if err := st.session.values.flush(st, st.row.Data); err != nil {
 			return fmt.Errorf("auth: save a session: %w", err)
 		}
 	}
@@ -34,17 +34,22 @@ func (st *sessionState) save(h http.Header) error {
 	return nil
 }
 
+// changed reports whether there are values to save.
+func (st *sessionState) changed() bool {
+	return !st.broken && st.session.values.changed(&st.values, st)
+}
+
 // saveLate stores values that changed after the header was sent. It cannot
 // start a new session, because the cookie would be lost.
 func (st *sessionState) saveLate() {
-	if st.broken || !st.session.values.changed(st.ctx) {
+	if !st.changed() {
 		return
 	}
 	if st.token == "" {
 		st.lostCookie("the response had begun")
 		return
 	}
-	if err := st.session.values.flush(st.ctx); err != nil {
+	if err := st.session.values.flush(st, st.row.Data); err != nil {
 		st.session.log.ErrorContext(st, audit.StoreFailed, audit.KeyOperation, "save session", audit.KeyError, err)
 	}
 }

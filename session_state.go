@@ -49,9 +49,9 @@ type sessionState struct {
 	context.Context
 	session *Session
 	request *http.Request
-	ctx     context.Context // this state, with the values of the host
-	inner   http.Request    // request, with ctx
+	inner   http.Request // request, with this state as context
 	writer  sessionWriter
+	values  requestValues // of the host
 
 	token   string // identifier of the session; "" without one
 	row     store.Session
@@ -79,8 +79,11 @@ type sessionStateKey struct{}
 func (st *sessionState) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "auth.session") }
 
 func (st *sessionState) Value(key any) any {
-	if key == (sessionStateKey{}) {
+	switch key {
+	case sessionStateKey{}:
 		return st
+	case st.session.values.key:
+		return st.session.values.of(&st.values, st)
 	}
 	v := st.Context.Value(key)
 	if v == nil && key == (client.Key{}) {
@@ -100,32 +103,32 @@ func (s *Session) state(ctx context.Context) *sessionState {
 	}
 }
 
-// load returns the session of a request. The error is an outage; a bad session
-// is a state with a refusal.
-func (s *Session) load(r *http.Request) (*sessionState, error) {
-	st := &sessionState{Context: r.Context(), session: s, request: r}
+// load finds the session of the request. The error is an outage; a bad session
+// is a refusal. It hands st to nobody, so that st need not be on the heap.
+func (st *sessionState) load() error {
+	s, r := st.session, st.request
 	token, n := cookieValue(r.Header["Cookie"], s.opts.CookieName)
 	switch {
 	case n == 0:
 		st.refusal = ErrNoCredentials
-		return st, nil
+		return nil
 	case n > 1:
 		st.refusal = errSessionDoubled
-		return st, nil
+		return nil
 	case !isSessionID(token): // not worth a look-up
 		st.refusal = errDeadSession
-		return st, nil
+		return nil
 	}
 	var err error
-	st.row, st.user, err = s.store.SessionByDigest(st, store.DigestOf(token))
+	st.row, st.user, err = s.store.SessionByDigest(r.Context(), store.DigestOf(token))
 	if errors.Is(err, store.ErrNotFound) {
 		// The session was purged, or the cookie belongs to another service: it
 		// is not cleared.
 		st.refusal = errDeadSession
-		return st, nil
+		return nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("auth: look up a session: %w", err)
+		return fmt.Errorf("auth: look up a session: %w", err)
 	}
 	st.token = token
 	now := time.Now()
@@ -137,28 +140,34 @@ func (s *Session) load(r *http.Request) (*sessionState, error) {
 	case row.UserID == "": // not logged in
 	case st.user.ID != row.UserID, !st.user.Active, st.user.Epoch != row.Epoch,
 		s.opts.Enabled != nil && !s.opts.Enabled():
+		ctx := client.Context(r)
 		if st.user.ID == "" {
-			s.strangers.note(st, s.log, s.users, row.UserID, "NewSession")
+			s.strangers.note(ctx, s.log, s.users, row.UserID, "NewSession")
 		}
-		if _, err := s.store.EndSessions(st, store.SessionSelection{Digest: row.Digest}, store.EndedAdmin, now); err != nil {
-			return nil, fmt.Errorf("auth: end a session: %w", err)
+		if _, err := s.store.EndSessions(ctx, store.SessionSelection{Digest: row.Digest}, store.EndedAdmin, now); err != nil {
+			return fmt.Errorf("auth: end a session: %w", err)
 		}
 		st.die(errDeadSession)
 	}
-	return st, nil
+	return nil
 }
 
-// attach gives the request the values of the host.
-func (st *sessionState) attach() error {
-	ctx, err := st.session.values.attach(st, st)
-	if err != nil && !errors.Is(err, errTwoSessions) {
-		// An unreadable blob is no session, but no outage either.
-		st.event(slog.LevelError, audit.SessionLost, st.user, slog.String(audit.KeyReason, err.Error()))
-		st.die(errDeadSession)
-		ctx, err = st.session.values.attach(st, st)
+// checkValues makes a session whose values cannot be decoded no session, which is
+// no outage either. What is not gob is checked without decoding it.
+func (st *sessionState) checkValues() {
+	if st.token == "" {
+		return
 	}
-	st.ctx = ctx
-	return err
+	list, err := parse(st.row.Data)
+	if list.gob {
+		st.session.values.of(&st.values, st)
+		err = st.values.err
+	}
+	if err != nil {
+		st.event(slog.LevelError, audit.SessionLost, st.user, slog.String(audit.KeyReason, err.Error()))
+		st.values = requestValues{}
+		st.die(errDeadSession)
+	}
 }
 
 func (st *sessionState) event(level slog.Level, name string, u store.User, attrs ...slog.Attr) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -50,19 +52,37 @@ func newHostValues(host *scs.SessionManager, lifetime time.Duration, keeperOf fu
 	return v, nil
 }
 
+// requestValues are the values of one request. They are decoded when somebody
+// asks for one. They are safe for concurrent use.
+type requestValues struct {
+	load sync.Once
+	data atomic.Value // what scs looks for in a context; nothing before somebody asks
+	err  error
+}
+
 var errTwoSessions = errors.New("auth: a request passes two Sessions that share an scs manager: set SessionOptions.Manager")
 
-// attach returns ctx with the values of the session of its keeper.
-func (v *hostValues) attach(ctx context.Context, k keeper) (context.Context, error) {
-	token := ""
-	if _, ok := k.data(); ok {
-		token = scsToken
+// of returns what scs looks for in the context of a request whose keeper is k. It
+// returns nil if the values cannot be decoded, so that scs panics.
+func (v *hostValues) of(values *requestValues, k keeper) any {
+	if data := values.data.Load(); data != nil {
+		return data
 	}
-	with, err := v.manager.Load(ctx, token)
-	if err == nil && with == ctx {
-		return nil, errTwoSessions
-	}
-	return with, err
+	values.load.Do(func() {
+		token := ""
+		if _, ok := k.data(); ok {
+			token = scsToken
+		}
+		m := *v.manager
+		m.Store = scsStore{func(context.Context) keeper { return k }}
+		ctx, err := m.Load(context.Background(), token)
+		if err != nil {
+			values.err = err
+			return
+		}
+		values.data.Store(ctx.Value(v.key))
+	})
+	return values.data.Load()
 }
 
 // none returns ctx with no values. Values that are put into it are lost.
@@ -74,13 +94,32 @@ func (v *hostValues) none(ctx context.Context) context.Context {
 	return with
 }
 
-// changed reports whether the host changed values of ctx.
-func (v *hostValues) changed(ctx context.Context) bool { return v.manager.Status(ctx) == scs.Modified }
+// changed reports whether the host changed values, which ctx carries.
+func (v *hostValues) changed(values *requestValues, ctx context.Context) bool {
+	return values.data.Load() != nil && v.manager.Status(ctx) == scs.Modified
+}
 
-// flush gives the values of ctx to its keeper, changed or not.
-func (v *hostValues) flush(ctx context.Context) error {
-	_, _, err := v.manager.Commit(ctx)
+// flush gives the values of ctx to its keeper, changed or not. They are encoded
+// once, and not at all if they are those that stored is the encoded form of.
+func (v *hostValues) flush(ctx context.Context, stored []byte) error {
+	m := *v.manager
+	m.Codec = changes{stored: stored}
+	_, _, err := m.Commit(ctx)
 	return err
+}
+
+// changes is a codec for values that may be stored already.
+type changes struct {
+	codec
+	stored []byte
+}
+
+// Encode implements scs.Codec.
+func (c changes) Encode(deadline time.Time, values map[string]any) ([]byte, error) {
+	if holdsValues(c.stored, values) {
+		return c.stored, nil
+	}
+	return c.codec.Encode(deadline, values)
 }
 
 // clear removes the values of ctx, which is a change.
