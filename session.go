@@ -176,11 +176,12 @@ func (s *Session) authenticate(r *http.Request) (Principal, error) {
 	st := s.state(r.Context())
 	outside := st == nil
 	if outside || rechecks(r.Context()) {
-		if len(r.Header["Cookie"]) == 0 {
+		cookies := r.Header["Cookie"]
+		if len(cookies) == 0 {
 			return Principal{}, ErrNoCredentials // as load does
 		}
 		st = &sessionState{session: s, request: r} // which stays on the stack
-		if err := st.load(); err != nil {
+		if err := st.load(cookies, time.Now()); err != nil {
 			return Principal{}, err
 		}
 	}
@@ -227,34 +228,32 @@ func (s *Session) CheckOrigin(r *http.Request) error { return s.origins.checkSou
 func (s *Session) Handler(next http.Handler) http.Handler {
 	mustHandle("Session.Handler", next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		inside, _ := innermost(r.Context())
 		switch {
-		case s.state(r.Context()) != nil:
+		case inside != nil && s.state(r.Context()) != nil:
 			next.ServeHTTP(w, r)
-			return
 		case len(r.Header["Authorization"]) > 0:
 			next.ServeHTTP(w, s.withoutSession(r))
-			return
+		case inside != nil:
+			s.serveInside(w, r, next)
+		default:
+			s.serve(w, r, next)
 		}
-		s.readAfterAll(r.Context())
-		s.serve(w, r, next)
 	})
 }
 
 // serve is Handler for a request whose session is to be read.
 func (s *Session) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	now := time.Now()
 	st := &sessionState{Context: r.Context(), session: s, request: r}
-	err := st.load()
-	if err == nil && st.Context.Value(s.values.key) != nil {
-		err = errTwoSessions
-	}
-	if err != nil {
+	if err := st.load(r.Header["Cookie"], now); err != nil {
 		s.deny(w, r, err)
 		return
 	}
 	st.checkValues()
 	st.quiet = len(r.Header["X-Ws-Session-Quiet"]) > 0
 	if !st.quiet {
-		st.slide()
+		st.slide(now)
 	}
 	vary(w.Header())
 	st.writer = sessionWriter{ResponseWriter: w, session: st}

@@ -79,11 +79,11 @@ func (codec) Decode(b []byte) (time.Time, map[string]any, error) {
 		values, err = decodeOld(b[codecHeader:])
 	} else if list.n > 0 {
 		text := string(b) // one copy for all strings
-		for at, e := range list.all {
+		for at := list.first; at < len(b) && err == nil; {
+			e, _ := entryAt(b, at)
 			raw := text[at : at+len(e.raw)]
-			if values[raw[e.keyAt:e.keyAt+len(e.key)]], err = e.decode(raw); err != nil {
-				break
-			}
+			values[raw[e.keyAt:e.keyAt+len(e.key)]], err = e.decode(raw)
+			at += len(e.raw)
 		}
 	}
 	if err != nil {
@@ -138,7 +138,7 @@ func parse(b []byte) (entries, error) {
 	var last []byte
 	for i := range list.n {
 		e, ok := entryAt(b, at)
-		if !ok || i > 0 && bytes.Compare(last, e.key) >= 0 {
+		if !ok || !validValue(e.kind, e.value) || i > 0 && bytes.Compare(last, e.key) >= 0 {
 			return entries{}, errSessionData
 		}
 		last = e.key
@@ -151,18 +151,6 @@ func parse(b []byte) (entries, error) {
 	return list, nil
 }
 
-// all yields the entries with their offsets.
-func (l *entries) all(yield func(int, *entry) bool) {
-	at := l.first
-	for range l.n {
-		e, _ := entryAt(l.data, at)
-		if !yield(at, &e) {
-			return
-		}
-		at += len(e.raw)
-	}
-}
-
 // holdsValues reports whether encoded values are these, without encoding them. It
 // reports false if it cannot tell, because some are gob.
 func holdsValues(b []byte, values map[string]any) bool {
@@ -170,10 +158,12 @@ func holdsValues(b []byte, values map[string]any) bool {
 	if err != nil || list.gob || list.n != len(values) {
 		return false
 	}
-	for _, e := range list.all {
+	for at := list.first; at < len(list.data); {
+		e, _ := entryAt(b, at)
 		if v, ok := values[string(e.key)]; !ok || !e.is(v) {
 			return false
 		}
+		at += len(e.raw)
 	}
 	return true
 }
@@ -248,8 +238,10 @@ func entriesOf(b []byte) (map[string]entry, error) {
 		return nil, err
 	}
 	m := make(map[string]entry, list.n)
-	for _, e := range list.all {
-		m[string(e.key)] = *e
+	for at := list.first; at < len(list.data); {
+		e, _ := entryAt(b, at)
+		m[string(e.key)] = e
+		at += len(e.raw)
 	}
 	return m, nil
 }

@@ -23,9 +23,9 @@ func cookieValue(lines []string, name string) (value string, n int) {
 			if seen++; seen > maxCookies {
 				return "", 0
 			}
-			k, v, ok := strings.Cut(strings.Trim(pair, " \t"), "=")
-			if ok && k == name {
-				value = v
+			pair = ascii.TrimOWS(pair)
+			if len(pair) > len(name) && pair[len(name)] == '=' && pair[:len(name)] == name {
+				value = pair[len(name)+1:]
 				n++
 			}
 		}
@@ -43,17 +43,7 @@ func newSessionID() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-func isSessionID(s string) bool {
-	if len(s) != sessionIDLen {
-		return false
-	}
-	for i := range len(s) {
-		if c := s[i]; c != '-' && c != '_' && !ascii.Alphanumeric(s[i:i+1]) {
-			return false
-		}
-	}
-	return true
-}
+func isSessionID(s string) bool { return len(s) == sessionIDLen && ascii.Base64URL(s) }
 
 // addCookie adds a cookie to the header of a response and keeps shared caches from
 // storing it.

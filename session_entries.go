@@ -53,8 +53,8 @@ type entry struct {
 	keyAt int    // offset of key in raw
 }
 
-// entryAt returns the entry of b at an offset, and whether there is a valid one.
-// The content of gob is not looked at.
+// entryAt returns the entry of b at an offset, and whether there is one. Its value
+// may still be invalid, see validValue.
 func entryAt(b []byte, at int) (e entry, ok bool) {
 	start := at
 	if e.key, at, ok = counted(b, at); !ok || at == len(b) {
@@ -65,7 +65,7 @@ func entryAt(b []byte, at int) (e entry, ok bool) {
 		return e, false
 	}
 	e.raw = b[start:at]
-	return e, validValue(e.kind, e.value)
+	return e, true
 }
 
 // counted returns the bytes of b at an offset that stand behind their length, and
@@ -102,6 +102,8 @@ func whole(b []byte) (x uint64, ok bool) {
 // signed returns the number whose zigzag form is x.
 func signed(x uint64) int64 { return int64(x>>1) ^ -int64(x&1) }
 
+// validValue reports whether v is the form of a value of that kind. It does not
+// look at gob.
 func validValue(kind byte, v []byte) bool {
 	switch kind {
 	case kindGob, kindString, kindBytes:

@@ -29,7 +29,8 @@ func (st *sessionState) save(h http.Header) error {
 		st.setCookie(h, left)
 	}
 	if st.token != "" && !st.quiet && st.row.UserID != "" {
-		h["Session-Timeout"] = []string{strconv.Itoa(left)}
+		st.timeout[0] = strconv.Itoa(left)
+		h["Session-Timeout"] = st.timeout[:]
 	}
 	return nil
 }

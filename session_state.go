@@ -63,6 +63,8 @@ type sessionState struct {
 	quiet  bool
 	broken bool // a login failed: the values may belong to another user
 	sent   bool // the header of the response
+
+	timeout [1]string // the field Session-Timeout
 }
 
 type cookieAction uint8
@@ -73,14 +75,16 @@ const (
 	cookieClear
 )
 
-type sessionStateKey struct{}
+// sessionKey finds what [Session.Handler] has put into a context: a *sessionState
+// or an *unread.
+type sessionKey struct{}
 
 // Format keeps the identifier out of logs that print contexts.
 func (st *sessionState) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "auth.session") }
 
 func (st *sessionState) Value(key any) any {
 	switch key {
-	case sessionStateKey{}:
+	case sessionKey{}:
 		return st
 	case st.session.values.key:
 		return st.session.values.of(&st.values, st)
@@ -92,22 +96,33 @@ func (st *sessionState) Value(key any) any {
 	return v
 }
 
+// innermost returns what a [Session.Handler] has put into ctx last, and the
+// context around that. It returns nil if ctx has passed none.
+func innermost(ctx context.Context) (c any, outer context.Context) {
+	switch c := ctx.Value(sessionKey{}).(type) {
+	case *sessionState:
+		return c, c.Context
+	case *unread:
+		return c, c.Context
+	}
+	return nil, nil
+}
+
 // state returns the state of this session that ctx carries, or nil.
 func (s *Session) state(ctx context.Context) *sessionState {
-	for {
-		st, _ := ctx.Value(sessionStateKey{}).(*sessionState)
-		if st == nil || st.session == s {
+	for c, outer := innermost(ctx); c != nil; c, outer = innermost(outer) {
+		if st, ok := c.(*sessionState); ok && st.session == s {
 			return st
 		}
-		ctx = st.Context // of another Session, further out
 	}
+	return nil
 }
 
 // load finds the session of the request. The error is an outage; a bad session
 // is a refusal. It hands st to nobody, so that st need not be on the heap.
-func (st *sessionState) load() error {
+func (st *sessionState) load(cookies []string, now time.Time) error {
 	s, r := st.session, st.request
-	token, n := cookieValue(r.Header["Cookie"], s.opts.CookieName)
+	token, n := cookieValue(cookies, s.opts.CookieName)
 	switch {
 	case n == 0:
 		st.refusal = ErrNoCredentials
@@ -131,7 +146,6 @@ func (st *sessionState) load() error {
 		return fmt.Errorf("auth: look up a session: %w", err)
 	}
 	st.token = token
-	now := time.Now()
 	switch row := &st.row; {
 	case row.Reason == store.EndedLimit:
 		st.die(errSessionLimit)
@@ -160,12 +174,10 @@ func (st *sessionState) checkValues() {
 	}
 	list, err := parse(st.row.Data)
 	if list.gob {
-		st.session.values.of(&st.values, st)
-		err = st.values.err
+		_, err = st.session.values.load(&st.values, st)
 	}
 	if err != nil {
 		st.event(slog.LevelError, audit.SessionLost, st.user, slog.String(audit.KeyReason, err.Error()))
-		st.values = requestValues{}
 		st.die(errDeadSession)
 	}
 }
@@ -185,13 +197,12 @@ func (s *Session) expiry(created, now time.Time) time.Time {
 	return stores.Earlier(now.Add(s.opts.IdleTimeout), created.Add(s.opts.Lifetime))
 }
 
-// slide moves the expiry of the session, at most once in the touch interval.
-// The request goes on if that fails.
-func (st *sessionState) slide() {
+// slide moves the expiry of a session that is used now, at most once in the touch
+// interval. The request goes on if that fails.
+func (st *sessionState) slide(now time.Time) {
 	if st.token == "" {
 		return
 	}
-	now := time.Now()
 	to := st.session.expiry(st.row.Created, now)
 	if to.Sub(st.row.Expires) < st.session.touch {
 		return

@@ -55,9 +55,8 @@ func newHostValues(host *scs.SessionManager, lifetime time.Duration, keeperOf fu
 // requestValues are the values of one request. They are decoded when somebody
 // asks for one. They are safe for concurrent use.
 type requestValues struct {
-	load sync.Once
+	mu   sync.Mutex
 	data atomic.Value // what scs looks for in a context; nothing before somebody asks
-	err  error
 }
 
 var errTwoSessions = errors.New("auth: a request passes two Sessions that share an scs manager: set SessionOptions.Manager")
@@ -65,24 +64,37 @@ var errTwoSessions = errors.New("auth: a request passes two Sessions that share 
 // of returns what scs looks for in the context of a request whose keeper is k. It
 // returns nil if the values cannot be decoded, so that scs panics.
 func (v *hostValues) of(values *requestValues, k keeper) any {
-	if data := values.data.Load(); data != nil {
-		return data
+	data := values.data.Load()
+	if data == nil {
+		data, _ = v.load(values, k)
 	}
-	values.load.Do(func() {
-		token := ""
-		if _, ok := k.data(); ok {
-			token = scsToken
-		}
-		m := *v.manager
-		m.Store = scsStore{func(context.Context) keeper { return k }}
-		ctx, err := m.Load(context.Background(), token)
-		if err != nil {
-			values.err = err
-			return
-		}
-		values.data.Store(ctx.Value(v.key))
-	})
-	return values.data.Load()
+	return data
+}
+
+// load decodes the values of a request whose keeper is k, unless that is done.
+func (v *hostValues) load(values *requestValues, k keeper) (any, error) {
+	values.mu.Lock()
+	defer values.mu.Unlock()
+	if data := values.data.Load(); data != nil {
+		return data, nil
+	}
+	token := ""
+	if _, ok := k.data(); ok {
+		token = scsToken
+	}
+	ctx, err := v.manager.Load(&loading{context.Background(), k}, token)
+	if err != nil {
+		return nil, err
+	}
+	data := ctx.Value(v.key)
+	values.data.Store(data)
+	return data, nil
+}
+
+// loading is a context for [scs.SessionManager.Load]: it has a keeper and no values.
+type loading struct {
+	context.Context
+	keeper keeper
 }
 
 // none returns ctx with no values. Values that are put into it are lost.
@@ -144,8 +156,10 @@ func (scsStore) Delete(string) error                    { return errNoRequest }
 
 // FindCtx implements scs.CtxStore.
 func (s scsStore) FindCtx(ctx context.Context, token string) ([]byte, bool, error) {
-	k := s.keeperOf(ctx)
-	if k == nil {
+	var k keeper
+	if l, ok := ctx.(*loading); ok {
+		k = l.keeper
+	} else if k = s.keeperOf(ctx); k == nil {
 		return nil, false, errNoRequest
 	}
 	data, ok := k.data()
