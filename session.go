@@ -198,11 +198,11 @@ func (s *Session) authenticate(r *http.Request) (Principal, error) {
 		s.notes.noteHandler(r, s.log)
 	}
 	return Principal{
-		ID:         st.user.ID,
-		Name:       st.user.Name,
+		ID:         st.row.UserID,
+		Name:       st.name,
 		Scopes:     Unrestricted,
-		Admin:      st.user.Admin,
-		Auditor:    st.user.Auditor,
+		Admin:      st.admin,
+		Auditor:    st.auditor,
 		Credential: CredentialSession,
 		Epoch:      st.row.Epoch,
 		HasEpoch:   true,

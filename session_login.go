@@ -89,7 +89,7 @@ func (s *Session) Logout(r *http.Request) error {
 	case st.token == "":
 		return st.endTossed()
 	}
-	u := st.user
+	u := st.user()
 	if err := s.values.forget(st); err != nil {
 		return fmt.Errorf("auth: log out: %w", err)
 	}

@@ -85,7 +85,7 @@ func (st *sessionState) notSaved(w http.ResponseWriter, err error) {
 
 // lostCookie implements saver.
 func (st *sessionState) lostCookie(reason string) {
-	st.event(slog.LevelError, audit.SessionLost, st.user, slog.String(audit.KeyReason, reason))
+	st.event(slog.LevelError, audit.SessionLost, st.user(), slog.String(audit.KeyReason, reason))
 }
 
 // data implements keeper.
@@ -131,8 +131,8 @@ func (st *sessionState) insert(data []byte) error {
 		st.event(slog.LevelInfo, audit.SessionLimit, user)
 	}
 	st.session.observeEnded(st, observe.KindLimit, evicted)
-	st.token, st.row, st.user, st.cookie = token, row, user, cookieSet
-	st.refusal = nil
+	st.token, st.row, st.cookie, st.refusal = token, row, cookieSet, nil
+	st.name, st.admin, st.auditor = user.Name, user.Admin, user.Auditor
 	return nil
 }
 
@@ -156,7 +156,7 @@ func (st *sessionState) saveData(data []byte) error {
 			return nil
 		case errors.Is(err, store.ErrNotFound):
 			// It ended while this request was under way, and stays so.
-			st.event(slog.LevelInfo, audit.SessionLost, st.user, slog.String(audit.KeyReason, "the session has ended"))
+			st.event(slog.LevelInfo, audit.SessionLost, st.user(), slog.String(audit.KeyReason, "the session has ended"))
 			return nil
 		case !errors.Is(err, store.ErrConflict):
 			return err

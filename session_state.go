@@ -55,7 +55,9 @@ type sessionState struct {
 
 	token   string // identifier of the session; "" without one
 	row     store.Session
-	user    store.User
+	name    string // of the user, as the next two
+	admin   bool
+	auditor bool
 	refusal error // of Authenticate; nil if there is a session
 
 	login  *store.User // while Login stores its session
@@ -134,8 +136,9 @@ func (st *sessionState) load(cookies []string, now time.Time) error {
 		st.refusal = errDeadSession
 		return nil
 	}
+	var user store.User
 	var err error
-	st.row, st.user, err = s.store.SessionByDigest(r.Context(), store.DigestOf(token))
+	st.row, user, err = s.store.SessionByDigest(r.Context(), store.DigestOf(token))
 	if errors.Is(err, store.ErrNotFound) {
 		// The session was purged, or the cookie belongs to another service: it
 		// is not cleared.
@@ -146,16 +149,17 @@ func (st *sessionState) load(cookies []string, now time.Time) error {
 		return fmt.Errorf("auth: look up a session: %w", err)
 	}
 	st.token = token
+	st.name, st.admin, st.auditor = user.Name, user.Admin, user.Auditor
 	switch row := &st.row; {
 	case row.Reason == store.EndedLimit:
 		st.die(errSessionLimit)
 	case !row.Ended.IsZero(), !now.Before(row.Expires), !now.Before(row.Created.Add(s.opts.Lifetime)):
 		st.die(errDeadSession)
 	case row.UserID == "": // not logged in
-	case st.user.ID != row.UserID, !st.user.Active, st.user.Epoch != row.Epoch,
+	case user.ID != row.UserID, !user.Active, user.Epoch != row.Epoch,
 		s.opts.Enabled != nil && !s.opts.Enabled():
 		ctx := client.Context(r)
-		if st.user.ID == "" {
+		if user.ID == "" {
 			s.strangers.note(ctx, s.log, s.users, row.UserID, "NewSession")
 		}
 		if _, err := s.store.EndSessions(ctx, store.SessionSelection{Digest: row.Digest}, store.EndedAdmin, now); err != nil {
@@ -177,9 +181,14 @@ func (st *sessionState) checkValues() {
 		_, err = st.session.values.load(&st.values, st)
 	}
 	if err != nil {
-		st.event(slog.LevelError, audit.SessionLost, st.user, slog.String(audit.KeyReason, err.Error()))
+		st.event(slog.LevelError, audit.SessionLost, st.user(), slog.String(audit.KeyReason, err.Error()))
 		st.die(errDeadSession)
 	}
+}
+
+// user returns the user of the session, with what an event says.
+func (st *sessionState) user() store.User {
+	return store.User{ID: st.row.UserID, Name: st.name}
 }
 
 func (st *sessionState) event(level slog.Level, name string, u store.User, attrs ...slog.Attr) {
@@ -188,7 +197,8 @@ func (st *sessionState) event(level slog.Level, name string, u store.User, attrs
 
 // die turns st into a request without a session, whose cookie is cleared.
 func (st *sessionState) die(why error) {
-	st.token, st.row, st.user = "", store.Session{}, store.User{}
+	st.token, st.row = "", store.Session{}
+	st.name, st.admin, st.auditor = "", false, false
 	st.refusal, st.cookie = why, cookieClear
 }
 
