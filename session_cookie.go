@@ -12,7 +12,7 @@ import (
 
 // cookieValue returns the value of the cookie of that name and how many there
 // are. It parses like net/http without copies, and also gives up on more than
-// 3,000 cookies.
+// 3,000 cookies. A name without an equals sign is a cookie without a value.
 func cookieValue(lines []string, name string) (value string, n int) {
 	const maxCookies = 3000
 	seen := 0
@@ -24,8 +24,8 @@ func cookieValue(lines []string, name string) (value string, n int) {
 				return "", 0
 			}
 			pair = ascii.TrimOWS(pair)
-			if len(pair) > len(name) && pair[len(name)] == '=' && pair[:len(name)] == name {
-				value = pair[len(name)+1:]
+			if tail, ok := strings.CutPrefix(pair, name); ok && (tail == "" || tail[0] == '=') {
+				value = strings.TrimPrefix(tail, "=")
 				n++
 			}
 		}
