@@ -178,7 +178,7 @@ func (st *sessionState) checkValues() {
 	}
 	list, err := parse(st.row.Data)
 	if list.gob {
-		_, err = st.session.values.load(&st.values, st)
+		err = st.session.values.checkGob(&st.values, st)
 	}
 	if err != nil {
 		st.event(slog.LevelError, audit.SessionLost, st.user(), slog.String(audit.KeyReason, err.Error()))

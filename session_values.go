@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,6 +19,9 @@ import (
 type hostValues struct {
 	manager *scs.SessionManager
 	key     any // of the values in a context
+	seed    maphash.Seed
+	// decoded has hashes of gob that this process has decoded.
+	decoded *[1024]atomic.Uint64
 }
 
 // A keeper has the session of a request.
@@ -35,7 +39,11 @@ type keeper interface {
 // the host or, if that is nil, in a new one. KeeperOf must return the keeper
 // that a context carries, or nil.
 func newHostValues(host *scs.SessionManager, lifetime time.Duration, keeperOf func(context.Context) keeper) (hostValues, error) {
-	v := hostValues{manager: new(scs.SessionManager)} // scs.New would leave a goroutine behind
+	v := hostValues{
+		manager: new(scs.SessionManager), // scs.New would leave a goroutine behind
+		seed:    maphash.MakeSeed(),
+		decoded: new([1024]atomic.Uint64),
+	}
 	if host != nil {
 		*v.manager = *host // for its context key; the host's stays as it is
 	}
@@ -89,6 +97,23 @@ func (v *hostValues) load(values *requestValues, k keeper) (any, error) {
 	data := ctx.Value(v.key)
 	values.data.Store(data)
 	return data, nil
+}
+
+// checkGob returns an error if the values of a request cannot be decoded. It decodes
+// them only if this process has not decoded the same gob lately, because that
+// is slow.
+func (v *hostValues) checkGob(values *requestValues, k keeper) error {
+	data, _ := k.data()
+	hash := maphash.Bytes(v.seed, data[codecHeader:])
+	known := &v.decoded[hash%uint64(len(v.decoded))]
+	if known.Load() == hash {
+		return nil
+	}
+	_, err := v.load(values, k)
+	if err == nil {
+		known.Store(hash)
+	}
+	return err
 }
 
 // loading is a context for [scs.SessionManager.Load]: it has a keeper and no values.

@@ -40,7 +40,7 @@ func FuzzValuesLikePlainSCS(f *testing.F) {
 	gob.Register(time.Time{})
 	gob.Register(map[string]string{})
 	dice := rand.New(rand.NewPCG(1, 2))
-	for range 25 {
+	for range 12 {
 		ops := make([]byte, 300)
 		for i := range ops {
 			ops[i] = byte(dice.Uint32())
@@ -186,7 +186,7 @@ func TestSessionAllocations(t *testing.T) {
 	db := memory.New()
 	session := auth.Must(auth.NewSession(db, db, &auth.SessionOptions{Logger: quiet}))
 	alice := authtest.AddUser(t, db, store.User{Name: "alice"}, "")
-	bare, full := loggedIn(t, session, alice), loggedIn(t, session, alice)
+	bare, full, inGob := loggedIn(t, session, alice), loggedIn(t, session, alice), loggedIn(t, session, alice)
 	serve := func(r *http.Request, h http.Handler) float64 {
 		w := &nowhere{make(http.Header)}
 		return testing.AllocsPerRun(100, func() {
@@ -200,6 +200,8 @@ func TestSessionAllocations(t *testing.T) {
 			m.Put(r.Context(), fmt.Sprint("key", i), []any{"x", i, []string{"y"}, map[string]string{"z": ""}, []byte("b"), 1.5, true}[i%7])
 		}
 	})))
+	gob.Register(basket{})
+	serve(inGob, session.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { m.Put(r.Context(), "k", basket{}) })))
 	n := 0
 	gate := auth.NewGate(session, &auth.GateOptions{Logger: quiet})
 	for _, tt := range []struct {
@@ -211,6 +213,7 @@ func TestSessionAllocations(t *testing.T) {
 		{"no cookie", request(t, func(http.Header) {}), session.Handler(counted(&n)), 1},
 		{"no values", bare, session.Handler(counted(&n)), 3},                // one, the copy of the store, Session-Timeout
 		{"values that nobody reads", full, session.Handler(counted(&n)), 3}, // the same
+		{"gob that nobody reads", inGob, session.Handler(counted(&n)), 3},   // the same
 		{"behind a gate", full, session.Handler(gate.Require(counting(&n))), 4},
 		{"gate alone", full, gate.Require(counting(&n)), 2}, // one, the copy of the store
 	} {
