@@ -275,6 +275,12 @@ func (s *Session) deny(w http.ResponseWriter, r *http.Request, err error) {
 // panic with "scs: no session data in context". Concurrent requests of a
 // session do not overwrite each other's keys. RenewToken and Destroy end the
 // login: use [Session.Login] and [Session.Logout].
+//
+// Values are decoded when a handler asks for the first one. Strings, bools,
+// integers, floats, [time.Time], []byte, []string and map[string]string need no
+// registration. A value of another type needs [encoding/gob.Register], and is slower.
+// A value comes back as after gob: an empty slice is nil, a nil map is empty, a
+// pointer is what it points to, and a time has no monotonic clock.
 func (s *Session) Manager() *scs.SessionManager { return s.values.manager }
 
 // CookieName returns the name of the cookie.
