@@ -137,7 +137,9 @@ func play(m *scs.SessionManager, around func(http.Handler) http.Handler, ops []b
 						v[0]++
 					}
 				case map[string]string:
-					v["more"] = "x"
+					if v != nil {
+						v["more"] = "x"
+					}
 				case basket:
 					if len(v.Goods) > 0 {
 						v.Goods[0] += "!"
