@@ -181,7 +181,7 @@ func (s *Session) authenticate(r *http.Request) (Principal, error) {
 			return Principal{}, ErrNoCredentials // as load does
 		}
 		st = &sessionState{session: s, request: r} // which stays on the stack
-		if err := st.load(cookies, time.Now()); err != nil {
+		if err := st.load(cookies); err != nil {
 			return Principal{}, err
 		}
 	}
@@ -244,16 +244,15 @@ func (s *Session) Handler(next http.Handler) http.Handler {
 
 // serve is Handler for a request whose session is to be read.
 func (s *Session) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	now := time.Now()
 	st := &sessionState{Context: r.Context(), session: s, request: r}
-	if err := st.load(r.Header["Cookie"], now); err != nil {
+	if err := st.load(r.Header["Cookie"]); err != nil {
 		s.deny(w, r, err)
 		return
 	}
 	st.checkValues()
 	st.quiet = len(r.Header["X-Ws-Session-Quiet"]) > 0
 	if !st.quiet {
-		st.slide(now)
+		st.slide()
 	}
 	vary(w.Header())
 	st.writer = sessionWriter{ResponseWriter: w, session: st}

@@ -122,7 +122,7 @@ func (s *Session) state(ctx context.Context) *sessionState {
 
 // load finds the session of the request. The error is an outage; a bad session
 // is a refusal. It hands st to nobody, so that st need not be on the heap.
-func (st *sessionState) load(cookies []string, now time.Time) error {
+func (st *sessionState) load(cookies []string) error {
 	s, r := st.session, st.request
 	token, n := cookieValue(cookies, s.opts.CookieName)
 	switch {
@@ -150,6 +150,7 @@ func (st *sessionState) load(cookies []string, now time.Time) error {
 	}
 	st.token = token
 	st.name, st.admin, st.auditor = user.Name, user.Admin, user.Auditor
+	now := time.Now()
 	switch row := &st.row; {
 	case row.Reason == store.EndedLimit:
 		st.die(errSessionLimit)
@@ -207,12 +208,13 @@ func (s *Session) expiry(created, now time.Time) time.Time {
 	return stores.Earlier(now.Add(s.opts.IdleTimeout), created.Add(s.opts.Lifetime))
 }
 
-// slide moves the expiry of a session that is used now, at most once in the touch
-// interval. The request goes on if that fails.
-func (st *sessionState) slide(now time.Time) {
+// slide moves the expiry of the session, at most once in the touch interval.
+// The request goes on if that fails.
+func (st *sessionState) slide() {
 	if st.token == "" {
 		return
 	}
+	now := time.Now()
 	to := st.session.expiry(st.row.Created, now)
 	if to.Sub(st.row.Expires) < st.session.touch {
 		return
