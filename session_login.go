@@ -41,13 +41,13 @@ func (s *Session) Login(r *http.Request, u store.User) error {
 		return err
 	}
 	if st.row.UserID != "" && st.row.UserID != u.ID {
-		if err := s.values.clear(st.ctx); err != nil {
+		if err := s.values.clear(st); err != nil {
 			return fmt.Errorf("auth: log in: %w", err)
 		}
 	}
 	st.login = &u
 	defer func() { st.login = nil }()
-	if err := s.values.flush(st.ctx); err != nil {
+	if err := s.values.flush(st, nil); err != nil {
 		st.broken = true // the values are another user's, perhaps
 		return fmt.Errorf("auth: log in: %w", err)
 	}
@@ -89,8 +89,8 @@ func (s *Session) Logout(r *http.Request) error {
 	case st.token == "":
 		return st.endTossed()
 	}
-	u := st.user
-	if err := s.values.forget(st.ctx); err != nil {
+	u := st.user()
+	if err := s.values.forget(st); err != nil {
 		return fmt.Errorf("auth: log out: %w", err)
 	}
 	s.event(client.Context(r), slog.LevelInfo, audit.Logout, u)

@@ -106,7 +106,9 @@ func (s *Session) EndOne(ctx context.Context, by *Principal, userID string, id i
 	}
 	s.eventEnded(ctx, by, userID, n)
 	if s.Current(ctx) == id {
-		s.state(ctx).die(ErrNoCredentials) // the reply clears the cookie
+		st := s.state(ctx)
+		s.values.of(&st.values, st) // the handler still finds them
+		st.die(ErrNoCredentials)    // the reply clears the cookie
 	}
 	return nil
 }
