@@ -50,7 +50,7 @@ func (r *run) importApplications(ctx context.Context) error {
 		` + column("skip_authorization") + `, ` + column("pkce_required") + `, ` + column("organization_id") + `, ` + column("user_id") + `,
 		` + column("created") + `, ` + cmp.Or(r.src.column(table, "t", "modified", ""), column("updated")) + `,
 		` + column("algorithm") + `, ` + column("post_logout_redirect_uris") + `, ` + column("allowed_origins") + `
-	FROM ` + table + ` t WHERE t.id > CAST($1 AS BIGINT) ORDER BY t.id LIMIT CAST($2 AS BIGINT)`
+	FROM ` + table + ` t WHERE t.id > CAST($1 AS BIGINT) ORDER BY t.id`
 	var batch []sourceApplication
 	return pages(ctx, r.src, query, min(r.Batch, 100), func(rows *sql.Rows) (int64, error) {
 		var a sourceApplication

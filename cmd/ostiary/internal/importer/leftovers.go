@@ -112,11 +112,11 @@ const (
 	awxMembers = `SELECT m.id, m.user_id, u.username, o.id, o.name, m.role_id = o.admin_role_id
 		FROM main_rbac_roles_members m JOIN main_organization o ON m.role_id IN (o.admin_role_id, o.member_role_id)
 		JOIN %s u ON u.id = m.user_id
-		WHERE m.id > CAST($1 AS BIGINT) ORDER BY m.id LIMIT CAST($2 AS BIGINT)`
+		WHERE m.id > CAST($1 AS BIGINT) ORDER BY m.id`
 	dabMembers = `SELECT m.id, m.user_id, u.username, CAST(m.object_id AS BIGINT), '', d.name = 'Organization Admin'
 		FROM dab_rbac_roleuserassignment m JOIN dab_rbac_roledefinition d ON d.id = m.role_definition_id
 		JOIN %s u ON u.id = m.user_id
-		WHERE d.name IN ('Organization Admin', 'Organization Member') AND m.id > CAST($1 AS BIGINT) ORDER BY m.id LIMIT CAST($2 AS BIGINT)`
+		WHERE d.name IN ('Organization Admin', 'Organization Member') AND m.id > CAST($1 AS BIGINT) ORDER BY m.id`
 )
 
 // listMemberships writes the members of organizations into a file. The store has no

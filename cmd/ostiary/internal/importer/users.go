@@ -205,7 +205,7 @@ func (r *run) usersQuery(ctx context.Context) (string, error) {
 	return `SELECT t.id, ` + text("username", maxName+1) + `, ` + text("password", maxName+1) + `,
 		` + text("first_name", maxName+1) + `, ` + text("last_name", maxName+1) + `, ` + text("email", maxName+1) + `,
 		t.is_superuser, t.is_active, t.date_joined, ` + auditor + `
-	FROM ` + table + ` t WHERE t.id > CAST($1 AS BIGINT) ORDER BY t.id LIMIT CAST($2 AS BIGINT)`, nil
+	FROM ` + table + ` t WHERE t.id > CAST($1 AS BIGINT) ORDER BY t.id`, nil
 }
 
 // auditorColumn returns an expression for the flag of system auditors, which is in
