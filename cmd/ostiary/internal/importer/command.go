@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -40,18 +41,22 @@ The new service must accept imported tokens: TokensOptions.Imported.`
 // A command has the flags that are not options of [Run].
 type command struct {
 	Options
-	open database.Opener
-	env  func(string) string
+	open  database.Opener
+	env   func(string) string
+	audit Audit
 
 	sourceFile, secretKeyFile, clientSecrets string
 	report, existing                         string
 	quiet                                    bool
 }
 
+// Audit opens the log of audit events, in which each has the operator for its actor.
+type Audit func() (log *slog.Logger, closeLog func() error, err error)
+
 // Command returns the command import. Open opens the target, and env reads the
 // environment.
-func Command(open database.Opener, env func(string) string) *cobra.Command {
-	c := &command{open: open, env: env}
+func Command(open database.Opener, env func(string) string, audit Audit) *cobra.Command {
+	c := &command{open: open, env: env, audit: audit}
 	cmd := &cobra.Command{
 		Use:       "import {awx|django|dab}",
 		Short:     "Bring users, applications and tokens from AWX or Django",
@@ -117,7 +122,7 @@ func (c *command) flags(cmd *cobra.Command) {
 }
 
 // run imports, and reports in any case.
-func (c *command) run(cmd *cobra.Command) error {
+func (c *command) run(cmd *cobra.Command) (err error) {
 	ctx := cmd.Context()
 	from, err := c.source(ctx)
 	if err != nil {
@@ -134,6 +139,11 @@ func (c *command) run(cmd *cobra.Command) error {
 	default:
 		return errors.New("--existing is skip or link")
 	}
+	log, closeLog, err := c.audit()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeLog()) }()
 	to, err := c.open(ctx)
 	if err != nil {
 		return err
@@ -145,8 +155,14 @@ func (c *command) run(cmd *cobra.Command) error {
 	if !c.quiet {
 		c.Progress = b.update
 	}
+	log = log.With(slog.String("kind", string(c.Kind)))
+	if c.DryRun { // which changes nothing
+		log = slog.New(slog.DiscardHandler)
+	}
+	log.LogAttrs(ctx, slog.LevelInfo, "ostiary: import begun")
 	report, err := Run(ctx, from, to, c.Options)
 	b.end()
+	log.LogAttrs(ctx, slog.LevelInfo, "ostiary: import ended", append(report.totals(), slog.Bool("complete", err == nil))...)
 	if report.Source != "" {
 		show := report.WriteText
 		if f := cmd.Flag("output"); f != nil && f.Value.String() == "json" {

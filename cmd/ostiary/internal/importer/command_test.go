@@ -2,6 +2,7 @@ package importer_test
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,7 +29,9 @@ func TestCommand(t *testing.T) {
 	do := func(env map[string]string, args ...string) (out, messages string, err error) {
 		cmd := importer.Command(func(ctx context.Context) (*database.DB, error) {
 			return database.Open(ctx, to, sqlstore.Options{})
-		}, func(name string) string { return env[name] })
+		}, func(name string) string { return env[name] }, func() (*slog.Logger, func() error, error) {
+			return slog.New(slog.DiscardHandler), func() error { return nil }, nil
+		})
 		var stdout, stderr strings.Builder
 		cmd.SetOut(&stdout)
 		cmd.SetErr(&stderr)

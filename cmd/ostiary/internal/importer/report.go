@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -103,6 +104,20 @@ func (r *Report) count(step string) *Counts {
 		r.Counts[step] = &Counts{}
 	}
 	return r.Counts[step]
+}
+
+// totals are the numbers for the audit log, which has no names.
+func (r *Report) totals() []slog.Attr {
+	var list []slog.Attr
+	var sum Counts
+	for _, step := range []string{stepUsers, stepApplications, stepTokens} {
+		c := r.count(step)
+		list = append(list, slog.Int64(step, c.Stored))
+		sum.Before += c.Before
+		sum.Linked += c.Linked
+		sum.LeftOut += c.LeftOut
+	}
+	return append(list, slog.Int64("stored_before", sum.Before), slog.Int64("linked", sum.Linked), slog.Int64("left_out", sum.LeftOut))
 }
 
 // A remark is about one record.
