@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/ostiary/auth/cmd/ostiary/internal/database"
 	"github.com/ostiary/auth/cmd/ostiary/internal/importer"
 	"github.com/ostiary/auth/store"
@@ -86,6 +88,62 @@ func TestConflicts(t *testing.T) {
 	again := mustImport(t, from, to, o)
 	if now := dump(t, to); strings.Join(now, "\n") != strings.Join(rows, "\n") || outcome(again) != outcome(report) {
 		t.Error("a second run did something else")
+	}
+}
+
+// foreseen is a report without what a dry run cannot know: it is one, and the numbers
+// that applications will get.
+func foreseen(r *importer.Report) string {
+	for _, m := range r.Remarks {
+		if m.What == "the application has a new number" {
+			for i := range m.Detail {
+				m.Detail[i].More = ""
+			}
+		}
+	}
+	r.DryRun = false
+	return outcome(r)
+}
+
+// A dry run says of each clash what the run then does with it.
+func TestDryRunForesees(t *testing.T) {
+	for name, o := range map[string]importer.Options{
+		"skip": {}, "link": {Link: true}, "new IDs": {NewIDs: true}, "link and new IDs": {Link: true, NewIDs: true}, "one organization": {Organization: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, from := sourceOf(t, places[0], "awx.sql")
+			run(t, from, "UPDATE main_oauth2application SET name = 'the same', organization_id = NULL")
+			// The tables of a custom model need not forbid a name that two have.
+			for _, table := range []string{"auth_user", "main_oauth2application"} {
+				run(t, from, "ALTER TABLE "+table+" RENAME TO was_"+table)
+				run(t, from, "CREATE TABLE "+table+" AS SELECT * FROM was_"+table)
+			}
+			run(t, from, "INSERT INTO auth_user SELECT id + 100, password, last_login, is_superuser, username, first_name, last_name, email, is_staff, is_active, date_joined FROM was_auth_user")
+			run(t, from, "UPDATE was_main_oauth2application SET id = id + 100, name = 'another'")
+			run(t, from, "INSERT INTO main_oauth2application SELECT * FROM was_main_oauth2application")
+			to, _, _, _ := occupied(t)
+			if _, err := to.Store.InsertApplication(t.Context(), store.Application{ClientID: "in-the-way", Name: "the same", OrganizationID: 1, GrantType: "password", Created: start}); err != nil {
+				t.Fatal(err)
+			}
+			o.Kind, o.Now, o.DryRun = importer.AWX, start, true
+			dry := mustImport(t, from, to, o)
+			o.DryRun = false
+			report := mustImport(t, from, to, o)
+			want := foreseen(report)
+			if diff := cmp.Diff(want, foreseen(dry)); diff != "" {
+				t.Errorf("the dry run (-run +dry run):\n%s", diff)
+			}
+			for begin, act := range map[string]importer.Act{
+				"another user of the source": importer.Conflict, "another application of the source": importer.Conflict, "another application of the organization": importer.Changed,
+			} {
+				if remarked(report, act, begin) == 0 {
+					t.Errorf("%q is not remarked", begin)
+				}
+			}
+			if diff := cmp.Diff(want, foreseen(mustImport(t, from, to, o))); diff != "" {
+				t.Errorf("a second run (-first +second):\n%s", diff)
+			}
+		})
 	}
 }
 

@@ -194,6 +194,40 @@ func (s *source) count(ctx context.Context, from string) (n int64, err error) {
 	return n, err
 }
 
+// twins are names that several records of the source have, with the first ID of each.
+type twins map[string]int64
+
+// maxTwins is how many such names there may be.
+const maxTwins = 100_000
+
+// other reports whether the record is not the first one that has the name.
+func (t twins) other(name words, id int64) bool {
+	first, ok := t[string(name)]
+	return ok && id != first
+}
+
+// twins looks for them, because a custom model need not forbid them.
+func (s *source) twins(ctx context.Context, table, column string, most int) (twins, error) {
+	rows, err := s.tx.QueryContext(ctx, "SELECT "+s.clipped("t."+column, most)+", MIN(t.id) FROM "+table+" t GROUP BY 1 HAVING COUNT(*) > 1 LIMIT "+fmt.Sprint(maxTwins+1))
+	if err != nil {
+		return nil, fmt.Errorf("look for doubled names in the table %s: %w", table, err)
+	}
+	defer rows.Close()
+	found := twins{}
+	for rows.Next() {
+		var name words
+		var id number
+		if err := rows.Scan(&name, &id); err != nil {
+			return nil, err
+		}
+		found[string(name)] = int64(id)
+	}
+	if len(found) > maxTwins {
+		return nil, fmt.Errorf("more than %d names in the table %s are doubled", maxTwins, table)
+	}
+	return found, rows.Err()
+}
+
 // origin returns the name by which the target remembers the source: that of the
 // operator, or one made of the first migration of the database, which happened once.
 func (s *source) origin(ctx context.Context) (string, error) {

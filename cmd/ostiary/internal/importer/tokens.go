@@ -190,6 +190,9 @@ func (r *run) applicationOf(t sourceToken) (to destination, why string) {
 	if !known || !to.reachable() && !(r.DryRun && to.state == absent) {
 		return to, whyNoApp
 	}
+	if to.state == absent {
+		to.id = -1 // of no application of the target, and not 0, which is personal
+	}
 	return to, ""
 }
 
