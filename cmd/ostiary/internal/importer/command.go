@@ -36,7 +36,7 @@ name comes from --source-file, OSTIARY_SOURCE_DSN or OSTIARY_SOURCE_DSN_FILE. St
 old service first. A run that was interrupted is repeated as it was; nothing is brought
 twice. Nothing of the target is ever overwritten.
 
-The new service must accept imported tokens: TokensOptions.Imported.`
+` + MustAccept
 
 // A command has the flags that are not options of [Run].
 type command struct {

@@ -17,7 +17,7 @@ import (
 func TestCommand(t *testing.T) {
 	from, _ := sourceOf(t, places[0], "awx.sql")
 	to := places[0].fresh(t)
-	target(t, to)
+	db := target(t, to)
 	dir := t.TempDir()
 	file := func(name, content string) string {
 		path := filepath.Join(dir, name)
@@ -70,6 +70,11 @@ func TestCommand(t *testing.T) {
 	out, messages, err := do(nil, args...)
 	if err != nil || !strings.Contains(out, "tokens        5 read: 4 stored, 1 left out") || !strings.Contains(messages, "5 of 5") {
 		t.Errorf("%s, %s, %v", out, messages, err)
+	}
+	if !strings.HasSuffix(out, importer.MustAccept+"\n") {
+		t.Errorf("the closing words are missing: %s", out)
+	} else if is, err := importer.Remembered(t.Context(), db); err != nil || !is {
+		t.Errorf("the import is not remembered: %v", err)
 	}
 	if content, err := os.ReadFile(report); err != nil || !strings.Contains(string(content), `"left_out": 1`) {
 		t.Errorf("%s, %v", content, err)

@@ -187,6 +187,9 @@ func (r *Report) WriteJSON(w io.Writer) error {
 // shownItems is the number of records that the text names for a remark.
 const shownItems = 5
 
+// MustAccept says what the service needs for the tokens of an import.
+const MustAccept = "Imported tokens count where the service accepts them: TokensOptions.Imported, which is -awx-tokens of the example server."
+
 // WriteText writes a summary for people. Names are quoted, for people chose them.
 func (r *Report) WriteText(w io.Writer) error {
 	r.sorted()
@@ -227,6 +230,9 @@ func (r *Report) WriteText(w io.Writer) error {
 			b.WriteString("\nSettings of the source, and what stands for them here:\n")
 		}
 		fmt.Fprintf(&b, "    %s = %s: %s\n", s.Name, s.Value, s.Here)
+	}
+	if c := r.Counts[stepTokens]; c != nil && c.Stored+c.Before > 0 {
+		fmt.Fprintf(&b, "\n%s\n", MustAccept)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
