@@ -108,6 +108,9 @@ func (c *command) flags(cmd *cobra.Command) {
 	f.StringToStringVar(&c.RenameScopes, "rename-scope", nil, "scope of the source and the one that stands for it, as `old=new`")
 
 	f.StringVar(&c.existing, "existing", "skip", "what becomes of a user or application whose name the target has: `skip or link`")
+	if err := cmd.RegisterFlagCompletionFunc("existing", cobra.FixedCompletions([]string{"skip", "link"}, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // there is no such flag
+	}
 	f.BoolVar(&c.NewIDs, "new-ids", false, "give the users new numbers")
 	f.Int64Var(&c.Organization, "organization", 0, "`number` of the organization that gets all applications (default: as in the source)")
 	f.BoolVar(&c.Redirects.InsecureHTTPRedirects, "insecure-http-redirects", false, "keep redirect URIs with http to any host")
