@@ -48,9 +48,13 @@ func (r *run) importApplications(ctx context.Context) error {
 		return err
 	}
 	column := func(name string) string { return r.src.column(table, "t", name, "NULL") }
+	user := "NULL"
+	if r.Kind == AWX {
+		user = column("user_id") // which says nothing elsewhere
+	}
 	query := `SELECT t.id, ` + r.src.clipped("t.client_id", maxClientID+1) + `, ` + r.src.clipped("t.client_secret", 2048) + `, t.client_type, t.authorization_grant_type,
 		` + r.src.clipped("t.name", maxName) + `, ` + r.src.clipped(column("description"), text.MaxDescription+1) + `, ` + r.src.clipped("t.redirect_uris", maxURIText) + `,
-		` + column("skip_authorization") + `, ` + column("pkce_required") + `, ` + column("organization_id") + `, ` + column("user_id") + `,
+		` + column("skip_authorization") + `, ` + column("pkce_required") + `, ` + column("organization_id") + `, ` + user + `,
 		` + column("created") + `, ` + cmp.Or(r.src.column(table, "t", "modified", ""), column("updated")) + `,
 		` + column("algorithm") + `, ` + column("post_logout_redirect_uris") + `, ` + column("allowed_origins") + `
 	FROM ` + table + ` t WHERE t.id > CAST($1 AS BIGINT) ORDER BY t.id`
@@ -197,7 +201,7 @@ func (r *run) convertedApplication(a sourceApplication, remark func(act Act, wha
 	if app.GrantType == oauth.GrantAuthorizationCode && len(app.RedirectURIs) == 0 {
 		remark(Note, "no redirect URI remains: tokens go on, but nobody can authorize the application until it has one", "")
 	}
-	if a.user != 0 && r.Kind == AWX {
+	if a.user != 0 {
 		remark(Note, "AWX gave every token of the application to one user; here a token belongs to who asked for it", fmt.Sprint("user ", a.user))
 	}
 	if a.algorithm+a.logoutURIs+a.allowedOrigins != "" {

@@ -81,7 +81,10 @@ func (s *source) findTables(ctx context.Context, named Tables) error {
 	if exists, err := s.has(ctx, s.tables.Users); err != nil || !exists {
 		return cmp.Or(err, s.missing(s.tables.Users))
 	}
-	return s.checkColumns()
+	if err := s.checkColumns(); err != nil {
+		return err
+	}
+	return s.checkKeys(ctx)
 }
 
 // tableOf returns name if it is one of the usual names.
@@ -114,6 +117,30 @@ func (s *source) checkColumns() error {
 			if len(s.columns[table]) > 0 && !s.columns[table][column] {
 				return fmt.Errorf("the table %s has no column %s: this version of the source is not known", table, column)
 			}
+		}
+	}
+	return nil
+}
+
+// checkKeys refuses keys that are no numbers: users have numbers here, because AWX's
+// clients take an ID for one.
+func (s *source) checkKeys(ctx context.Context) error {
+	for _, key := range [][2]string{
+		{s.tables.Users, "id"}, {s.tables.Applications, "id"}, {s.tables.AccessTokens, "id"}, {s.tables.AccessTokens, "user_id"}, {s.tables.RefreshTokens, "id"},
+	} {
+		if !s.columns[key[0]][key[1]] {
+			continue
+		}
+		var value any
+		err := s.tx.QueryRowContext(ctx, "SELECT t."+key[1]+" FROM "+key[0]+" t WHERE t."+key[1]+" IS NOT NULL LIMIT 1").Scan(&value)
+		if errors.Is(err, sql.ErrNoRows) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("look at the keys of the table %s: %w", key[0], err)
+		}
+		if _, ok := value.(int64); !ok {
+			return fmt.Errorf("the column %s of the table %s has no numbers, as with UUIDs for keys: number the users by views, as doc/moving-in.md shows", key[1], key[0])
 		}
 	}
 	return nil
