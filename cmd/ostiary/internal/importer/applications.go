@@ -28,6 +28,7 @@ type sourceApplication struct {
 
 const (
 	maxClientID     = 255
+	maxKind         = 100 // of a type of clients or grants
 	maxNameChars    = 255
 	maxRedirectURIs = 50
 	maxURIText      = 200_000 // characters of the list
@@ -52,11 +53,11 @@ func (r *run) importApplications(ctx context.Context) error {
 	if r.Kind == AWX {
 		user = column("user_id") // which says nothing elsewhere
 	}
-	query := `SELECT t.id, ` + r.src.clipped("t.client_id", maxClientID+1) + `, ` + r.src.clipped("t.client_secret", 2048) + `, t.client_type, t.authorization_grant_type,
+	query := `SELECT t.id, ` + r.src.clipped("t.client_id", maxClientID+1) + `, ` + r.src.clipped("t.client_secret", 2048) + `, ` + r.src.clipped("t.client_type", maxKind) + `, ` + r.src.clipped("t.authorization_grant_type", maxKind) + `,
 		` + r.src.clipped("t.name", maxName) + `, ` + r.src.clipped(column("description"), text.MaxDescription+1) + `, ` + r.src.clipped("t.redirect_uris", maxURIText) + `,
 		` + column("skip_authorization") + `, ` + column("pkce_required") + `, ` + column("organization_id") + `, ` + user + `,
 		` + column("created") + `, ` + cmp.Or(r.src.column(table, "t", "modified", ""), column("updated")) + `,
-		` + column("algorithm") + `, ` + column("post_logout_redirect_uris") + `, ` + column("allowed_origins") + `
+		` + r.src.clipped(column("algorithm"), 1) + `, ` + r.src.clipped(column("post_logout_redirect_uris"), 1) + `, ` + r.src.clipped(column("allowed_origins"), 1) + `
 	FROM ` + table + ` t WHERE t.id > CAST($1 AS BIGINT) ORDER BY t.id`
 	var batch []sourceApplication
 	return pages(ctx, r.src, query, min(r.Batch, 100), func(rows *sql.Rows) (int64, error) {

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/ostiary/auth/cmd/ostiary/internal/database"
+	"github.com/ostiary/auth/cmd/ostiary/internal/private"
 	"github.com/ostiary/auth/store/sqlstore"
 )
 
@@ -132,6 +133,9 @@ func (c *command) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	defer from.Close()
+	if err := private.Distinct(c.files(cmd, from)...); err != nil {
+		return err
+	}
 	if err := c.readSecrets(); err != nil {
 		return err
 	}
@@ -152,6 +156,14 @@ func (c *command) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	defer to.Close()
+	if err := private.Distinct(append(c.files(cmd, from), private.Named{What: "the target", Name: to.File})...); err != nil {
+		return err
+	}
+	report, err := c.openReport()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, report.Close()) }()
 	to.Pool.SetMaxOpenConns(c.Workers + 2)
 	to.Pool.SetMaxIdleConns(c.Workers + 2)
 	b := &bar{out: cmd.ErrOrStderr(), now: time.Now, terminal: onTerminal(cmd.ErrOrStderr())}
@@ -163,15 +175,16 @@ func (c *command) run(cmd *cobra.Command) (err error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	log.LogAttrs(ctx, slog.LevelInfo, "ostiary: import begun")
-	report, err := Run(ctx, from, to, c.Options)
+	done, err := Run(ctx, from, to, c.Options)
 	b.end()
-	log.LogAttrs(ctx, slog.LevelInfo, "ostiary: import ended", append(report.totals(), slog.Bool("complete", err == nil))...)
-	if report.Source != "" {
-		show := report.WriteText
+	log.LogAttrs(ctx, slog.LevelInfo, "ostiary: import ended", append(done.totals(), slog.Bool("complete", err == nil))...)
+	if done.Source != "" {
+		show := done.WriteText
 		if f := cmd.Flag("output"); f != nil && f.Value.String() == "json" {
-			show = report.WriteJSON
+			show = done.WriteJSON
 		}
-		err = errors.Join(err, show(cmd.OutOrStdout()), c.write(report))
+		_ = report.Truncate(0) // a device has no length
+		err = errors.Join(err, show(cmd.OutOrStdout()), done.WriteJSON(report))
 	}
 	if err != nil && ctx.Err() != nil {
 		return fmt.Errorf("interrupted; run the same command again to go on: %w", err)
@@ -179,16 +192,24 @@ func (c *command) run(cmd *cobra.Command) (err error) {
 	return err
 }
 
-// write writes the JSON report.
-func (c *command) write(report *Report) error {
+// openReport opens the file for the report, before there is anything to report.
+func (c *command) openReport() (*os.File, error) {
 	if c.report == "" {
-		return nil
+		return private.Open(os.DevNull)
 	}
-	f, err := os.OpenFile(c.report, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
+	return private.Open(c.report)
+}
+
+// files are those that the command reads and writes. One that it writes would destroy
+// another.
+func (c *command) files(cmd *cobra.Command, from *database.DB) []private.Named {
+	list := []private.Named{{What: "the source", Name: from.File}}
+	for _, name := range []string{"report", "memberships", "new-secrets", "client-secrets", "secret-key-file", "source-file", "dsn-file", "audit-log"} {
+		if f := cmd.Flag(name); f != nil {
+			list = append(list, private.Named{What: "--" + name, Name: f.Value.String()})
+		}
 	}
-	return errors.Join(report.WriteJSON(f), f.Close())
+	return list
 }
 
 // source opens the source.

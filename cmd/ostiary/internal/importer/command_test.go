@@ -61,6 +61,28 @@ func TestCommand(t *testing.T) {
 			t.Errorf("%s: %q, %v", name, out, err)
 		}
 	}
+	open := file("open", "")
+	if err := os.Chmod(open, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		args string
+		want string
+	}{
+		"the source":           {"--report " + from, "the source and --report are the same file"},
+		"the target":           {"--report " + to, "--report and the target are the same file"},
+		"the secrets":          {"--report " + dir + "/x --new-secrets " + dir + "/../" + filepath.Base(dir) + "/x", "--report and --new-secrets are the same file"},
+		"what others read":     {"--report " + open, "others than its owner"},
+		"a folder that is not": {"--report " + dir + "/none/report", "no such file"},
+		"members for others":   {"--memberships " + open, "others than its owner"},
+	} {
+		if _, _, err := do(source, append([]string{"awx", "--dry-run=false", "--quiet"}, strings.Fields(tt.args)...)...); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("a file for %s: %v", name, err)
+		}
+	}
+	if rows := dump(t, db); len(rows) > 6 { // the users come before their memberships
+		t.Errorf("rows %q", rows)
+	}
 	report := filepath.Join(dir, "report")
 	args := []string{"awx", "--source-file", file("dsn", from+"\n"), "--secret-key-file", file("key", "key\n"), "--report", report, "--scope", "deploy", "--rename-scope", "a=deploy"}
 	out, _, err := do(nil, append(args, "--dry-run")...)

@@ -236,6 +236,34 @@ func TestOddRows(t *testing.T) {
 	}
 }
 
+// The first and the last number, and dates far away or none, are rows like others, and
+// meet themselves again.
+func TestExtremeRows(t *testing.T) {
+	_, from := sourceOf(t, places[0], "awx.sql")
+	for i, id := range []string{"-9223372036854775807", "-1", "0", "9223372036854775807"} {
+		at := []string{"never", "0001-01-01 00:00:00+00", "9999-12-31 23:59:59+00", ""}[i]
+		run(t, from, `INSERT INTO auth_user SELECT `+id+`, password, NULL, false, 'extreme`+id+`', '', '', '', false, true, ? FROM auth_user WHERE id = 3`, at)
+		run(t, from, `INSERT INTO main_oauth2accesstoken SELECT `+id+`, ?, expires, scope, created, updated, description, last_used, NULL, `+id+`, NULL, modified, NULL
+			FROM main_oauth2accesstoken WHERE id = 10`, strings.Replace(accessText(i), "made", "odds", 1))
+	}
+	to := target(t, places[0].fresh(t))
+	report := mustImport(t, from, to, importer.Options{Kind: importer.AWX, Now: start})
+	if c := *report.Counts["users"]; c != (importer.Counts{Read: 10, Stored: 10}) {
+		t.Errorf("users %+v", c)
+	}
+	if c := *report.Counts["tokens"]; c.Read != 9 || c.Stored+c.LeftOut != 9 {
+		t.Errorf("tokens %+v", c)
+	}
+	rows := dump(t, to)
+	again := mustImport(t, from, to, importer.Options{Kind: importer.AWX, Now: start})
+	if diff := cmp.Diff(outcome(report), outcome(again)); diff != "" {
+		t.Errorf("a second run (-first +second):\n%s", diff)
+	}
+	if diff := cmp.Diff(rows, dump(t, to)); diff != "" {
+		t.Errorf("rows of a second run (-first +second):\n%s", diff)
+	}
+}
+
 func TestScopes(t *testing.T) {
 	_, from := sourceOf(t, places[0], "awx.sql")
 	run(t, from, "UPDATE main_oauth2accesstoken SET scope = 'groups admin deploy' WHERE id = 10")
@@ -262,9 +290,14 @@ func TestRefusedSources(t *testing.T) {
 		"no name":          {"", importer.Options{Kind: importer.Django, Tables: importer.Tables{Users: "x; DROP TABLE auth_user"}}, "no name of a table"},
 		"no migrations":    {"DROP TABLE django_migrations", importer.Options{Kind: importer.AWX}, "give it a name"},
 		"a key for Django": {"", importer.Options{Kind: importer.Django, SecretKey: "x"}, "SECRET_KEY is for AWX"},
-		"a short life":     {"", importer.Options{Kind: importer.AWX, PersonalLifetime: 1}, "personal tokens"},
-		"a short grant":    {"", importer.Options{Kind: importer.AWX, GrantLifetime: time.Hour}, "outlive"},
-		"many workers":     {"", importer.Options{Kind: importer.AWX, Workers: 99}, "workers"},
+		"an odd name":      {"", importer.Options{Kind: importer.AWX, Name: "a\x1b[2Jb"}, "name of the source"},
+		"a long name":      {"", importer.Options{Kind: importer.AWX, Name: strings.Repeat("x", 191)}, "name of the source"},
+		"a hostile table": {`CREATE TABLE "x; DROP TABLE auth_user" (id integer PRIMARY KEY);
+			CREATE TABLE oauth2_provider_accesstoken (id integer PRIMARY KEY, token text, expires text, scope text, user_id integer REFERENCES "x; DROP TABLE auth_user" (id), application_id integer)`,
+			importer.Options{Kind: importer.Django}, `"x; DROP TABLE auth_user"`},
+		"a short life":  {"", importer.Options{Kind: importer.AWX, PersonalLifetime: 1}, "personal tokens"},
+		"a short grant": {"", importer.Options{Kind: importer.AWX, GrantLifetime: time.Hour}, "outlive"},
+		"many workers":  {"", importer.Options{Kind: importer.AWX, Workers: 99}, "workers"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, from := sourceOf(t, places[0], "awx.sql")

@@ -2,7 +2,6 @@ package importer
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -10,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/ostiary/auth/cmd/ostiary/internal/printable"
 )
 
 // A Report tells what an import did and did not. It has no secret. The same source,
@@ -179,9 +180,7 @@ func (r *Report) sorted() {
 // WriteJSON writes everything.
 func (r *Report) WriteJSON(w io.Writer) error {
 	r.sorted()
-	e := json.NewEncoder(w)
-	e.SetIndent("", " ")
-	return e.Encode(r)
+	return printable.JSON(w, r, " ")
 }
 
 // shownItems is the number of records that the text names for a remark.
@@ -222,18 +221,22 @@ func (r *Report) WriteText(w io.Writer) error {
 				fmt.Fprintf(&b, "    … the JSON report has all\n")
 				break
 			}
-			fmt.Fprintf(&b, "    %d %q %s\n", item.ID, item.Name, item.More)
+			fmt.Fprintf(&b, "    %d %q %s\n", item.ID, item.Name, printable.Text(item.More))
 		}
 	}
 	for i, s := range r.Settings {
 		if i == 0 {
 			b.WriteString("\nSettings of the source, and what stands for them here:\n")
 		}
-		fmt.Fprintf(&b, "    %s = %s: %s\n", s.Name, s.Value, s.Here)
+		fmt.Fprintf(&b, "    %s = %s: %s\n", s.Name, printable.Text(s.Value), s.Here)
 	}
 	if c := r.Counts[stepTokens]; c != nil && c.Stored+c.Before > 0 {
 		fmt.Fprintf(&b, "\n%s\n", MustAccept)
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	for line := range strings.Lines(b.String()) {
+		if _, err := io.WriteString(w, printable.Text(strings.TrimSuffix(line, "\n"))+"\n"); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/ostiary/auth/cmd/ostiary/internal/database"
@@ -75,6 +76,9 @@ func (s *source) findTables(ctx context.Context, named Tables) error {
 		referred, err := s.refersTo(ctx, s.tables.AccessTokens, "user_id")
 		if err != nil {
 			return err
+		}
+		if referred != "" && !goodTable.MatchString(referred) {
+			return fmt.Errorf("the users are in a table with the name %q, which is not read: name a view of it with --users-table", referred)
 		}
 		s.tables.Users = cmp.Or(referred, "auth_user")
 	}
@@ -282,7 +286,7 @@ func pages(ctx context.Context, s *source, query string, most int, scan func(row
 	if s.dialect == sqlstore.SQLite {
 		query = strings.ReplaceAll(query, "$1", "?1")
 	}
-	for last, n := int64(-1<<62), most; n == most; {
+	for last, n := int64(math.MinInt64), most; n == most; {
 		rows, err := s.tx.QueryContext(ctx, query, last)
 		if err != nil {
 			return fmt.Errorf("read the source: %w", err)
