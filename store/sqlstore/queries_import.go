@@ -32,7 +32,8 @@ const (
 	UPDATE auth_tokens SET family = id WHERE family = 0 AND digest`
 
 	// importTokensAtOnce is importTokens for PostgreSQL, with a text for each
-	// column in place of one for each value.
+	// column in place of one for each value. The name of the sequence is looked up
+	// once, by a query of its own, and not for each row.
 	importTokensAtOnce = `
 	INSERT INTO auth_tokens (id, family,` + importColumns + `, seq` + importConstants + `)
 	OVERRIDING SYSTEM VALUE
@@ -42,14 +43,13 @@ const (
 		v.refresh_nonce, v.refresh_grant, v.ends_at, v.purge_at, v.grant_created_at,
 		CAST(? AS BIGINT), 0, FALSE, 0, '', 0, 0, 0, FALSE, 1
 	FROM (
-		SELECT nextval(pg_get_serial_sequence('auth_tokens', 'id')) AS id, u.*
+		SELECT nextval((SELECT CAST(pg_get_serial_sequence('auth_tokens', 'id') AS REGCLASS))) AS id, u.*
 		FROM unnest(CAST(? AS BYTEA[]), CAST(? AS TEXT[]), CAST(? AS BIGINT[]), CAST(? AS TEXT[]), CAST(? AS TEXT[]),
 			CAST(? AS TEXT[]), CAST(? AS BIGINT[]), CAST(? AS TEXT[]), CAST(? AS BIGINT[]), CAST(? AS BIGINT[]),
 			CAST(? AS BIGINT[]), CAST(? AS BIGINT[]), CAST(? AS BIGINT[]), CAST(? AS BYTEA[]), CAST(? AS TEXT[]),
 			CAST(? AS BIGINT[]), CAST(? AS BIGINT[]), CAST(? AS BIGINT[]), CAST(? AS BYTEA[]), CAST(? AS BYTEA[]),
 			CAST(? AS BIGINT[]), CAST(? AS BIGINT[]), CAST(? AS BIGINT[])) AS u (` + importColumns + `)
-	) v
-	ON CONFLICT DO NOTHING`
+	) v`
 
 	ownersByDigest = `
 	SELECT t.digest, t.user_id, t.application_id FROM auth_tokens t WHERE t.digest`

@@ -287,6 +287,28 @@ func TestSettings(t *testing.T) {
 	}
 }
 
+// After an import, check says what the service needs for it.
+func TestImportIsSaid(t *testing.T) {
+	s := newSystem(t)
+	said := func() bool {
+		return slices.ContainsFunc(check.Run(t.Context(), s.Target), func(f check.Finding) bool {
+			return f.Level == check.OK && f.Subject == "import" && strings.Contains(f.Text, "-awx-tokens")
+		})
+	}
+	if said() {
+		t.Error("before any import")
+	}
+	s.exec("CREATE TABLE auth_import_marks (source TEXT, step TEXT, mark BIGINT)")
+	s.exec("INSERT INTO auth_import_marks VALUES ('awx', 'users', 7)")
+	if said() {
+		t.Error("after an import without tokens")
+	}
+	s.exec("INSERT INTO auth_import_marks VALUES ('awx', 'tokens', 7)")
+	if !said() {
+		t.Error("after an import of tokens")
+	}
+}
+
 // The hashes that the library makes are of the present kind.
 func TestOwnHashesAreFine(t *testing.T) {
 	s := newSystem(t)
