@@ -158,6 +158,9 @@ func (a *api) serverMetadata() map[string]any {
 		doc["response_modes_supported"] = []string{"query"}
 		doc["code_challenge_methods_supported"] = []string{"S256"}
 		doc["authorization_response_iss_parameter_supported"] = true // RFC 9207
+		if a.OAuth.HasDocuments() {
+			doc["client_id_metadata_document_supported"] = true
+		}
 	}
 	if a.Passwords != nil {
 		grants = append(grants, "password")

@@ -79,6 +79,13 @@ func NewServer(t *auth.Tokens, st store.OAuth, a store.Attempts, opts *Options) 
 		}
 		o.Devices = &d
 	}
+	if o.Documents != nil {
+		d, err := o.Documents.complete(o.Issuer)
+		if err != nil {
+			return nil, err
+		}
+		o.Documents = &d
+	}
 	log := options.Logger(o.Logger)
 	return &Server{tokens: t, store: st, attempts: a, opts: o, log: log, hook: hook.New(o.Observe, log)}, nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/clientdoc"
 	"github.com/ostiary/auth/oauth"
 )
 
@@ -36,6 +37,8 @@ type config struct {
 	tokens    auth.TokensOptions
 	oauth     oauth.Options
 	devices   oauth.DeviceOptions
+	documents oauth.DocumentOptions
+	fetcher   clientdoc.Options // of documents
 	session   auth.SessionOptions
 	gate      auth.GateOptions
 	basics    auth.BasicOptions
@@ -113,6 +116,11 @@ func (c *config) check() error {
 	s := c.settings
 	if err := s.checkDurations(); err != nil {
 		return err
+	}
+	for _, name := range []string{"client-documents-blocked", "insecure-client-documents"} {
+		if c.fetcher.AllowHosts == nil && s.given(name) {
+			return fmt.Errorf("%s: no document is accepted at all; name hosts with -client-documents", s.at(name))
+		}
 	}
 	if c.addressFields != nil && c.proxies == nil {
 		return fmt.Errorf("%s: nobody is believed about them; name the proxies with -trusted-proxies", s.at("remote-host-headers"))
