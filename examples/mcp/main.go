@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/clientdoc"
 	"github.com/ostiary/auth/httpapi"
 	"github.com/ostiary/auth/oauth"
 	"github.com/ostiary/auth/store"
@@ -28,22 +29,23 @@ func main() {
 	addr := flag.String("addr", "127.0.0.1:8081", "`address` to listen on")
 	url := flag.String("url", "", "public `URL`, behind a proxy with TLS (default http:// and -addr)")
 	access := flag.Duration("access-lifetime", time.Hour, "`time` that access tokens live")
+	insecure := flag.Bool("insecure-client-documents", false, "accept clients whose metadata document is on this machine")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *addr, *url, *access); err != nil {
+	if err := run(ctx, *addr, *url, *access, *insecure); err != nil {
 		slog.Error("mcp", "error", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, addr, url string, access time.Duration) error {
+func run(ctx context.Context, addr, url string, access time.Duration, insecure bool) error {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
 	}
 	defer listener.Close()
-	handler, err := newHandler(ctx, cmp.Or(url, "http://"+listener.Addr().String()), access)
+	handler, err := newHandler(ctx, cmp.Or(url, "http://"+listener.Addr().String()), access, insecure)
 	if err != nil {
 		return err
 	}
@@ -57,7 +59,7 @@ func run(ctx context.Context, addr, url string, access time.Duration) error {
 
 // newHandler puts the parts together: an API with login, consent and tokens at base,
 // and tools at /mcp.
-func newHandler(ctx context.Context, base string, access time.Duration) (http.Handler, error) {
+func newHandler(ctx context.Context, base string, access time.Duration, insecure bool) (http.Handler, error) {
 	const reading, writing = "notes", "notes:write"
 	tools := base + "/mcp"
 	db := memory.New()
@@ -65,7 +67,14 @@ func newHandler(ctx context.Context, base string, access time.Duration) (http.Ha
 	if err != nil {
 		return nil, err
 	}
-	server, err := oauth.NewServer(tokens, db, db, &oauth.Options{Issuer: base, Resources: []string{tools}, AccessLifetime: access})
+	documents, err := clientdoc.New(&clientdoc.Options{AllowHosts: []string{"*"}, InsecureLoopback: insecure})
+	if err != nil {
+		return nil, err
+	}
+	server, err := oauth.NewServer(tokens, db, db, &oauth.Options{
+		Issuer: base, Resources: []string{tools}, AccessLifetime: access,
+		Documents: &oauth.DocumentOptions{Fetcher: documents}, // clients that are registered nowhere
+	})
 	if err != nil {
 		return nil, err
 	}

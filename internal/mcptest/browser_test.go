@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 )
 
@@ -29,6 +30,12 @@ func browser(t *testing.T) context.Context {
 	ctx, cancel = context.WithTimeout(ctx, 4*time.Minute) // a browser that hangs ends nevertheless
 	t.Cleanup(cancel)
 	return ctx
+}
+
+// forget removes the cookies of the tests before, which had other ports of this host.
+func forget(t *testing.T, ctx context.Context) {
+	t.Helper()
+	run(t, ctx, network.ClearBrowserCookies())
 }
 
 // agree opens an authorization request, logs in if the server asks for it, and agrees.

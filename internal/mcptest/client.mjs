@@ -2,6 +2,8 @@
 //
 //	node client.mjs v1|v2 ADDRESS CLIENT_ID
 //
+// A CLIENT_ID that is a URL is that of a metadata document.
+//
 // It prints a line of JSON for each thing that it does. A line with the member "open" has
 // the address that somebody must open in a browser.
 import { createServer } from 'node:http';
@@ -25,10 +27,15 @@ await once(callbacks, 'listening');
 const redirectUrl = `http://127.0.0.1:${callbacks.address().port}/callback`;
 
 // What an application keeps.
-const kept = { client: { client_id: clientID }, state: crypto.randomUUID() };
+const document = URL.canParse(clientID) ? clientID : undefined;
+const kept = { client: document ? undefined : { client_id: clientID }, state: crypto.randomUUID() };
 const provider = {
   redirectUrl,
-  clientMetadata: { client_name: 'Test', redirect_uris: [redirectUrl], token_endpoint_auth_method: 'none' },
+  clientMetadataUrl: document,
+  clientMetadata: {
+    client_name: 'Test', redirect_uris: [redirectUrl], token_endpoint_auth_method: 'none',
+    grant_types: ['authorization_code', 'refresh_token'],
+  },
   state: () => kept.state,
   clientInformation: () => kept.client,
   saveClientInformation: (client) => { kept.client = client; },

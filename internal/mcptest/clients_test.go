@@ -14,14 +14,18 @@ import (
 	"github.com/google/go-cmp/cmp"
 	sdkauth "github.com/modelcontextprotocol/go-sdk/auth"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
-	"github.com/modelcontextprotocol/go-sdk/oauthex"
 )
 
-// challenges are the fields WWW-Authenticate of the tool server.
-func challenges(base string) (first, wider string) {
-	metadata := `Bearer realm="api", resource_metadata="` + base + `/.well-known/oauth-protected-resource/mcp", `
-	return metadata + `scope="notes"`, metadata + `error="insufficient_scope", scope="notes notes:write"`
+// challenge is the field WWW-Authenticate of the tools with these parameters.
+func (x tools) challenge(parameters string) string {
+	return `Bearer realm="api", resource_metadata="` + x.issuer + `/.well-known/oauth-protected-resource/mcp", ` + parameters
 }
+
+const (
+	first = `scope="notes"`
+	dead  = `error="invalid_token", error_description="The access token is invalid or revoked.", scope="notes"`
+	wider = `error="insufficient_scope", scope="notes notes:write"`
+)
 
 // A tape is an HTTP transport that writes down what a client does.
 type tape struct {
@@ -56,26 +60,26 @@ func (x *tape) RoundTrip(r *http.Request) (*http.Response, error) {
 	return answer, nil
 }
 
-// TestGoClient has the SDK for Go find the authorization server, log in, call a tool,
-// refresh its token before each request, because tokens live too short for it, and
-// step up.
-func TestGoClient(t *testing.T) {
-	ctx := browser(t)
-	base, tools, id := toolServer(t)
+// goClient has the SDK for Go find the authorization server, log in, call a tool and
+// step up. It refreshes its token before each request: it holds one that lives for ten
+// seconds for expired.
+func goClient(t *testing.T, ctx context.Context, binary string) {
+	forget(t, ctx)
+	x := start(t, binary, "10s")
 	callbacks := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(callbacks.Close)
-	x := &tape{RoundTripper: transport(t)}
-	client := &http.Client{Transport: x}
+	recorded := &tape{RoundTripper: transport(t)}
+	client := &http.Client{Transport: recorded}
 	var asked []string
 	handler, err := sdkauth.NewAuthorizationCodeHandler(&sdkauth.AuthorizationCodeHandlerConfig{
-		PreregisteredClient: &oauthex.ClientCredentials{ClientID: id, Issuer: base},
-		RedirectURL:         callbacks.URL + "/callback",
-		RequestRefreshToken: true,
-		Client:              client,
+		ClientIDMetadataDocumentConfig: &sdkauth.ClientIDMetadataDocumentConfig{URL: x.document},
+		RedirectURL:                    callbacks.URL + "/callback",
+		RequestRefreshToken:            true,
+		Client:                         client,
 		AuthorizationCodeFetcher: func(_ context.Context, args *sdkauth.AuthorizationArgs) (*sdkauth.AuthorizationResult, error) {
 			asked = append(asked, request(t, args.URL))
 			back, consent := agree(t, ctx, args.URL, "alice")
-			wantConsent(t, consent, args.URL, tools)
+			wantConsent(t, consent, args.URL)
 			return &sdkauth.AuthorizationResult{Code: back.Get("code"), State: back.Get("state"), Iss: back.Get("iss")}, nil
 		},
 	})
@@ -83,40 +87,38 @@ func TestGoClient(t *testing.T) {
 		t.Fatal(err)
 	}
 	session, err := mcp.NewClient(&mcp.Implementation{Name: "test", Version: "v1"}, nil).Connect(t.Context(),
-		&mcp.StreamableClientTransport{Endpoint: tools, HTTPClient: client, OAuthHandler: handler}, nil)
+		&mcp.StreamableClientTransport{Endpoint: x.address, HTTPClient: client, OAuthHandler: handler}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer session.Close()
 	t.Logf("protocol %s", session.InitializeResult().ProtocolVersion)
-	call := func(name string, arguments any, want ...string) {
-		t.Helper()
-		result, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: name, Arguments: arguments})
+	for _, call := range []struct {
+		tool      string
+		arguments map[string]any
+		want      []any
+	}{
+		{"list_notes", map[string]any{}, []any{}},
+		{"add_note", map[string]any{"text": "from Go"}, []any{"from Go"}},
+		{"list_notes", map[string]any{}, []any{"from Go"}},
+	} {
+		result, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: call.tool, Arguments: call.arguments})
 		if err != nil {
-			t.Fatalf("%s: %v", name, err)
+			t.Fatalf("%s: %v", call.tool, err)
 		}
-		notes := []string{}
-		for _, n := range result.StructuredContent.(map[string]any)["notes"].([]any) {
-			notes = append(notes, n.(string))
-		}
-		if diff := cmp.Diff(append([]string{}, want...), notes); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", name, diff)
+		if diff := cmp.Diff(any(map[string]any{"notes": call.want}), result.StructuredContent); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", call.tool, diff)
 		}
 	}
-	call("list_notes", map[string]any{})
-	call("add_note", map[string]any{"text": "from Go"}, "from Go")
-	call("list_notes", map[string]any{}, "from Go")
-
-	first, wider := challenges(base)
-	if diff := cmp.Diff([]string{first, wider}, x.challenges); diff != "" {
+	if diff := cmp.Diff([]string{x.challenge(first), x.challenge(wider)}, recorded.challenges); diff != "" {
 		t.Errorf("challenges (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"notes offline_access for " + tools, "notes notes:write offline_access for " + tools}, asked); diff != "" {
+	if diff := cmp.Diff([]string{"notes offline_access for " + x.address, "notes notes:write offline_access for " + x.address}, asked); diff != "" {
 		t.Errorf("authorization requests (-want +got):\n%s", diff)
 	}
-	t.Logf("grants: %s", strings.Join(x.grants, ", "))
+	t.Logf("grants: %s", strings.Join(recorded.grants, ", "))
 	counts := make(map[string]int)
-	for _, grant := range x.grants {
+	for _, grant := range recorded.grants {
 		counts[grant]++
 	}
 	if counts["authorization_code"] != 2 || counts["refresh_token"] == 0 || len(counts) != 2 {
@@ -140,12 +142,21 @@ func request(t *testing.T, link string) string {
 	return strings.Join(scopes, " ") + " for " + strings.Join(q["resource"], " ")
 }
 
-// wantConsent checks that the page says what the request asks for.
-func wantConsent(t *testing.T, page, link, tools string) {
+// wantConsent checks that the page says what the request asks for, and who asks.
+func wantConsent(t *testing.T, page, link string) {
 	t.Helper()
-	words := []string{"Notes client", tools, "use the scope “notes”"}
-	if strings.Contains(request(t, link), "notes:write") {
+	u, err := url.Parse(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := append([]string{"use the scope “notes”"}, u.Query()["resource"]...)
+	if strings.Contains(u.Query().Get("scope"), "notes:write") {
 		words = append(words, "use the scope “notes:write”")
+	}
+	if id, err := url.Parse(u.Query().Get("client_id")); err == nil && id.Host != "" {
+		words = append(words, id.Host, "Any program on your computer can pretend to be this application.")
+	} else {
+		words = append(words, "Notes client")
 	}
 	for _, w := range words {
 		if !strings.Contains(page, w) {
@@ -154,41 +165,50 @@ func wantConsent(t *testing.T, page, link, tools string) {
 	}
 }
 
-// TestTypeScriptClient has both versions of the SDK for TypeScript do the same. V2
-// speaks the protocol of 2026.
-func TestTypeScriptClient(t *testing.T) {
-	for _, version := range []string{"v1", "v2"} {
-		t.Run(version, func(t *testing.T) {
-			ctx := browser(t)
-			base, tools, id := toolServer(t)
-			first, wider := challenges(base)
-			dead := strings.Replace(first, "scope=", `error="invalid_token", error_description="The access token is malformed.", scope=`, 1)
-			out, wait := lines(t, node(t, "client.mjs", version, tools, id))
-			var got []string
-			for out.Scan() {
-				t.Log(out.Text())
-				var line map[string]any
-				if err := json.Unmarshal(out.Bytes(), &line); err != nil {
-					t.Fatal(err)
-				}
-				if link, ok := line["open"].(string); ok {
-					got = append(got, "asked for "+request(t, link))
-					_, consent := agree(t, ctx, link, "alice")
-					wantConsent(t, consent, link, tools)
-					continue
-				}
-				got = append(got, strings.NewReplacer(first, "FIRST", wider, "WIDER", dead, "DEAD").Replace(describe(line)))
-			}
-			if err := wait(); err != nil {
-				t.Fatal(err)
-			}
-			t.Logf("%q", got)
-		})
+// typeScriptClient has a version of the SDK for TypeScript do the same. Its script
+// makes the access token a dead one to have it refreshed.
+func typeScriptClient(t *testing.T, ctx context.Context, binary, version string) {
+	forget(t, ctx)
+	x := start(t, binary, "1h")
+	refused := func(status, parameters string) string {
+		b, _ := json.Marshal(x.challenge(parameters)) // of a string
+		return `{"status":` + status + `,"challenge":` + string(b) + `}`
 	}
-}
-
-// describe returns a line of the client with its members in order.
-func describe(line map[string]any) string {
-	b, _ := json.Marshal(line) // of what was JSON
-	return strings.ReplaceAll(string(b), `\"`, `"`)
+	id, want := x.document, []string{
+		refused("401", first), "asked for notes offline_access for " + x.address, `{"tokens":"notes","refreshable":true}`, `{"list_notes":[]}`,
+		refused("401", dead), `{"tokens":"notes","refreshable":true}`, `{"list_notes":[]}`,
+		refused("403", wider), "asked for notes notes:write offline_access for " + x.address, `{"tokens":"notes notes:write","refreshable":true}`,
+		`{"add_note":["from v2"]}`,
+	}
+	if version == "v1" {
+		id, want = x.registered, []string{
+			refused("401", first), "asked for notes for " + x.address, `{"tokens":"notes","refreshable":true}`, `{"list_notes":[]}`,
+			refused("401", dead), `{"tokens":"notes","refreshable":true}`, `{"list_notes":[]}`,
+			refused("403", wider), `{"tokens":"notes","refreshable":true}`, refused("403", wider), `{"error":403}`, `{"list_notes":[]}`,
+			refused("403", wider), "asked for notes notes:write for " + x.address, `{"tokens":"notes notes:write","refreshable":true}`,
+			`{"add_note":["from v1"]}`,
+		}
+	}
+	out, wait := lines(t, node(t, "client.mjs", version, x.address, id))
+	var got []string
+	for out.Scan() {
+		line := out.Text()
+		var action struct{ Open string }
+		if err := json.Unmarshal(out.Bytes(), &action); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		if link := action.Open; link != "" {
+			line = "asked for " + request(t, link)
+			_, consent := agree(t, ctx, link, "alice")
+			wantConsent(t, consent, link)
+		}
+		t.Log(line)
+		got = append(got, line)
+	}
+	if err := wait(); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("what the client did (-want +got):\n%s", diff)
+	}
 }

@@ -1,11 +1,11 @@
 package mcptest_test
 
 import (
+	"context"
 	"encoding/json"
 	"io/fs"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -18,30 +18,32 @@ import (
 // suite is the command of the conformance suite.
 const suite = "node_modules/@modelcontextprotocol/conformance/dist/index.js"
 
-// TestConformance runs the scenarios of the suite for authorization servers. Its other
+// conformance runs the scenarios of the suite for authorization servers. Its other
 // scenarios of authorization play the server and test a client. Those for servers of
-// the protocol have no credential, so they cannot pass a gate.
-func TestConformance(t *testing.T) {
+// the protocol send no credential, so they cannot pass a gate.
+func conformance(t *testing.T, ctx context.Context, binary string) {
 	list, err := node(t, "--import", "./globsync.mjs", suite, "list").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, scenarios, _ := strings.Cut(string(list), "Authorization server scenarios")
-	t.Logf("the suite has %d scenarios of authorization for clients, and for authorization servers%s", strings.Count(string(list), "- auth/"), scenarios)
+	t.Logf("%d scenarios of authorization test a client; authorization server scenarios%s", strings.Count(string(list), "- auth/"), scenarios)
 
-	t.Run("the example server", func(t *testing.T) {
-		dir := t.TempDir()
-		address := server(t, "server", []string{"OSTIARY_ADMIN_PASSWORD=" + password}, "-addr", "127.0.0.1:0", "-db", filepath.Join(dir, "db"))[0]
+	t.Run("examples/server", func(t *testing.T) {
+		_, ca := describeClient(t)
+		address := server(t, built(t, "server"), []string{"OSTIARY_ADMIN_PASSWORD=" + password, "SSL_CERT_FILE=" + ca},
+			"-addr", "127.0.0.1:0", "-db", filepath.Join(t.TempDir(), "db"), "-client-documents", "*")[0]
 		base := strings.TrimSuffix(address, "/")
-		conform(t, base, register(t, base), base+"/api/", "admin")
+		conform(t, ctx, base, register(t, base), base+"/api/", "admin")
 	})
-	t.Run("the tool server", func(t *testing.T) {
-		base, tools, client := toolServer(t)
-		conform(t, base, client, tools, "alice")
+	t.Run("examples/mcp", func(t *testing.T) {
+		x := start(t, binary, "1h")
+		t.Run("registered", func(t *testing.T) { conform(t, ctx, x.issuer, x.registered, x.address, "alice") })
+		t.Run("by document", func(t *testing.T) { conform(t, ctx, x.issuer, x.document, x.address, "alice") })
 	})
 }
 
-// register adds an application to the example server, and returns its client_id.
+// register adds an application to examples/server, and returns its client_id.
 func register(t *testing.T, base string) string {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), "POST", base+"/api/v2/applications/", strings.NewReader(
@@ -66,17 +68,15 @@ func register(t *testing.T, base string) string {
 }
 
 // A check is a result of the suite.
-type check struct {
-	ID, Status, Description, ErrorMessage string
-}
+type check struct{ ID, Status, Description, ErrorMessage string }
 
 // conform has the suite test an authorization server, with the browser of a user.
-func conform(t *testing.T, issuer, client, resource, user string) {
+func conform(t *testing.T, ctx context.Context, issuer, client, resource, user string) {
 	t.Helper()
-	ctx, results := browser(t), t.TempDir()
-	cmd := node(t, "--import", "./globsync.mjs", suite, "authorization", "--url", issuer, "--client-id", client,
-		"--resource", resource, "--port", freePort(t), "--spec-version", "2026-07-28", "--output-dir", results)
-	out, wait := lines(t, cmd)
+	forget(t, ctx)
+	results := t.TempDir()
+	out, wait := lines(t, node(t, "--import", "./globsync.mjs", suite, "authorization", "--url", issuer, "--client-id", client,
+		"--resource", resource, "--port", freePort(t), "--spec-version", "2026-07-28", "--output-dir", results))
 	for out.Scan() {
 		if strings.HasPrefix(out.Text(), issuer+"/api/o/authorize/?") {
 			agree(t, ctx, out.Text(), user)
@@ -98,9 +98,8 @@ func conform(t *testing.T, issuer, client, resource, user string) {
 		if err := json.Unmarshal(b, &checks); err != nil {
 			return err
 		}
-		scenario := filepath.Base(filepath.Dir(path))
 		for _, c := range checks {
-			t.Logf("%s: %s: %s: %s %s", scenario, c.Status, c.ID, c.Description, c.ErrorMessage)
+			t.Logf("%s: %s: %s %s", c.Status, c.ID, c.Description, c.ErrorMessage)
 			got[c.ID] = c.Status
 		}
 		return nil
@@ -110,7 +109,7 @@ func conform(t *testing.T, issuer, client, resource, user string) {
 	}
 	want := map[string]string{
 		"authorization-server-metadata":      "SUCCESS",
-		"authorization-server-metadata-cimd": "WARNING",
+		"authorization-server-metadata-cimd": "SUCCESS",
 		"authorization-code-grant":           "SUCCESS",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -127,18 +126,6 @@ func freePort(t *testing.T) string {
 	}
 	defer l.Close()
 	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
-}
-
-// toolServer starts examples/mcp. Its access tokens live for five seconds.
-func toolServer(t *testing.T) (base, tools, client string) {
-	t.Helper()
-	words := server(t, "mcp", []string{"OSTIARY_MCP_PASSWORD=" + password}, "-addr", "127.0.0.1:0", "-access-lifetime", "5s")
-	tools, client = strings.TrimSuffix(words[0], ","), strings.TrimSuffix(words[2], ",")
-	u, err := url.Parse(tools)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return "http://" + u.Host, tools, client
 }
 
 // transport returns a transport of which nothing is left after the test.

@@ -88,10 +88,8 @@ func lines(t *testing.T, cmd *exec.Cmd) (out *bufio.Scanner, wait func() error) 
 	}
 }
 
-// server builds and starts the program in a folder of the checkout. It returns the
-// words of the line that it prints when it is ready, from the one that begins with
-// http.
-func server(t *testing.T, folder string, env []string, args ...string) []string {
+// built returns the path of the program in a folder of the examples.
+func built(t *testing.T, folder string) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "server")
 	build := exec.Command("go", "build", "-o", binary, ".")
@@ -99,13 +97,21 @@ func server(t *testing.T, folder string, env []string, args ...string) []string 
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	cmd := exec.Command(binary, args...)
+	return binary
+}
+
+// server starts a program, which accepts clients whose metadata document is on this
+// machine. It returns the words of the line that it prints when it is ready, from the
+// one that begins with http.
+func server(t *testing.T, binary string, env []string, args ...string) []string {
+	t.Helper()
+	cmd := exec.Command(binary, append(args, "-insecure-client-documents")...)
 	cmd.Env = append(os.Environ(), env...)
 	out, wait := lines(t, cmd)
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		if err := wait(); err != nil {
-			t.Errorf("examples/%s: %v", folder, err)
+			t.Errorf("%s: %v", binary, err)
 		}
 	})
 	for out.Scan() {
@@ -113,6 +119,6 @@ func server(t *testing.T, folder string, env []string, args ...string) []string 
 			return strings.Fields("http://" + words)
 		}
 	}
-	t.Fatalf("examples/%s did not start", folder)
+	t.Fatalf("%s did not start", binary)
 	return nil
 }
