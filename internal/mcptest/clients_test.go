@@ -3,6 +3,7 @@ package mcptest_test
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -93,6 +94,7 @@ func goClient(t *testing.T, ctx context.Context, binary string) {
 	}
 	defer session.Close()
 	t.Logf("protocol %s", session.InitializeResult().ProtocolVersion)
+	smuggle(t, x, handler)
 	for _, call := range []struct {
 		tool      string
 		arguments map[string]any
@@ -123,6 +125,37 @@ func goClient(t *testing.T, ctx context.Context, binary string) {
 	}
 	if counts["authorization_code"] != 2 || counts["refresh_token"] == 0 || len(counts) != 2 {
 		t.Errorf("grants: %v", counts)
+	}
+}
+
+// smuggle calls a tool that needs another scope, in words that the handler in front of the
+// SDK reads as another tool: package json folds the case of names.
+func smuggle(t *testing.T, x tools, handler *sdkauth.AuthorizationCodeHandler) {
+	t.Helper()
+	source, err := handler.TokenSource(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := source.Token()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.NewRequestWithContext(t.Context(), "POST", x.address, strings.NewReader(
+		`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add_note","NAME":"list_notes","arguments":{"text":"smuggled"}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	token.SetAuthHeader(r)
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Accept", "application/json, text/event-stream")
+	answer, err := transport(t).RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil || !strings.Contains(string(body), "lacks a scope") {
+		t.Errorf("a smuggled call: %s %s %v", answer.Status, body, err)
 	}
 }
 
