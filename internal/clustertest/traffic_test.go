@@ -73,15 +73,15 @@ func (p *person) step() {
 	case n < 72:
 		p.issue()
 	case n < 82:
-		p.end(p.some(token))
+		p.end(p.spare(token))
 	case n < 91:
-		p.renew(p.some(grant))
+		p.renew(p.spare(grant))
 	case n < 94:
 		p.grant()
 	case n < 97:
 		p.login()
 	default:
-		p.end(p.some(session))
+		p.end(p.spare(session))
 	}
 }
 
@@ -97,6 +97,15 @@ func (p *person) some(kind string) *thing {
 		return nil
 	}
 	return of[rand.IntN(len(of))]
+}
+
+// spare is some, but keeps the last thing of all: in an outage nothing can be made,
+// what nobody knows the end of is forgotten, and yet somebody has to be let in.
+func (p *person) spare(kind string) *thing {
+	if len(p.live) < 2 {
+		return nil
+	}
+	return p.some(kind)
 }
 
 // many reports whether there are enough of a kind, and ends one then.
