@@ -122,7 +122,7 @@ func TestFloods(t *testing.T) {
 	for i, fl := range running {
 		d.leave("https://"+strconv.Itoa(i)+".example/", strconv.Itoa(i), fl)
 	}
-	for i := range 3 * maxKept {
+	for i := range 2*maxKept + 100 {
 		id := fmt.Sprint("https://client.example/", i)
 		fl, _, err := d.join(id, "client.example", now)
 		if err != nil {
@@ -138,7 +138,7 @@ func TestFloods(t *testing.T) {
 		t.Errorf("%d documents, %d refusals, %d fetches, %d hosts", len(d.documents), len(d.refusals), len(d.running), len(d.hosts))
 	}
 	// What ends first has gone, and what ended goes before it.
-	if d.documents["https://client.example/1"] != nil || d.documents[fmt.Sprint("https://client.example/", 3*maxKept-1)] == nil {
+	if d.documents["https://client.example/1"] != nil || d.documents[fmt.Sprint("https://client.example/", 2*maxKept+99)] == nil {
 		t.Error("the wrong documents have gone")
 	}
 	makeRoom(d.documents, now.Add(2*time.Hour))

@@ -236,7 +236,9 @@ type DocumentOptions struct {
 // complete returns the options with their defaults.
 func (d *DocumentOptions) complete(issuer string) (DocumentOptions, error) {
 	o := *d
-	o.OrganizationID = cmp.Or(o.OrganizationID, 1)
+	if o.OrganizationID == 0 {
+		o.OrganizationID = 1
+	}
 	o.PerNetwork = cmp.Or(o.PerNetwork, store.Limit{Max: 10, Window: time.Minute})
 	o.Overall = cmp.Or(o.Overall, store.Limit{Max: 300, Window: time.Minute})
 	o.PerUser = cmp.Or(o.PerUser, store.Limit{Max: 20, Window: 30 * day})
