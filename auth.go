@@ -22,11 +22,13 @@
 //	store                 the contract with databases
 //	store/memory          a store in memory
 //	store/sqlstore        SQLite, PostgreSQL, MySQL and MariaDB through database/sql
+//	store/cached          live access tokens in memory, in front of a database
 //	store/storetest       the tests of the contract, for stores of others
 //	authtest              principals, users and tokens for the tests of hosts
 //
 // The module gatewayjwt authenticates by the JSON Web Tokens of a gateway. The
 // modules promauth and otelauth count the events for Prometheus and OpenTelemetry.
+// The module pgbus tells the caches of several processes about changes.
 //
 // # Promises
 //

@@ -4,6 +4,7 @@ go 1.26.0
 
 replace (
 	github.com/ostiary/auth => ..
+	github.com/ostiary/auth/pgbus => ../pgbus
 	github.com/ostiary/auth/promauth => ../promauth
 )
 
@@ -11,6 +12,7 @@ require (
 	github.com/go-sql-driver/mysql v1.10.1
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/ostiary/auth v0.1.0
+	github.com/ostiary/auth/pgbus v0.1.0
 	github.com/ostiary/auth/promauth v0.1.0
 	github.com/prometheus/client_golang v1.25.0
 	go.uber.org/goleak v1.3.0

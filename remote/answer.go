@@ -22,8 +22,7 @@ type expected struct {
 	unbound          bool
 }
 
-// read returns the entry of a live token without its digest. It returns an
-// [*auth.Error] for a token that is not good here, and any other error for an
+// read returns the entry of a live token. It returns an [*auth.Error] for a token that is not good here, and any other error for an
 // answer that means nothing.
 func (x expected) read(body []byte, now time.Time) (entry, error) {
 	o, err := jsonobject.Members(body)

@@ -44,8 +44,7 @@ func newAsker(issuer string, o Options) asker {
 	}
 }
 
-// ask returns what the authorization server says about a token, without its
-// digest. A client that hangs up does not end the call, because others wait for
+// ask returns what the authorization server says about a token. A client that hangs up does not end the call, because others wait for
 // its answer.
 func (a *asker) ask(ctx context.Context, token string) (entry, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.timeout)

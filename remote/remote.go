@@ -63,6 +63,7 @@ import (
 	"github.com/ostiary/auth"
 	"github.com/ostiary/auth/internal/ascii"
 	"github.com/ostiary/auth/internal/header"
+	"github.com/ostiary/auth/internal/recent"
 	"github.com/ostiary/auth/store"
 )
 
@@ -70,9 +71,9 @@ import (
 // service. It refuses as [auth.Bearer] does. It is safe for concurrent use.
 type Authenticator struct {
 	asker    asker
-	answers  *table
+	answers  *recent.Table[entry]
 	refusals *refusals
-	flights  flights
+	flights  recent.Flights[entry]
 	maxAge   time.Duration
 	started  time.Time // the zero of the times in the tables
 }
@@ -90,9 +91,8 @@ func New(issuer string, opts *Options) (*Authenticator, error) {
 	}
 	return &Authenticator{
 		asker:    newAsker(issuer, o),
-		answers:  newTable(o.MaxEntries),
+		answers:  recent.New[entry](o.MaxEntries),
 		refusals: &refusals{},
-		flights:  flights{calls: make(map[store.Digest]*flight)},
 		maxAge:   o.MaxAge,
 		started:  time.Now(),
 	}, nil
@@ -146,7 +146,7 @@ func (a *Authenticator) Verify(ctx context.Context, token string) (*auth.Princip
 	}
 	digest := store.DigestOf(token)
 	now := time.Now()
-	e, ok := a.answers.get(&digest, now.Sub(a.started))
+	e, ok := a.answers.Get(&digest, now.Sub(a.started))
 	if !ok {
 		if err := a.refusals.get(&digest, now.Sub(a.started)); err != nil {
 			return nil, err
@@ -160,42 +160,38 @@ func (a *Authenticator) Verify(ctx context.Context, token string) (*auth.Princip
 	if now.Unix() >= e.expires {
 		return nil, errExpired
 	}
-	return e.principal(), nil
+	return e.principal(digest), nil
 }
 
 // ask asks the authorization server, once for all requests that ask for a token at
 // the same time.
 func (a *Authenticator) ask(ctx context.Context, token string, digest store.Digest) (entry, error) {
-	f, leads := a.flights.join(digest)
+	f, leads := a.flights.Join(digest)
 	if !leads {
 		select {
-		case <-f.done:
-			return f.entry, f.err
+		case <-f.Done:
+			return f.Value, f.Err
 		case <-ctx.Done():
 			return entry{}, ctx.Err()
 		}
 	}
 	// The call panics where a transport of the host does: then this is an outage
 	// for those who wait.
-	f.err = errors.New("remote: the call that others made for this token has ended without an answer")
-	defer a.flights.leave(digest, f)
+	f.Err = errors.New("remote: the call that others made for this token has ended without an answer")
+	defer a.flights.Leave(digest, f)
 
 	// Another call may have ended between the look into the table and join.
 	start := time.Now()
-	if e, ok := a.answers.get(&digest, start.Sub(a.started)); ok {
-		f.entry, f.err = e, nil
+	if e, ok := a.answers.Get(&digest, start.Sub(a.started)); ok {
+		f.Value, f.Err = e, nil
 		return e, nil
 	}
 	e, err := a.asker.ask(ctx, token)
-	e.digest = digest
-	// What was answered may have been true at the start of the call only.
-	e.until = start.Add(a.maxAge).Sub(a.started)
-	if left := time.Unix(e.expires, 0).Sub(start); err == nil && left < a.maxAge {
-		e.until = start.Add(left).Sub(a.started)
-	}
-	f.entry, f.err = e, err
-	if err == nil {
-		a.answers.put(e, start.Sub(a.started))
+	f.Value, f.Err = e, err
+	if err == nil && len(e.text) <= maxText {
+		// What was answered may have been true at the start of the call only.
+		age := min(a.maxAge, time.Unix(e.expires, 0).Sub(start))
+		a.answers.Put(&digest, e, start.Add(age).Sub(a.started), start.Sub(a.started))
 	} else if refusal, ok := errors.AsType[*auth.Error](err); ok {
 		a.refusals.put(&digest, refusal, time.Since(a.started))
 	}

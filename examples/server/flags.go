@@ -49,7 +49,7 @@ type config struct {
 	proxies, addressFields []string
 
 	dbConns                           int
-	dbTimeout                         time.Duration
+	dbTimeout, cache                  time.Duration
 	purgeInterval, keep, keepActivity time.Duration
 	activityEntries                   int
 

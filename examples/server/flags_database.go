@@ -11,6 +11,7 @@ func (c *config) databaseFlags(f *flag.FlagSet) {
 	c.dbConns = maxConns
 	f.Var(count{&c.dbConns}, "db-connections", "`number` of connections to the database that may be open, and stay open")
 	f.Var(seconds(&c.dbTimeout), "db-timeout", "`time` that one call of the database may take (default 10s)")
+	f.Var(orNone(&c.cache), "cache", "`time`, at most a minute, for which an access token and its user need no query (default\nnone). A change takes effect at once on the server that makes it, on the others that\nshare a PostgreSQL as soon as they hear of it, and everywhere after this time")
 	f.StringVar(&c.users, "users", "", "JSON `file` with a list of users to create if they are missing: username, password,\nemail, first_name, last_name, is_superuser, is_system_auditor, is_active (true\nif it is missing), organizations and admin_of (lists of IDs)")
 	f.StringVar(&c.adminPassword, "admin-password", "", "`password` of admin on the first start (default one that is printed). It is no flag:\nuse OSTIARY_ADMIN_PASSWORD or -admin-password-file")
 	f.String("admin-password-file", "", "`file` with the password of admin on the first start")

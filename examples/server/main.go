@@ -166,6 +166,9 @@ func serve(ctx context.Context, l net.Listener, s *service, drain time.Duration)
 	defer background.Wait()
 	defer cancel()
 	background.Go(func() { s.purges.run(ctx, s.purge) })
+	if s.listen != nil {
+		background.Go(func() { _ = s.listen(ctx) }) // until the end, whose error it returns
+	}
 	if s.stream != nil {
 		recording, stop := context.WithCancel(context.WithoutCancel(ctx))
 		defer stop() // after the last request

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"github.com/ostiary/auth/clientdoc"
 	"github.com/ostiary/auth/httpapi"
 	"github.com/ostiary/auth/oauth"
+	"github.com/ostiary/auth/store/cached"
 )
 
 // A service is the handler and the work beside it.
@@ -25,6 +27,7 @@ type service struct {
 	session   *auth.Session
 	stream    *activity.Stream // nil without -activity
 	purges    *purges
+	listen    func(context.Context) error // to other servers; nil for not
 
 	keep, keepActivity time.Duration // how long what ended stays
 }
@@ -44,7 +47,14 @@ func newService(c config, db *database) (*service, error) {
 // newServiceOn puts the parts together, with the routes of the service on mux and
 // all others on outer.
 func newServiceOn(c config, db *database, mux, outer router) (*service, error) {
-	st := db.store
+	cache, err := newCache(c, db)
+	if err != nil {
+		return nil, err
+	}
+	var st cached.Backing = db.store
+	if cache != nil {
+		st = cache
+	}
 	stream, log, err := newStream(c, db)
 	if err != nil {
 		return nil, err
@@ -107,12 +117,12 @@ func newServiceOn(c config, db *database, mux, outer router) (*service, error) {
 	mux.Handle(organizationsPath+"{id}/{$}", organizations) // deeper paths belong to the API
 	mux.Handle("GET /{$}", http.RedirectHandler("/api/login/", http.StatusFound))
 	outer.Handle("/", proxy.Handler(session.Handler(mux)))
-	h := newHealth(st.Ready)
+	h := newHealth(db.store.Ready)
 	h.routes(outer, c.adminHere) // neither a session nor a proxy matters to it
 	if c.adminHere {
 		c.metrics.routes(outer)
 	}
-	return &service{
+	s := &service{
 		// The limit is outside, where it can close the connection of a client
 		// that sends more.
 		handler:   http.MaxBytesHandler(c.metrics.count(withRequestID(peers, outer)), maxBody),
@@ -125,7 +135,11 @@ func newServiceOn(c config, db *database, mux, outer router) (*service, error) {
 		purges:    newPurges(c, db),
 
 		keep: c.keep, keepActivity: c.keepActivity,
-	}, nil
+	}
+	if listens(c, db) {
+		s.listen = cache.Run
+	}
+	return s, nil
 }
 
 // No user fills the database with sessions and tokens.

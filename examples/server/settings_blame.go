@@ -21,6 +21,7 @@ var blamed = map[string]string{
 	"TokensOptions.MaxMinted":           "minted-tokens",
 	"TokensOptions.TouchInterval":       "touch-interval",
 	"TokensOptions.Resource":            "url",
+	"Options.MaxAge":                    "cache",
 	"Options.Issuer":                    "url",
 	"Options.AccessLifetime":            "access-lifetime",
 	"Options.RefreshLifetime":           "refresh-lifetime",
