@@ -62,7 +62,7 @@ cover: ## print how much of the statements the tests reach (writes cover.out)
 	for m in $(RELEASED) ./internal/sqltest; do \
 		test $$m = ./internal/sqltest && only="$(COVER_SQL)" || only=.; \
 		($(ENTER) && go test -coverpkg=github.com/ostiary/auth/... -run "$$only" ./... -args -test.gocoverdir="$$dir/data" >"$$dir/log" 2>&1) || { cat "$$dir/log"; exit 1; }; done; \
-	go tool covdata textfmt -i="$$dir/data" -o="$$dir/all" && grep -v -e /gatewayjwt/ -e /pgbus/ -e /promauth/ -e /otelauth/ -e /internal/ "$$dir/all" >cover.out && \
+	go tool covdata textfmt -i="$$dir/data" -o="$$dir/all" && grep -v -e /gatewayjwt/ -e /pgbus/ -e /promauth/ -e /otelauth/ -e /grpcauth/ -e /internal/ "$$dir/all" >cover.out && \
 	go tool covdata percent -i="$$dir/data" | grep -v -e /internal/ && go tool cover -func=cover.out | sed -n '$$s/\t\t*/ /gp'
 
 release: ## make VERSION=v1.2.3 the current version in all modules, and check that importers can use it

@@ -1,7 +1,9 @@
 package auth
 
 import (
+	"context"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"strings"
 
@@ -73,14 +75,35 @@ func (b *Bearer) authenticate(r *http.Request) (Principal, error) {
 	if tokenInQuery(r) {
 		return Principal{}, errDoubled
 	}
-	p, addresses, err := b.tokens.verify(r.Context(), token, b.resource, b.only)
-	if err == errInvalidToken && !isToken68(token) {
-		err = errMalformedBearer // checked for refused tokens only: it costs time
-	}
-	if err == nil && len(addresses) > 0 && !client.In(addresses, ClientAddr(r)) {
+	p, addresses, err := b.verify(r.Context(), token)
+	if len(addresses) > 0 && !client.In(addresses, ClientAddr(r)) {
 		return Principal{}, errTokenAddress
 	}
 	return p, err
+}
+
+// Verify returns the principal of an access token that did not come by
+// [net/http], such as one in the metadata of gRPC. It refuses the tokens that
+// [Bearer.Authenticate] refuses. The address of the client is the one that ctx
+// carries, see [WithClientAddr]. A token that is bound to addresses is refused
+// if ctx carries none.
+func (b *Bearer) Verify(ctx context.Context, token string) (*Principal, error) {
+	p, addresses, err := b.verify(ctx, token)
+	if len(addresses) > 0 {
+		if addr, _ := client.From(ctx); !client.In(addresses, addr) {
+			return nil, errTokenAddress
+		}
+	}
+	return onHeap(p, err)
+}
+
+// verify returns the principal of a token, and the addresses that it is bound to.
+func (b *Bearer) verify(ctx context.Context, token string) (Principal, []netip.Prefix, error) {
+	p, addresses, err := b.tokens.verify(ctx, token, b.resource, b.only)
+	if err == errInvalidToken && !isToken68(token) {
+		err = errMalformedBearer // checked for refused tokens only: it costs time
+	}
+	return p, addresses, err
 }
 
 // isToken68 reports whether s has the form of b64token (RFC 6750 section 2.1),

@@ -395,5 +395,5 @@ func (g *Gate) observeRefused(r *http.Request, p *Principal, e *Error) {
 	if p != nil && p.Credential != CredentialNone {
 		kind = credentialKind(p.Credential)
 	}
-	g.hook.One(r.Context(), observe.RequestRefused, kind, refusalReason(e))
+	g.hook.One(r.Context(), observe.RequestRefused, kind, e.Reason())
 }

@@ -37,6 +37,7 @@ type Tokens struct {
 	// touching holds the tokens whose last use is being written, so that a
 	// burst of requests makes one write.
 	touching sync.Map // int64 -> struct{}
+	uses     uses
 
 	purge     *unpurged
 	strangers *strangers
@@ -83,7 +84,7 @@ type TokensOptions struct {
 	MaxPerUser int
 
 	// TouchInterval is the precision of the last use of a token, which is
-	// written at most once in it. Zero means a minute.
+	// written at most once in it. Zero means a minute. See [Tokens.Run].
 	TouchInterval time.Duration
 
 	// Minting is the mode of tokens that are issued by a token. The zero value

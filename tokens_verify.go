@@ -123,18 +123,74 @@ func (t *Tokens) CouldBeRefresh(s string) bool {
 		t.opts.Imported && secret.Imported(s)
 }
 
-// touch writes the last use of a token, unless another request is writing it.
-// The request goes on if that fails.
+// Run writes the last uses of tokens in groups, once a second, until ctx ends. Then it
+// writes those that wait, and returns the error of ctx. A host calls it in a goroutine
+// of its own and waits for it at its end. Without Run, each request whose use is to
+// be written does that itself.
+//
+// A use that Run writes may be later than the use of the token, by a second at most. A
+// use is lost if the process crashes before it is written. While the store is
+// down, uses wait for the next attempt. Run returns an error at once if another call of
+// it has not returned.
+func (t *Tokens) Run(ctx context.Context) error {
+	if !t.uses.begin() {
+		return errors.New("auth: Tokens.Run is running already")
+	}
+	tick := time.NewTicker(usesInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			ids, at := t.uses.take(make(map[int64]struct{}))
+			for _, id := range t.writeUses(ctx, ids, at) {
+				t.uses.note(id, at)
+			}
+		case <-ctx.Done():
+			ids, at := t.uses.take(nil)
+			t.writeUses(ctx, ids, at)
+			return ctx.Err()
+		}
+	}
+}
+
+// writeUses returns the tokens whose use it could not write.
+func (t *Tokens) writeUses(ctx context.Context, ids []int64, at time.Time) []int64 {
+	for len(ids) > 0 {
+		step := ids[:min(len(ids), usesStep)]
+		seen := make([]store.Sighting, len(step))
+		for i, id := range step {
+			seen[i] = store.Sighting{TokenID: id, At: at}
+		}
+		if !t.writeUse(ctx, seen) {
+			return ids
+		}
+		ids = ids[len(step):]
+	}
+	return nil
+}
+
+// touch writes the last use of a token, or leaves that to Run. It does nothing while
+// another request is writing it.
 func (t *Tokens) touch(ctx context.Context, id int64, now time.Time) {
+	if t.uses.note(id, now) {
+		return
+	}
 	if _, busy := t.touching.LoadOrStore(id, struct{}{}); busy {
 		return
 	}
 	defer t.touching.Delete(id)
+	t.writeUse(ctx, []store.Sighting{{TokenID: id, At: now}})
+}
+
+// writeUse reports whether the store has taken the uses. A request goes on if not.
+func (t *Tokens) writeUse(ctx context.Context, seen []store.Sighting) bool {
 	ctx, cancel := stores.Detach(ctx)
 	defer cancel()
-	if err := t.store.Touch(ctx, []store.Sighting{{TokenID: id, At: now}}); err != nil {
-		t.log.WarnContext(ctx, audit.StoreFailed, audit.KeyOperation, "touch token", audit.KeyTokenID, id, audit.KeyError, err)
+	err := t.store.Touch(ctx, seen)
+	if err != nil {
+		t.log.WarnContext(ctx, audit.StoreFailed, audit.KeyOperation, "touch token", audit.KeyTokenID, seen[0].TokenID, audit.KeyError, err)
 	}
+	return err == nil
 }
 
 // OwnerOf returns the user that a token acts for. Ok reports whether the user

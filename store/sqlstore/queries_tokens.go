@@ -281,10 +281,11 @@ const (
 		revision = revision + 1
 	WHERE id = ? AND revision = ? AND revoked_at IS NULL AND ` + cutToken + ` IS NULL`
 
-	touchToken = `
+	touchToken  = touchTokens + ` = ?`
+	touchTokens = `
 	UPDATE auth_tokens AS t SET last_used_at = ?
-	WHERE id = ? AND revoked_at IS NULL AND (last_used_at IS NULL OR last_used_at < ?)
-		AND ` + cutToken + ` IS NULL`
+	WHERE revoked_at IS NULL AND (last_used_at IS NULL OR last_used_at < ?)
+		AND ` + cutToken + ` IS NULL AND id`
 )
 
 // Rotation and revocation.

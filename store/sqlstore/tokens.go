@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -185,15 +186,18 @@ func (s *Store) Touch(ctx context.Context, seen []store.Sighting) error {
 	}
 	if len(seen) == 1 {
 		at := micros(seen[0].At)
-		_, err := s.change(ctx, "note a use", true, touchToken, at, seen[0].TokenID, at)
+		_, err := s.change(ctx, "note a use", true, touchToken, at, at, seen[0].TokenID)
 		return err
 	}
-	// In one order, so that two batches do not wait for each other.
-	seen = slices.SortedFunc(slices.Values(seen), func(a, b store.Sighting) int { return cmp.Compare(a.TokenID, b.TokenID) })
+	uses := make(map[int64][]int64) // tokens by the instant
+	for _, sighting := range seen {
+		at := micros(sighting.At)
+		uses[at] = append(uses[at], sighting.TokenID)
+	}
 	return s.write(ctx, "note uses", func(tx *tx) error {
-		for _, sighting := range seen {
-			at := micros(sighting.At)
-			if _, err := tx.exec(touchToken, at, sighting.TokenID, at); err != nil {
+		for _, at := range slices.Sorted(maps.Keys(uses)) {
+			slices.Sort(uses[at]) // in one order, so that two batches do not wait for each other
+			if _, err := tx.each(touchTokens, uses[at], at, at); err != nil {
 				return err
 			}
 		}
