@@ -170,7 +170,7 @@ func serve(ctx context.Context, l net.Listener, s *service, drain time.Duration)
 		background.Go(func() { _ = s.listen(ctx) }) // until the end, whose error it returns
 	}
 	recording, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop() // after the last request
+	defer stop()                                          // after the last request
 	background.Go(func() { _ = s.tokens.Run(recording) }) // until the end, whose error it returns
 	if s.stream != nil {
 		background.Go(func() { s.stream.Run(recording) })
