@@ -2,7 +2,7 @@
 MODULES := $(sort $(patsubst %/go.mod,%,$(shell find . -name go.mod -not -path '*/node_modules/*')))
 MODULES := $(filter-out ./internal/tools,$(MODULES))
 # Users import these; the others are never released.
-RELEASED := $(filter-out ./internal/% ./examples ./bench,$(MODULES))
+RELEASED := $(filter-out ./internal/% ./examples ./examples/% ./bench,$(MODULES))
 export GOWORK := off
 # A module with a workspace of its own in place of a replace directive, which
 # go install refuses, is built in that workspace.
@@ -69,7 +69,7 @@ release: ## make VERSION=v1.2.3 the current version in all modules, and check th
 	@.ci/release "$(VERSION)" $(RELEASED)
 
 vulnerabilities: ## look for known vulnerabilities in what importers build (needs jq)
-	@.ci/vulnerabilities $(RELEASED) examples
+	@.ci/vulnerabilities $(RELEASED) examples examples/mcp
 
 bench: ## run the benchmarks
 	@for m in $(MODULES); do \

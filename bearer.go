@@ -4,10 +4,12 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"github.com/ostiary/auth/internal/client"
 	"github.com/ostiary/auth/internal/header"
+	"github.com/ostiary/auth/internal/uri"
 )
 
 // Bearer authenticates requests by the access token in their Authorization
@@ -16,6 +18,7 @@ import (
 type Bearer struct {
 	tokens   *Tokens
 	resource string
+	only     bool // refuse tokens that were issued without a resource
 }
 
 // NewBearer returns an authenticator for the access tokens of t. It panics if t
@@ -24,13 +27,23 @@ func NewBearer(t *Tokens) *Bearer {
 	if t == nil {
 		panic("auth: NewBearer: nil Tokens")
 	}
-	return &Bearer{t, t.opts.Resource}
+	return &Bearer{tokens: t, resource: t.opts.Resource}
 }
 
 // For returns an authenticator for another resource of the same service (RFC
 // 8707). It accepts tokens that were issued for the resource, and tokens that
 // were issued without one. With an empty resource it accepts only the latter.
-func (b *Bearer) For(resource string) *Bearer { return &Bearer{b.tokens, resource} }
+func (b *Bearer) For(resource string) *Bearer { return &Bearer{tokens: b.tokens, resource: resource} }
+
+// Only is [Bearer.For] that refuses tokens that were issued without a resource, which
+// personal access tokens are. The Model Context Protocol asks for it of tool servers.
+// It panics if resource is not an absolute URI without a fragment (RFC 8707 section 2).
+func (b *Bearer) Only(resource string) *Bearer {
+	if !uri.Resource(resource) {
+		panic("auth: Bearer.Only: " + strconv.Quote(resource) + " is not an absolute URI without a fragment (RFC 8707 section 2)")
+	}
+	return &Bearer{tokens: b.tokens, resource: resource, only: true}
+}
 
 // maxBearer is the length of the longest bearer credential, in bytes.
 const maxBearer = 512
@@ -86,7 +99,7 @@ func (b *Bearer) Verify(ctx context.Context, token string) (*Principal, error) {
 
 // verify returns the principal of a token, and the addresses that it is bound to.
 func (b *Bearer) verify(ctx context.Context, token string) (Principal, []netip.Prefix, error) {
-	p, addresses, err := b.tokens.verify(ctx, token, b.resource)
+	p, addresses, err := b.tokens.verify(ctx, token, b.resource, b.only)
 	if err == errInvalidToken && !isToken68(token) {
 		err = errMalformedBearer // checked for refused tokens only: it costs time
 	}

@@ -30,7 +30,7 @@ var (
 	errTokenAudience = &Error{
 		Status: http.StatusUnauthorized,
 		Code:   "invalid_token",
-		Detail: "The access token was issued for another resource.",
+		Detail: "The access token was not issued for this resource.",
 	}
 	errTokenAddress = &Error{
 		Status: http.StatusUnauthorized,
@@ -46,11 +46,12 @@ var (
 // Name. Verify does not check the addresses that the token is bound to, because
 // that needs a request, see [Bearer].
 func (t *Tokens) Verify(ctx context.Context, token string) (*Principal, error) {
-	p, _, err := t.verify(ctx, token, t.opts.Resource)
+	p, _, err := t.verify(ctx, token, t.opts.Resource, false)
 	return onHeap(p, err)
 }
 
-func (t *Tokens) verify(ctx context.Context, token, resource string) (Principal, []netip.Prefix, error) {
+// verify is Verify for a resource. With only a token must have been issued for it.
+func (t *Tokens) verify(ctx context.Context, token, resource string, only bool) (Principal, []netip.Prefix, error) {
 	if !t.couldBeAccess(token) {
 		return Principal{}, nil, errInvalidToken
 	}
@@ -83,7 +84,7 @@ func (t *Tokens) verify(ctx context.Context, token, resource string) (Principal,
 	switch {
 	case !now.Before(a.Expires):
 		return Principal{}, nil, errExpiredToken
-	case a.Audience != "" && (resource == "" || !ascii.HasWord(a.Audience, resource)):
+	case (a.Audience != "" || only) && (resource == "" || !ascii.HasWord(a.Audience, resource)):
 		return Principal{}, nil, errTokenAudience
 	case Scopes(a.Scopes) == Unrestricted: // never issued, so somebody planted it
 		a.Scopes = ""

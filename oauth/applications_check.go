@@ -79,7 +79,7 @@ func (srv *Server) checkResource(by *auth.Principal, app store.Application) erro
 
 // checkChosenResource refuses a resource that no token can be for.
 func (srv *Server) checkChosenResource(chosen *string) error {
-	if chosen != nil && *chosen != "" && !srv.knowsResource(*chosen) {
+	if chosen != nil && *chosen != "" && !srv.KnowsResource(*chosen) {
 		return badField("Resource", "invalid_choice", "Must be a resource that tokens can be requested for.")
 	}
 	return nil

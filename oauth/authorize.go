@@ -110,7 +110,7 @@ func (srv *Server) parseAuthorization(a *Authorization, v url.Values) error {
 		return err
 	}
 	var err error
-	if a.Scopes, err = srv.requestedScopes(v.Get("scope")); err != nil {
+	if a.Scopes, err = srv.refreshableScopes(v.Get("scope")); err != nil {
 		return err
 	}
 	a.Audience, err = srv.requestedAudience(v["resource"])

@@ -188,7 +188,11 @@ func (srv *Server) ExchangeClient(ctx context.Context, app store.Application, x 
 	if app.GrantType != GrantClientCredentials || !app.Confidential {
 		return auth.IssuedToken{}, errWrongGrant
 	}
-	scopes, audience, err := srv.requested(x.Scope, x.Resources)
+	scopes, err := srv.requestedScopes(x.Scope)
+	if err != nil {
+		return auth.IssuedToken{}, err
+	}
+	audience, err := srv.requestedAudience(x.Resources)
 	if err != nil {
 		return auth.IssuedToken{}, err
 	}

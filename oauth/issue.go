@@ -15,6 +15,7 @@ import (
 	"github.com/ostiary/auth/internal/ascii"
 	"github.com/ostiary/auth/internal/secret"
 	"github.com/ostiary/auth/internal/stores"
+	"github.com/ostiary/auth/internal/uri"
 	"github.com/ostiary/auth/observe"
 	"github.com/ostiary/auth/store"
 )
@@ -32,26 +33,69 @@ func (srv *Server) requestedScopes(s string) (auth.Scopes, error) {
 	return scopes, nil
 }
 
-// knowsResource reports whether tokens can be requested for a resource.
-func (srv *Server) knowsResource(r string) bool {
+// OfflineAccess is the scope by which clients ask for a refresh token (OpenID Connect
+// Core 1.0 section 11). Every grant that can be refreshed accepts it beside another
+// scope. They get a refresh token without it, too, and no token has this scope.
+const OfflineAccess = "offline_access"
+
+// refreshableScopes is requestedScopes for a request that is answered with a refresh
+// token. It accepts and removes OfflineAccess, which alone asks for nothing.
+func (srv *Server) refreshableScopes(s string) (auth.Scopes, error) {
+	var words []string
+	found := false
+	for word := range strings.SplitSeq(s, " ") {
+		if word == OfflineAccess && !found {
+			found = true
+			continue
+		}
+		words = append(words, word)
+	}
+	rest := strings.Join(words, " ")
+	if found && rest == "" { // which would mean write
+		return "", oauthError("invalid_scope", "The scope offline_access needs another one beside it.")
+	}
+	return srv.requestedScopes(rest)
+}
+
+// KnowsResource reports whether tokens can be requested for a resource.
+func (srv *Server) KnowsResource(r string) bool {
 	return r != "" && (r == srv.tokens.Resource() || slices.Contains(srv.opts.Resources, r))
 }
 
 // requestedAudience checks the resource parameters of a request (RFC 8707
-// section 2) and returns them as a Token keeps them.
+// section 2) and returns them as a Token keeps them, in the spelling of the
+// options.
 func (srv *Server) requestedAudience(resources []string) (string, error) {
-	for i, r := range resources {
-		if !srv.knowsResource(r) || slices.Contains(resources[:i], r) {
+	var known []string
+	for _, r := range resources {
+		r = srv.resource(r)
+		if r == "" || slices.Contains(known, r) {
 			return "", errInvalidTarget
 		}
+		known = append(known, r)
 	}
-	return strings.Join(resources, " "), nil
+	return strings.Join(known, " "), nil
+}
+
+// resource returns the spelling in the options of a resource that tokens can be
+// requested for, or "". Clients of the Model Context Protocol may send the scheme and
+// the host in upper case, and some send the path "/" in place of none.
+func (srv *Server) resource(r string) string {
+	if srv.KnowsResource(r) {
+		return r
+	}
+	for _, known := range append([]string{srv.tokens.Resource()}, srv.opts.Resources...) {
+		if known != "" && uri.SameResource(known, r) {
+			return known
+		}
+	}
+	return ""
 }
 
 // requested checks the scope parameter and the resource parameters of a request
-// without a grant.
+// without a grant that is answered with a refresh token.
 func (srv *Server) requested(scope string, resources []string) (auth.Scopes, string, error) {
-	scopes, err := srv.requestedScopes(scope)
+	scopes, err := srv.refreshableScopes(scope)
 	if err != nil {
 		return "", "", err
 	}
@@ -67,7 +111,7 @@ func (srv *Server) narrowAudience(granted string, resources []string) (string, e
 	if err != nil || asked == "" {
 		return granted, err
 	}
-	for _, r := range resources {
+	for r := range strings.SplitSeq(asked, " ") {
 		if granted != "" && !ascii.HasWord(granted, r) {
 			return "", errInvalidTarget
 		}

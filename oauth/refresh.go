@@ -113,7 +113,7 @@ func (srv *Server) successor(ctx context.Context, app store.Application, old sto
 	scopes := granted
 	if x.Scope != "" {
 		var err error
-		if scopes, err = srv.requestedScopes(x.Scope); err != nil {
+		if scopes, err = srv.refreshableScopes(x.Scope); err != nil {
 			return auth.IssuedToken{}, err
 		}
 		if !scopes.Within(granted) {

@@ -16,6 +16,7 @@ package oauth
 
 import (
 	"cmp"
+	"errors"
 	"log/slog"
 	"slices"
 	"time"
@@ -67,6 +68,9 @@ func NewServer(t *auth.Tokens, st store.OAuth, a store.Attempts, opts *Options) 
 	o.Resources, o.PrivateSchemes = slices.Clone(o.Resources), slices.Clone(o.PrivateSchemes)
 	if err := o.check(); err != nil {
 		return nil, err
+	}
+	if slices.Contains(t.ScopeNames(), OfflineAccess) {
+		return nil, errors.New("oauth: TokensOptions.Scopes has offline_access, which is a name of the server itself and of no scope of a token")
 	}
 	if o.Devices != nil {
 		d, err := o.Devices.complete()
