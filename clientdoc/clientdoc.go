@@ -178,6 +178,10 @@ func (f *Fetcher) lead(ctx context.Context, fl *flight, clientID, host string, p
 			return
 		}
 	}
+	if err := f.desk.enter(host, fl); err != nil {
+		fl.err = err
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.timeout)
 	defer cancel()
 	body, lifetime, err := f.fetch(ctx, clientID)

@@ -19,6 +19,7 @@ type flight struct {
 	doc      Document
 	err      error
 	unpaid   bool          // the caller could not pay, and nothing was fetched
+	fetches  bool          // it has a place among the fetches that run
 	lifetime time.Duration // 0 for what must not be kept
 	until    time.Time
 }
@@ -26,7 +27,8 @@ type flight struct {
 // A desk counts the fetches that run, and keeps documents and refusals.
 type desk struct {
 	mu        sync.Mutex
-	running   map[string]*flight // by client_id
+	running   map[string]*flight // by client_id, those that are being paid for included
+	fetches   int                // that run
 	hosts     map[string]int     // how many of them
 	documents map[string]*flight
 	refusals  map[string]*flight
@@ -49,23 +51,47 @@ func (d *desk) join(clientID, host string, now time.Time) (fl *flight, leads boo
 	if fl := d.running[clientID]; fl != nil {
 		return fl, false, nil
 	}
-	if len(d.running) >= maxFetches || d.hosts[host] >= maxFetchesPerHost {
-		return nil, false, &Error{Detail: faultBusy, RetryAfter: maxFetchTime}
+	if err := d.busy(host); err != nil { // before anybody pays in vain
+		return nil, false, err
 	}
 	fl = &flight{done: make(chan struct{})}
 	d.running[clientID] = fl
-	d.hosts[host]++
 	return fl, true, nil
 }
 
-// leave ends a fetch and keeps its outcome.
+// enter takes a place for a fetch that is paid. One that is not must have none, or a
+// flood of calls that cannot pay would keep others from theirs.
+func (d *desk) enter(host string, fl *flight) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.busy(host); err != nil {
+		return err
+	}
+	fl.fetches = true
+	d.fetches++
+	d.hosts[host]++
+	return nil
+}
+
+// busy returns an error if there is no place for a fetch.
+func (d *desk) busy(host string) error {
+	if d.fetches >= maxFetches || d.hosts[host] >= maxFetchesPerHost {
+		return &Error{Detail: faultBusy, RetryAfter: maxFetchTime}
+	}
+	return nil
+}
+
+// leave ends a flight and keeps its outcome.
 func (d *desk) leave(clientID, host string, fl *flight) {
 	now := time.Now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.running, clientID)
-	if d.hosts[host]--; d.hosts[host] == 0 {
-		delete(d.hosts, host)
+	if fl.fetches {
+		d.fetches--
+		if d.hosts[host]--; d.hosts[host] == 0 {
+			delete(d.hosts, host)
+		}
 	}
 	delete(d.documents, clientID)
 	delete(d.refusals, clientID)

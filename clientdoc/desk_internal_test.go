@@ -152,10 +152,16 @@ func TestFloods(t *testing.T) {
 		if err != nil || !leads {
 			t.Fatalf("fetch %d: %v, %v", i, leads, err)
 		}
+		if err := d.enter(strconv.Itoa(i), fl); err != nil {
+			t.Fatalf("fetch %d: %v", i, err)
+		}
 		running = append(running, fl)
 	}
 	if _, _, err := d.join("https://one.more/", "one.more", now); err == nil {
 		t.Errorf("there are more than %d fetches", maxFetches)
+	}
+	if d.enter("one.more", &flight{}) == nil { // one that paid when there was a place
+		t.Errorf("there are more than %d fetches after a payment", maxFetches)
 	}
 	for i, fl := range running {
 		d.leave("https://"+strconv.Itoa(i)+".example/", strconv.Itoa(i), fl)
@@ -166,13 +172,16 @@ func TestFloods(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if err := d.enter("client.example", fl); err != nil {
+			t.Fatal(err)
+		}
 		fl.lifetime = time.Hour + time.Duration(i)*time.Second
 		if i%2 == 0 {
 			fl.err = errors.New("refused")
 		}
 		d.leave(id, "client.example", fl)
 	}
-	if len(d.documents) != maxKept || len(d.refusals) != maxKept || len(d.running) != 0 || len(d.hosts) != 0 {
+	if len(d.documents) != maxKept || len(d.refusals) != maxKept || len(d.running) != 0 || d.fetches != 0 || len(d.hosts) != 0 {
 		t.Errorf("%d documents, %d refusals, %d fetches, %d hosts", len(d.documents), len(d.refusals), len(d.running), len(d.hosts))
 	}
 	// What ends first has gone, and what ended goes before it.
