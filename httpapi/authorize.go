@@ -33,7 +33,7 @@ func (a *api) getAuthorize(w http.ResponseWriter, r *http.Request) error {
 	if err != nil || p == nil {
 		return a.showError(w, r, err)
 	}
-	authorization, done, err := a.parseAuthorization(w, r, v)
+	authorization, done, err := a.parseAuthorization(w, r, p, v)
 	if err != nil || done {
 		return err
 	}
@@ -106,7 +106,7 @@ func (a *api) postAuthorize(w http.ResponseWriter, r *http.Request) error {
 	if err != nil || p == nil {
 		return a.showError(w, r, err)
 	}
-	authorization, done, err := a.parseAuthorization(w, r, request)
+	authorization, done, err := a.parseAuthorization(w, r, p, request)
 	switch {
 	case err != nil || done:
 		return err
@@ -119,10 +119,10 @@ func (a *api) postAuthorize(w http.ResponseWriter, r *http.Request) error {
 	return a.authorize(w, r, p, authorization)
 }
 
-// parseAuthorization checks the request. It redirects with a refusal to the
+// parseAuthorization checks the request of p. It redirects with a refusal to the
 // client if the redirect URI is proved, and shows it to the user otherwise.
-func (a *api) parseAuthorization(w http.ResponseWriter, r *http.Request, v url.Values) (authorization oauth.Authorization, done bool, err error) {
-	authorization, err = a.OAuth.ParseAuthorization(r.Context(), v)
+func (a *api) parseAuthorization(w http.ResponseWriter, r *http.Request, p *auth.Principal, v url.Values) (authorization oauth.Authorization, done bool, err error) {
+	authorization, err = a.OAuth.ParseAuthorization(auth.NewContext(r.Context(), p), v)
 	if err == nil {
 		return authorization, false, nil
 	}

@@ -53,7 +53,8 @@ type Authorization struct {
 //
 // With Options.Documents it fetches the document of a client that has one. Call it
 // for people who are logged in, so that nobody else makes this server send
-// requests. The context must have the client address, see [auth.WithClientAddr].
+// requests. The context must have the client address, see [auth.WithClientAddr], and
+// the user, see [auth.NewContext].
 func (srv *Server) ParseAuthorization(ctx context.Context, v url.Values) (Authorization, error) {
 	var a Authorization
 	v = params.Present(v, "resource")

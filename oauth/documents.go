@@ -19,6 +19,9 @@ import (
 	"github.com/ostiary/auth/store"
 )
 
+// documentShares divides DocumentOptions.PerNetwork for one user.
+const documentShares = 3
+
 // HasDocuments reports whether clients with a client ID metadata document are
 // accepted.
 func (srv *Server) HasDocuments() bool { return srv.opts.Documents != nil }
@@ -46,9 +49,17 @@ func (srv *Server) requesting(ctx context.Context, clientID string) (store.Appli
 func (srv *Server) document(ctx context.Context, clientID string) (clientdoc.Document, error) {
 	fetched := false
 	doc, err := srv.opts.Documents.Fetcher.Document(ctx, clientID, func() error {
-		_, err := srv.charge(ctx, time.Now(), observe.KindClient,
-			store.Charge{Key: "document-site:" + client.Site(client.NetworkOf(ctx)).String(), Limit: srv.opts.Documents.PerNetwork},
-			store.Charge{Key: "document", Limit: srv.opts.Documents.Overall})
+		charges := []store.Charge{
+			{Key: "document-site:" + client.Site(client.NetworkOf(ctx)).String(), Limit: srv.opts.Documents.PerNetwork},
+			{Key: "document", Limit: srv.opts.Documents.Overall},
+		}
+		// People share networks, and one person can come from many.
+		if by, ok := auth.FromContext(ctx); ok && by.ID != "" {
+			limit := srv.opts.Documents.PerNetwork
+			limit.Max = max(1, limit.Max/documentShares)
+			charges = append(charges, store.Charge{Key: "document-reader:" + by.ID, Limit: limit})
+		}
+		_, err := srv.charge(ctx, time.Now(), observe.KindClient, charges...)
 		fetched = err == nil
 		return err
 	})

@@ -459,6 +459,35 @@ func TestDocumentLimits(t *testing.T) {
 	}
 }
 
+// One user has a third of a network's documents, wherever the user comes from, so
+// that no user keeps others from theirs.
+func TestDocumentShares(t *testing.T) {
+	d := newDocuments(t, func(o *settings, _ *clientdoctest.Server) {
+		o.Documents.PerNetwork = store.Limit{Max: 6, Window: time.Hour}
+		o.Documents.Overall = store.Limit{Max: 7, Window: time.Hour}
+	})
+	var got []string
+	for i, tt := range []struct {
+		u       store.User
+		address string
+	}{
+		{d.alice, "192.0.2.1"}, {d.alice, "192.0.2.1"}, {d.alice, "192.0.2.1"}, {d.alice, "198.51.100.1"}, {d.alice, "2001:db8::1"},
+		{d.bob, "192.0.2.1"}, {d.bob, "198.51.100.1"}, {d.bob, "192.0.2.1"}, {d.member, "192.0.2.1"},
+	} {
+		ctx := auth.NewContext(auth.WithClientAddr(t.Context(), netip.MustParseAddr(tt.address)), by(tt.u))
+		_, err := d.server.ParseAuthorization(ctx, request(d.web.Client(fmt.Sprint("/", i), "", d.uri), d.uri))
+		status := 200
+		if e, ok := errors.AsType[*auth.Error](err); ok {
+			status = e.Status
+		}
+		got = append(got, fmt.Sprint(tt.u.Name, " ", status))
+	}
+	want := []string{"alice 200", "alice 200", "alice 429", "alice 429", "alice 429", "bob 200", "bob 200", "bob 429", "member 200"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("statuses (-want +got):\n%s", diff)
+	}
+}
+
 // the events of documents.
 func TestDocumentEvents(t *testing.T) {
 	d := newDocuments(t, nil)

@@ -224,8 +224,10 @@ type DocumentOptions struct {
 	OrganizationID int64
 
 	// PerNetwork limits the documents that are fetched for one client network (an
-	// IPv4 address, an IPv6 /48), and Overall those for all. Documents that are
-	// kept in memory do not count. Zero means 10 and 300 a minute.
+	// IPv4 address, an IPv6 /48), and Overall those for all. One user can have a
+	// third of PerNetwork, from all networks together, so that no user keeps others
+	// from theirs. Documents that are kept in memory do not count. Zero means 30
+	// and 300 a minute.
 	PerNetwork, Overall store.Limit
 
 	// PerUser limits the applications that one user can make of documents.
@@ -239,7 +241,7 @@ func (d *DocumentOptions) complete(issuer string) (DocumentOptions, error) {
 	if o.OrganizationID == 0 {
 		o.OrganizationID = 1
 	}
-	o.PerNetwork = cmp.Or(o.PerNetwork, store.Limit{Max: 10, Window: time.Minute})
+	o.PerNetwork = cmp.Or(o.PerNetwork, store.Limit{Max: 30, Window: time.Minute})
 	o.Overall = cmp.Or(o.Overall, store.Limit{Max: 300, Window: time.Minute})
 	o.PerUser = cmp.Or(o.PerUser, store.Limit{Max: 20, Window: 30 * day})
 	switch {
