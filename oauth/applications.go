@@ -254,7 +254,7 @@ func (srv *Server) ChangeApplication(ctx context.Context, by *auth.Principal, id
 	assign(&app.RequirePKCE, c.RequirePKCE)
 	assign(&app.Resource, c.Resource)
 	assign(&app.Disabled, c.Disabled)
-	if fromDocument(app) && (!sameDescription(old, app) || old.OrganizationID != app.OrganizationID) {
+	if fromDocument(old) && (!sameDescription(old, app) || old.OrganizationID != app.OrganizationID) {
 		return store.Application{}, badField("", "", "Only the document of the application changes it. It can be disabled and deleted.")
 	}
 	// An application that is older than the rules must be disabled in spite of them.

@@ -139,9 +139,15 @@ func (srv *Server) checkRedirectURIs(uris []string) string {
 	return ""
 }
 
-// fromDocument reports whether an application was made of a document. Registered
-// ones have letters and digits for their client identifier.
-func fromDocument(app store.Application) bool { return clientdoc.IsURL(app.ClientID) }
+// fromDocument reports whether an application was made of a document. Client
+// identifiers are letters and digits otherwise, but imported ones can be anything, URLs
+// included. No document may change such an application.
+func fromDocument(app store.Application) bool {
+	return clientdoc.IsURL(app.ClientID) && app.Name == documentName(app.ClientID) && !app.Confidential && app.RequirePKCE
+}
+
+// documentName returns the name of the application of a document.
+func documentName(clientID string) string { return strings.TrimPrefix(clientID, "https://") }
 
 // sameDescription reports whether a document changes nothing of an application.
 func sameDescription(a, b store.Application) bool {

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/ostiary/auth"
@@ -30,12 +29,14 @@ func (srv *Server) HasDocuments() bool { return srv.opts.Documents != nil }
 // a document that is the application as the document describes it now, whose ID is
 // 0 before the first consent. Nothing is stored.
 func (srv *Server) requesting(ctx context.Context, clientID string) (store.Application, *clientdoc.Document, error) {
-	if clientdoc.IsURL(clientID) && !srv.HasDocuments() {
-		return store.Application{}, nil, store.ErrNotFound
-	}
 	app, err := srv.clientByID(ctx, clientID)
-	if !clientdoc.IsURL(clientID) || err == nil && app.Disabled || err != nil && !errors.Is(err, store.ErrNotFound) {
+	switch {
+	case err != nil && !errors.Is(err, store.ErrNotFound), err == nil && !fromDocument(app), !clientdoc.IsURL(clientID):
 		return app, nil, err
+	case !srv.HasDocuments():
+		return store.Application{}, nil, store.ErrNotFound
+	case app.Disabled:
+		return app, nil, nil
 	}
 	doc, err := srv.document(ctx, clientID)
 	if err != nil {
@@ -113,7 +114,7 @@ func (srv *Server) described(app store.Application, doc clientdoc.Document) stor
 	return store.Application{
 		ID: app.ID, Epoch: app.Epoch, Revision: app.Revision, Created: app.Created, Modified: app.Modified, Disabled: app.Disabled,
 		ClientID:       doc.ClientID,
-		Name:           strings.TrimPrefix(doc.ClientID, "https://"),
+		Name:           documentName(doc.ClientID),
 		Description:    doc.Name,
 		OrganizationID: cmp.Or(app.OrganizationID, srv.opts.Documents.OrganizationID),
 		GrantType:      GrantAuthorizationCode,
@@ -137,7 +138,7 @@ func (srv *Server) keep(ctx context.Context, by *auth.Principal, a *Authorizatio
 			err = srv.adopt(ctx, by, next)
 		case err != nil:
 			return err
-		case app.Disabled:
+		case app.Disabled || !fromDocument(app):
 			return errApplicationGone
 		case sameDescription(app, next):
 			a.Application = app
