@@ -6,12 +6,14 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ostiary/auth"
 	"github.com/ostiary/auth/internal/clientdoctest"
 	"github.com/ostiary/auth/oauth"
+	"github.com/ostiary/auth/store"
 )
 
 // A documentSystem has clients that nobody has registered.
@@ -236,6 +238,20 @@ func TestDocumentFloods(t *testing.T) {
 	}
 	if n := d.do("GET", "/api/v2/applications/", basic("admin", "admin-pw")).wants(200).json()["count"]; n != 4.0 {
 		t.Errorf("%v applications, want the 4 that are registered", n)
+	}
+}
+
+// A user who has fetched a third of the documents of a network leaves the rest to
+// others.
+func TestDocumentShares(t *testing.T) {
+	d := newDocuments(t, func(c *options) { c.oauth.Documents.PerNetwork = store.Limit{Max: 6, Window: time.Hour} })
+	sessions := map[string]*http.Cookie{"alice": d.login("alice", "alice-pw"), "bob": d.login("bob", "bob-pw")}
+	for i, tt := range []struct {
+		user string
+		want int
+	}{{"alice", 200}, {"alice", 200}, {"alice", 429}, {"bob", 200}} {
+		c, uri := d.client(fmt.Sprint("/share", i), "Tool")
+		d.do("GET", authorizeURL(c, uri), cookie(sessions[tt.user])).wants(tt.want)
 	}
 }
 
