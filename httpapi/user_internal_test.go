@@ -2,6 +2,10 @@ package httpapi
 
 import (
 	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,4 +63,16 @@ func FuzzUserText(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A request in a log, by its context, has no credential.
+func TestRoutedContextIsNotPrinted(t *testing.T) {
+	r := httptest.NewRequest(http.MethodGet, "/api/v2/me/", nil)
+	r.Header.Set("Authorization", "Bearer secret")
+	ctx := newRouted(r).Context()
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
+		if s := fmt.Sprintf(verb, ctx); strings.Contains(s, "secret") {
+			t.Errorf("%s: %s", verb, s)
+		}
+	}
 }

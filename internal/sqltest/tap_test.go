@@ -73,7 +73,8 @@ func (t *tap) counted() int {
 }
 
 // trippedBy returns the round trips that f made: statements, and the beginnings and
-// ends of transactions. That statements are prepared and rows fetched counts nothing.
+// ends of transactions. A statement that the driver has to prepare first counts twice,
+// and one that was prepared before once. Rows that are fetched do not count.
 func (t *tap) trippedBy(f func()) []string {
 	t.mu.Lock()
 	t.trips = []string{}
