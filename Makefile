@@ -2,7 +2,7 @@
 MODULES := $(sort $(patsubst %/go.mod,%,$(shell find . -name go.mod -not -path '*/node_modules/*')))
 MODULES := $(filter-out ./internal/tools,$(MODULES))
 # Users import these; the others are never released.
-RELEASED := $(filter-out ./internal/% ./examples ./bench,$(MODULES))
+RELEASED := $(filter-out ./internal/% ./examples ./examples/% ./bench,$(MODULES))
 export GOWORK := off
 # A module with a workspace of its own in place of a replace directive, which
 # go install refuses, is built in that workspace.
@@ -62,14 +62,14 @@ cover: ## print how much of the statements the tests reach (writes cover.out)
 	for m in $(RELEASED) ./internal/sqltest; do \
 		test $$m = ./internal/sqltest && only="$(COVER_SQL)" || only=.; \
 		($(ENTER) && go test -coverpkg=github.com/ostiary/auth/... -run "$$only" ./... -args -test.gocoverdir="$$dir/data" >"$$dir/log" 2>&1) || { cat "$$dir/log"; exit 1; }; done; \
-	go tool covdata textfmt -i="$$dir/data" -o="$$dir/all" && grep -v -e /gatewayjwt/ -e /pgbus/ -e /promauth/ -e /otelauth/ -e /internal/ "$$dir/all" >cover.out && \
+	go tool covdata textfmt -i="$$dir/data" -o="$$dir/all" && grep -v -e /gatewayjwt/ -e /pgbus/ -e /promauth/ -e /otelauth/ -e /grpcauth/ -e /internal/ "$$dir/all" >cover.out && \
 	go tool covdata percent -i="$$dir/data" | grep -v -e /internal/ && go tool cover -func=cover.out | sed -n '$$s/\t\t*/ /gp'
 
 release: ## make VERSION=v1.2.3 the current version in all modules, and check that importers can use it
 	@.ci/release "$(VERSION)" $(RELEASED)
 
 vulnerabilities: ## look for known vulnerabilities in what importers build (needs jq)
-	@.ci/vulnerabilities $(RELEASED) examples
+	@.ci/vulnerabilities $(RELEASED) examples examples/mcp
 
 bench: ## run the benchmarks
 	@for m in $(MODULES); do \

@@ -118,10 +118,11 @@ func (a *Accounts) stillThere(ctx context.Context, by *Principal) error {
 }
 
 // Create stores u, which must be active to log in, with that password. ID, Epoch
-// and Created of u do not count. It returns an [*Error] with status 403 if by is
-// no superuser, and 400 for invalid fields and for a name that is taken. A program
-// that makes the first user, or lets people sign up, gives Create a principal of its
-// own with Admin and some ID, which the audit events name.
+// and Created of u do not count. The password of a service account must be empty.
+// Create returns an [*Error] with status 403 if by is no superuser, and 400 for
+// invalid fields and for a name that is taken. A program that makes the first user,
+// or lets people sign up, gives Create a principal of its own with Admin and some
+// ID, which the audit events name.
 func (a *Accounts) Create(ctx context.Context, by *Principal, u store.User, password string) (store.User, error) {
 	if err := a.manages(by); err != nil {
 		return store.User{}, err
@@ -131,18 +132,26 @@ func (a *Accounts) Create(ctx context.Context, by *Principal, u store.User, pass
 	}
 	u = store.User{
 		Name: u.Name, Email: u.Email, FirstName: u.FirstName, LastName: u.LastName,
-		Admin: u.Admin, Auditor: u.Auditor, Active: u.Active, Created: time.Now(),
+		Admin: u.Admin, Auditor: u.Auditor, Active: u.Active, Service: u.Service, Created: time.Now(),
 	}
-	err := errors.Join(checkUser(&u.Name, &u.Email, &u.FirstName, &u.LastName), a.passwords.acceptable(password))
-	if err != nil {
+	var err error
+	switch {
+	case !u.Service:
+		err = a.passwords.acceptable(password)
+	case password != "":
+		err = errServicePassword
+	}
+	if err := errors.Join(checkUser(&u.Name, &u.Email, &u.FirstName, &u.LastName), err); err != nil {
 		return store.User{}, err
 	}
 	if _, err := a.store.UserByName(ctx, u.Name); err == nil {
 		return store.User{}, errNameTaken // before the work of a hash
 	}
-	hash, err := a.passwords.hash(ctx, password)
-	if err != nil {
-		return store.User{}, err
+	hash := ""
+	if !u.Service {
+		if hash, err = a.passwords.hash(ctx, password); err != nil {
+			return store.User{}, err
+		}
 	}
 	if err := a.stillThere(ctx, by); err != nil {
 		return store.User{}, err
@@ -167,8 +176,10 @@ func (a *Accounts) insert(ctx context.Context, u store.User, hash string) (store
 	if err != nil {
 		return store.User{}, fmt.Errorf("auth: create a user: %w", err)
 	}
-	err = a.store.SetPasswordHash(ctx, u.ID, hash)
 	id := u.ID
+	if hash != "" {
+		err = a.store.SetPasswordHash(ctx, id, hash)
+	}
 	if err == nil {
 		u, err = a.store.ChangeUser(ctx, id, store.UserChange{Active: &active})
 	}
@@ -225,7 +236,7 @@ func (a *Accounts) event(ctx context.Context, name string, by *Principal, u stor
 	a.log.LogAttrs(ctx, slog.LevelInfo, name, append([]slog.Attr{
 		slog.String(audit.KeyActor, audit.Clip(by.Name)), slog.String(audit.KeyActorID, by.ID), slog.Int64(audit.KeyActorTokenID, by.TokenID),
 		slog.String(audit.KeyUser, audit.Clip(u.Name)), slog.String(audit.KeyUserID, u.ID),
-		slog.Bool(audit.KeyAdmin, u.Admin), slog.Bool(audit.KeyAuditor, u.Auditor), slog.Bool(audit.KeyActive, u.Active),
+		slog.Bool(audit.KeyAdmin, u.Admin), slog.Bool(audit.KeyAuditor, u.Auditor), slog.Bool(audit.KeyActive, u.Active), slog.Bool(audit.KeyService, u.Service),
 		slog.String(audit.KeyClient, client.Text(ctx)),
 	}, attrs...)...)
 }

@@ -29,7 +29,10 @@ type AccountChange struct {
 
 // Change changes a user and returns the user as it is then. Users themselves may
 // send the name, the rights and the state that they have, and must not change
-// them. Change returns an [*Error] with status 403 or 404 if by lacks the right, 400
+// them. A service account gets no password, and becomes a person only with one.
+// Nobody changes Service of themselves.
+//
+// Change returns an [*Error] with status 403 or 404 if by lacks the right, 400
 // for invalid fields, 409 if no active superuser would be left, and 429 after too
 // many wrong passwords. If the login of by ends while the password is hashed, it
 // returns one with status 401, and 409 if another password is set at the same time.
@@ -51,6 +54,9 @@ func (a *Accounts) Change(ctx context.Context, by *Principal, id string, c Accou
 			return store.User{}, err
 		}
 	}
+	if err := checkService(by, u, c); err != nil {
+		return store.User{}, err
+	}
 	if err := checkUser(changed(c.Name, u.Name), changed(c.Email, u.Email), changed(c.FirstName, u.FirstName), changed(c.LastName, u.LastName)); err != nil {
 		return store.User{}, err
 	}
@@ -63,7 +69,7 @@ func (a *Accounts) Change(ctx context.Context, by *Principal, id string, c Accou
 		}
 	}
 	before := slog.Group(audit.KeyBefore, slog.String(audit.KeyUser, audit.Clip(u.Name)),
-		slog.Bool(audit.KeyAdmin, u.Admin), slog.Bool(audit.KeyAuditor, u.Auditor), slog.Bool(audit.KeyActive, u.Active))
+		slog.Bool(audit.KeyAdmin, u.Admin), slog.Bool(audit.KeyAuditor, u.Auditor), slog.Bool(audit.KeyActive, u.Active), slog.Bool(audit.KeyService, u.Service))
 	switch u, err = a.store.ChangeUser(ctx, id, c.UserChange); {
 	case errors.Is(err, store.ErrExists):
 		return store.User{}, errNameTaken
@@ -91,11 +97,29 @@ func (a *Accounts) MinPasswordLength() int { return a.passwords.opts.MinLength }
 // stays as it is may be sent, as by a client that sends back what it has read.
 func ownChange(u store.User, c store.UserChange) (store.UserChange, error) {
 	differs := func(have bool, to *bool) bool { return to != nil && *to != have }
-	if c.Name != nil && *c.Name != u.Name || differs(u.Admin, c.Admin) || differs(u.Auditor, c.Auditor) || differs(u.Active, c.Active) {
+	if c.Name != nil && *c.Name != u.Name || differs(u.Admin, c.Admin) || differs(u.Auditor, c.Auditor) || differs(u.Active, c.Active) || differs(u.Service, c.Service) {
 		return c, &Error{Status: http.StatusForbidden, Detail: "Only a superuser changes the name, the rights and the state of a user."}
 	}
-	c.Name, c.Admin, c.Auditor, c.Active = nil, nil, nil, nil
+	c.Name, c.Admin, c.Auditor, c.Active, c.Service = nil, nil, nil, nil, nil
 	return c, nil
+}
+
+// checkService refuses a password of a service account, a person without one, and
+// a token that turns its own account into a person.
+func checkService(by *Principal, u store.User, c AccountChange) error {
+	service := u.Service
+	if c.Service != nil {
+		service = *c.Service
+	}
+	switch {
+	case service != u.Service && by.ID == u.ID:
+		return &Error{Status: http.StatusForbidden, Detail: "You cannot turn yourself into a service account or a person."}
+	case service && c.Password != nil:
+		return errServicePassword
+	case u.Service && !service && c.Password == nil:
+		return &Error{Status: http.StatusBadRequest, Field: "Password", Code: "required", Detail: "A service account becomes a person with a new password only."}
+	}
+	return nil
 }
 
 // proved returns nil if by has proved to be the person who may set the password
@@ -130,6 +154,9 @@ func (a *Accounts) setPassword(ctx context.Context, by *Principal, id, password 
 	before, err := a.user(ctx, id)
 	if err != nil {
 		return store.User{}, err
+	}
+	if before.Service { // since Change looked
+		return store.User{}, errServicePassword
 	}
 	if err := a.stillThere(ctx, by); err != nil {
 		return store.User{}, err

@@ -26,8 +26,9 @@
 //	store/storetest       the tests of the contract, for stores of others
 //	authtest              principals, users and tokens for the tests of hosts
 //
-// The module gatewayjwt authenticates by the JSON Web Tokens of a gateway. The
-// modules promauth and otelauth count the events for Prometheus and OpenTelemetry.
+// The module gatewayjwt authenticates by the JSON Web Tokens of a gateway, and
+// grpcauth the calls of a gRPC server. The modules promauth and otelauth count the
+// events for Prometheus and OpenTelemetry.
 // The module pgbus tells the caches of several processes about changes.
 //
 // # Promises

@@ -1,11 +1,15 @@
 package auth
 
 import (
+	"context"
 	"net/http"
+	"net/netip"
+	"strconv"
 	"strings"
 
 	"github.com/ostiary/auth/internal/client"
 	"github.com/ostiary/auth/internal/header"
+	"github.com/ostiary/auth/internal/uri"
 )
 
 // Bearer authenticates requests by the access token in their Authorization
@@ -14,6 +18,7 @@ import (
 type Bearer struct {
 	tokens   *Tokens
 	resource string
+	only     bool // refuse tokens that were issued without a resource
 }
 
 // NewBearer returns an authenticator for the access tokens of t. It panics if t
@@ -22,13 +27,23 @@ func NewBearer(t *Tokens) *Bearer {
 	if t == nil {
 		panic("auth: NewBearer: nil Tokens")
 	}
-	return &Bearer{t, t.opts.Resource}
+	return &Bearer{tokens: t, resource: t.opts.Resource}
 }
 
 // For returns an authenticator for another resource of the same service (RFC
 // 8707). It accepts tokens that were issued for the resource, and tokens that
 // were issued without one. With an empty resource it accepts only the latter.
-func (b *Bearer) For(resource string) *Bearer { return &Bearer{b.tokens, resource} }
+func (b *Bearer) For(resource string) *Bearer { return &Bearer{tokens: b.tokens, resource: resource} }
+
+// Only is [Bearer.For] that refuses tokens that were issued without a resource, which
+// personal access tokens are. The Model Context Protocol asks for it of tool servers.
+// It panics if resource is not an absolute URI without a fragment (RFC 8707 section 2).
+func (b *Bearer) Only(resource string) *Bearer {
+	if !uri.Resource(resource) {
+		panic("auth: Bearer.Only: " + strconv.Quote(resource) + " is not an absolute URI without a fragment (RFC 8707 section 2)")
+	}
+	return &Bearer{tokens: b.tokens, resource: resource, only: true}
+}
 
 // maxBearer is the length of the longest bearer credential, in bytes.
 const maxBearer = 512
@@ -60,14 +75,35 @@ func (b *Bearer) authenticate(r *http.Request) (Principal, error) {
 	if tokenInQuery(r) {
 		return Principal{}, errDoubled
 	}
-	p, addresses, err := b.tokens.verify(r.Context(), token, b.resource)
-	if err == errInvalidToken && !isToken68(token) {
-		err = errMalformedBearer // checked for refused tokens only: it costs time
-	}
-	if err == nil && len(addresses) > 0 && !client.In(addresses, ClientAddr(r)) {
+	p, addresses, err := b.verify(r.Context(), token)
+	if len(addresses) > 0 && !client.In(addresses, ClientAddr(r)) {
 		return Principal{}, errTokenAddress
 	}
 	return p, err
+}
+
+// Verify returns the principal of an access token that did not come by
+// [net/http], such as one in the metadata of gRPC. It refuses the tokens that
+// [Bearer.Authenticate] refuses. The address of the client is the one that ctx
+// carries, see [WithClientAddr]. A token that is bound to addresses is refused
+// if ctx carries none.
+func (b *Bearer) Verify(ctx context.Context, token string) (*Principal, error) {
+	p, addresses, err := b.verify(ctx, token)
+	if len(addresses) > 0 {
+		if addr, _ := client.From(ctx); !client.In(addresses, addr) {
+			return nil, errTokenAddress
+		}
+	}
+	return onHeap(p, err)
+}
+
+// verify returns the principal of a token, and the addresses that it is bound to.
+func (b *Bearer) verify(ctx context.Context, token string) (Principal, []netip.Prefix, error) {
+	p, addresses, err := b.tokens.verify(ctx, token, b.resource, b.only)
+	if err == errInvalidToken && !isToken68(token) {
+		err = errMalformedBearer // checked for refused tokens only: it costs time
+	}
+	return p, addresses, err
 }
 
 // isToken68 reports whether s has the form of b64token (RFC 6750 section 2.1),

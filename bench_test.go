@@ -162,24 +162,6 @@ func loggedIn(tb testing.TB, session *auth.Session, u store.User) *http.Request 
 	return request(tb, func(h http.Header) { h.Set("Cookie", cookie) })
 }
 
-func BenchmarkSession(b *testing.B) {
-	s := newBenchSystem(b)
-	requests := []*http.Request{loggedIn(b, s.session, s.alice)}
-	reached := 0
-	b.Run("gate alone", func(b *testing.B) {
-		reached = 0
-		bench(b, s.gate.Require(counting(&reached)), requests, &reached, true)
-	})
-	b.Run("handler and gate", func(b *testing.B) {
-		reached = 0
-		bench(b, s.session.Handler(s.gate.Require(counting(&reached))), requests, &reached, true)
-	})
-	b.Run("handler without cookie", func(b *testing.B) {
-		reached = 0
-		bench(b, s.session.Handler(counted(&reached)), []*http.Request{request(b, func(http.Header) {})}, &reached, true)
-	})
-}
-
 func BenchmarkBasic(b *testing.B) {
 	s := newBenchSystem(b)
 	r := request(b, func(http.Header) {})

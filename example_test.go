@@ -45,20 +45,21 @@ func Example() {
 	log.Fatal(http.ListenAndServe("localhost:8080", session.Handler(mux)))
 }
 
-// The README shows the example above as it is compiled.
+// The README shows the examples as they are compiled.
 func TestReadme(t *testing.T) {
-	readme, example := read(t, "README.md"), read(t, "example_test.go")
-	_, shown, _ := strings.Cut(readme, "```go\n")
-	shown, _, found := strings.Cut(shown, "```")
-	if !found {
-		t.Fatal("the README has no example")
+	sources := read(t, "example_test.go") + read(t, "accounts_example_test.go")
+	shown := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(read(t, "README.md"), -1)
+	if len(shown) != 3 {
+		t.Fatalf("the README has %d examples", len(shown))
 	}
-	indented := regexp.MustCompile(`(?m)^(.+)`).ReplaceAllString(shown, "\t$1")
-	if !strings.Contains(example, indented) {
-		t.Errorf("this is not in example_test.go:\n%s", indented)
+	for _, m := range shown {
+		indented := regexp.MustCompile(`(?m)^(.+)`).ReplaceAllString(m[1], "\t$1")
+		if !strings.Contains(sources, indented) {
+			t.Errorf("this is not in the examples:\n%s", indented)
+		}
 	}
-	if lines := strings.Count(strings.ReplaceAll(shown, "\n\n", "\n"), "\n"); lines > 15 {
-		t.Errorf("the example has %d lines; it should stay within 15", lines)
+	if lines := strings.Count(strings.ReplaceAll(shown[0][1], "\n\n", "\n"), "\n"); lines > 15 {
+		t.Errorf("the first example has %d lines; it should stay within 15", lines)
 	}
 }
 

@@ -155,8 +155,8 @@ func (g *Gate) Check(r *http.Request) (*Principal, error) {
 // scope-token.
 const anyScope = " "
 
-// check authenticates r and compares the scopes of the credential with scope,
-// or with the method of r if scope is "".
+// check authenticates r and compares the scopes of the credential with those in
+// scope, or with the method of r if scope is "".
 func (g *Gate) check(r *http.Request, scope string) (Principal, error) {
 	if r.Method == http.MethodConnect || r.Method == http.MethodTrace {
 		return Principal{}, errMethod // they are for proxies; TRACE would echo credentials
@@ -170,7 +170,7 @@ func (g *Gate) check(r *http.Request, scope string) (Principal, error) {
 		return p, errApplicationAlone
 	case scope == anyScope:
 	case scope != "":
-		if !p.Scopes.Has(scope) {
+		if !Scopes(scope).Within(p.Scopes) {
 			return p, &Error{Status: http.StatusForbidden, Code: "insufficient_scope", Detail: detailForbidden, Scope: scope}
 		}
 	case !p.Scopes.Permit(r.Method):
@@ -215,16 +215,21 @@ func (g *Gate) Recheck(r *http.Request) (*Principal, error) {
 // good and permits their method, see [Scopes.Permit]. It refuses all others.
 func (g *Gate) Require(next http.Handler) http.Handler { return g.require(next, "") }
 
-// RequireScope is [Gate.Require] with the scope of that name in place of the
-// scope for the request's method: a token for "deploy" needs no "write". It
-// panics if name is not a scope-token (RFC 6749 section 3.3). It logs a warning
-// if no token that g accepts can have the scope.
-func (g *Gate) RequireScope(name string) func(http.Handler) http.Handler {
-	if !validScopeName(name) {
-		panic("auth: RequireScope: " + strconv.Quote(name) + " is not a scope-token (RFC 6749 section 3.3)")
+// RequireScope is [Gate.Require] with the scopes of these names in place of the
+// scope for the request's method: a token for "deploy" needs no "write". A token
+// without one of them gets a challenge that names all. It panics if a name is not a
+// scope-token (RFC 6749 section 3.3). It logs a warning if no token that g accepts
+// can have a scope.
+func (g *Gate) RequireScope(name string, further ...string) func(http.Handler) http.Handler {
+	names := append([]string{name}, further...)
+	for _, name := range names {
+		if !validScopeName(name) {
+			panic("auth: RequireScope: " + strconv.Quote(name) + " is not a scope-token (RFC 6749 section 3.3)")
+		}
+		g.noteScope("RequireScope", name)
 	}
-	g.noteScope("RequireScope", name)
-	return func(next http.Handler) http.Handler { return g.require(next, name) }
+	scope := strings.Join(names, " ")
+	return func(next http.Handler) http.Handler { return g.require(next, scope) }
 }
 
 // RequireAnyScope is [Gate.Require] without a check of scopes. It is for handlers
@@ -390,5 +395,5 @@ func (g *Gate) observeRefused(r *http.Request, p *Principal, e *Error) {
 	if p != nil && p.Credential != CredentialNone {
 		kind = credentialKind(p.Credential)
 	}
-	g.hook.One(r.Context(), observe.RequestRefused, kind, refusalReason(e))
+	g.hook.One(r.Context(), observe.RequestRefused, kind, e.Reason())
 }

@@ -47,9 +47,10 @@ func presented(r *http.Request, e *Error) observe.Kind {
 	return observe.KindOther
 }
 
-// refusalReason returns the reason of a refusal. Errors of hosts and of other
-// packages have the reason that their status stands for.
-func refusalReason(e *Error) observe.Reason {
+// Reason returns the reason of a refusal as it stands in the event
+// RequestRefused of package observe. An error of a host or of another package has
+// the reason that its status stands for.
+func (e *Error) Reason() observe.Reason {
 	switch e {
 	case errUnauthorized, errNobody:
 		return observe.ReasonNoCredentials

@@ -87,7 +87,7 @@ func readLimits(t *testing.T) limits {
 		}
 		if entry.IsDir() {
 			_, err := os.Stat(filepath.Join(path, "go.mod"))
-			nested := err == nil && path != "." && path != "gatewayjwt" && path != "pgbus"
+			nested := err == nil && path != "." && path != "gatewayjwt" && path != "grpcauth" && path != "pgbus"
 			if nested || strings.HasPrefix(path, ".") && path != "." || path == "store/storetest" || entry.Name() == "testdata" {
 				return filepath.SkipDir
 			}

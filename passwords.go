@@ -261,9 +261,12 @@ func (p *Passwords) refuse(ctx context.Context, name, why string) error {
 	return errBadPassword
 }
 
+var errServicePassword = &Error{Status: http.StatusBadRequest, Field: "Password", Code: "service_account", Detail: "A service account has no password."}
+
 // Set gives a user a new password and ends all sessions of the user, and with
-// TokensOptions.EndWithPassword all tokens. An unacceptable password is an
-// [*Error] with status 400 and the field "password". Set also returns an error
+// TokensOptions.EndWithPassword all tokens. An unacceptable password, and any
+// password of a service account, is an [*Error] with status 400 and the field
+// "password". Set also returns an error
 // if the SetPasswordHash of the user table breaks its promise to raise the
 // epoch: then the password is set, but old sessions live on.
 func (p *Passwords) Set(ctx context.Context, userID, password string) error {
@@ -277,6 +280,9 @@ func (p *Passwords) Set(ctx context.Context, userID, password string) error {
 	before, err := p.users.UserByID(ctx, userID)
 	if err != nil {
 		return fmt.Errorf("auth: set a password: %w", err)
+	}
+	if before.Service {
+		return errServicePassword
 	}
 	_, err = p.setHash(ctx, before, hash)
 	return err

@@ -35,9 +35,9 @@ func (p *Passwords) prepare(ctx context.Context, network netip.Prefix, name, pas
 }
 
 // lookUp returns the user of that name and the hash to compare with. For an
-// unknown user, and one without a password, it returns the dummy hash and an
-// inactive user. The steps are the same for all, because the time must not tell
-// which names exist.
+// unknown user, a service account, and a user without a password, it returns the
+// dummy hash and an inactive user. The steps are the same for all, because the time
+// must not tell which names exist.
 func (p *Passwords) lookUp(ctx context.Context, name string) (store.User, string, error) {
 	dummy, err := p.dummy.get(p.opts.Hasher)
 	if err != nil {
@@ -64,7 +64,7 @@ func (p *Passwords) lookUp(ctx context.Context, name string) (store.User, string
 	if err != nil {
 		return store.User{}, "", fmt.Errorf("auth: look up a password: %w", err)
 	}
-	if hash == "" {
+	if hash == "" || u.Service {
 		u.Active, hash = false, dummy
 	}
 	return u, hash, nil
@@ -138,6 +138,8 @@ func (p *Passwords) failed(ctx context.Context, a attempt, c comparison) verdict
 	switch {
 	case c.err != nil:
 		p.event(ctx, slog.LevelError, audit.PasswordRefused, a.name, c.err.Error())
+	case a.user.Service:
+		p.event(ctx, slog.LevelWarn, audit.PasswordRefused, a.name, "service account")
 	case !c.ok || a.user.ID == "":
 		p.event(ctx, slog.LevelWarn, audit.PasswordRefused, a.name, "wrong user name or password")
 	default:

@@ -102,6 +102,8 @@ func (a *ProxyUsers) authenticate(r *http.Request) (Principal, error) {
 		return Principal{}, fmt.Errorf("auth: look up the user of the gateway: %w", err)
 	case !u.Active:
 		return Principal{}, a.refused(r, "user is not active", observe.ReasonForbidden)
+	case u.Service:
+		return Principal{}, a.refused(r, "service account", observe.ReasonForbidden)
 	case u.Name != values[0]:
 		return Principal{}, a.refused(r, "another user was created", observe.ReasonForbidden)
 	}

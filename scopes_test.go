@@ -1,6 +1,8 @@
 package auth_test
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -164,6 +166,35 @@ func TestScopesOfARequest(t *testing.T) {
 	for _, override := range []string{"X-Http-Method-Override: GET", "X-Method-Override: GET"} { // R-132
 		if w := s.send("POST", "/probe/?_method=GET", read, override); w.Code != 403 {
 			t.Errorf("%s: status %d", override, w.Code)
+		}
+	}
+}
+
+// A route with several scopes names all of them at once, or clients would go round once
+// for each.
+func TestSeveralScopesOfARoute(t *testing.T) {
+	s := newSystem(t, nil)
+	both := s.gate.RequireScope("jobs", "read")(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	for _, tt := range []struct {
+		scopes auth.Scopes
+		want   int
+	}{
+		{"jobs", 403},
+		{"read", 403},
+		{"write", 403},
+		{"read jobs", 200},
+		{"jobs write", 200}, // which includes read
+	} {
+		r := httptest.NewRequest("POST", "/", nil)
+		r.Header.Set("Authorization", "Bearer "+s.issue(s.alice, tt.scopes).AccessToken.Reveal())
+		w := httptest.NewRecorder()
+		both.ServeHTTP(w, r)
+		var challenge []string
+		if tt.want == 403 {
+			challenge = []string{`Bearer realm="api", error="insufficient_scope", scope="jobs read"`}
+		}
+		if diff := cmp.Diff(challenge, w.Result().Header["Www-Authenticate"]); diff != "" || w.Code != tt.want {
+			t.Errorf("%s: %d (-want +got):\n%s", tt.scopes, w.Code, diff)
 		}
 	}
 }

@@ -176,11 +176,12 @@ func (s *Session) authenticate(r *http.Request) (Principal, error) {
 	st := s.state(r.Context())
 	outside := st == nil
 	if outside || rechecks(r.Context()) {
-		if len(r.Header["Cookie"]) == 0 {
+		cookies := r.Header["Cookie"]
+		if len(cookies) == 0 {
 			return Principal{}, ErrNoCredentials // as load does
 		}
-		var err error
-		if st, err = s.load(r); err != nil {
+		st = &sessionState{session: s, request: r} // which stays on the stack
+		if err := st.load(cookies); err != nil {
 			return Principal{}, err
 		}
 	}
@@ -197,11 +198,11 @@ func (s *Session) authenticate(r *http.Request) (Principal, error) {
 		s.notes.noteHandler(r, s.log)
 	}
 	return Principal{
-		ID:         st.user.ID,
-		Name:       st.user.Name,
+		ID:         st.row.UserID,
+		Name:       st.name,
 		Scopes:     Unrestricted,
-		Admin:      st.user.Admin,
-		Auditor:    st.user.Auditor,
+		Admin:      st.admin,
+		Auditor:    st.auditor,
 		Credential: CredentialSession,
 		Epoch:      st.row.Epoch,
 		HasEpoch:   true,
@@ -227,36 +228,35 @@ func (s *Session) CheckOrigin(r *http.Request) error { return s.origins.checkSou
 func (s *Session) Handler(next http.Handler) http.Handler {
 	mustHandle("Session.Handler", next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		inside, _ := innermost(r.Context())
 		switch {
-		case s.state(r.Context()) != nil:
+		case inside != nil && s.state(r.Context()) != nil:
 			next.ServeHTTP(w, r)
-			return
 		case len(r.Header["Authorization"]) > 0:
 			next.ServeHTTP(w, s.withoutSession(r))
-			return
+		case inside != nil:
+			s.serveInside(w, r, next)
+		default:
+			s.serve(w, r, next)
 		}
-		s.readAfterAll(r.Context())
-		s.serve(w, r, next)
 	})
 }
 
 // serve is Handler for a request whose session is to be read.
 func (s *Session) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	st, err := s.load(r)
-	if err == nil {
-		err = st.attach()
-	}
-	if err != nil {
+	st := &sessionState{Context: r.Context(), session: s, request: r}
+	if err := st.load(r.Header["Cookie"]); err != nil {
 		s.deny(w, r, err)
 		return
 	}
+	st.checkValues()
 	st.quiet = len(r.Header["X-Ws-Session-Quiet"]) > 0
 	if !st.quiet {
 		st.slide()
 	}
 	vary(w.Header())
 	st.writer = sessionWriter{ResponseWriter: w, session: st}
-	st.inner = *r.WithContext(st.ctx)
+	st.inner = *r.WithContext(st)
 	next.ServeHTTP(&st.writer, &st.inner)
 	if early := st.sent; st.writer.before() && early {
 		st.saveLate()
@@ -274,6 +274,12 @@ func (s *Session) deny(w http.ResponseWriter, r *http.Request, err error) {
 // panic with "scs: no session data in context". Concurrent requests of a
 // session do not overwrite each other's keys. RenewToken and Destroy end the
 // login: use [Session.Login] and [Session.Logout].
+//
+// Values are decoded when a handler asks for the first one. Strings, bools,
+// integers, floats, [time.Time], []byte, []string and map[string]string need no
+// registration. A value of another type needs [encoding/gob.Register], and is slower.
+// A value comes back as after gob: an empty slice is nil, a nil map is empty, a
+// pointer is what it points to, and a time has no monotonic clock.
 func (s *Session) Manager() *scs.SessionManager { return s.values.manager }
 
 // CookieName returns the name of the cookie.

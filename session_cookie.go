@@ -12,7 +12,7 @@ import (
 
 // cookieValue returns the value of the cookie of that name and how many there
 // are. It parses like net/http without copies, and also gives up on more than
-// 3,000 cookies.
+// 3,000 cookies. A name without an equals sign is a cookie without a value.
 func cookieValue(lines []string, name string) (value string, n int) {
 	const maxCookies = 3000
 	seen := 0
@@ -23,9 +23,9 @@ func cookieValue(lines []string, name string) (value string, n int) {
 			if seen++; seen > maxCookies {
 				return "", 0
 			}
-			k, v, ok := strings.Cut(strings.Trim(pair, " \t"), "=")
-			if ok && k == name {
-				value = v
+			pair = ascii.TrimOWS(pair)
+			if tail, ok := strings.CutPrefix(pair, name); ok && (tail == "" || tail[0] == '=') {
+				value = strings.TrimPrefix(tail, "=")
 				n++
 			}
 		}
@@ -43,17 +43,7 @@ func newSessionID() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-func isSessionID(s string) bool {
-	if len(s) != sessionIDLen {
-		return false
-	}
-	for i := range len(s) {
-		if c := s[i]; c != '-' && c != '_' && !ascii.Alphanumeric(s[i:i+1]) {
-			return false
-		}
-	}
-	return true
-}
+func isSessionID(s string) bool { return len(s) == sessionIDLen && ascii.Base64URL(s) }
 
 // addCookie adds a cookie to the header of a response and keeps shared caches from
 // storing it.

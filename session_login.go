@@ -22,9 +22,9 @@ import (
 // sent with the header of the response.
 //
 // U must be the user that the login verified. Login reads the user again, and
-// returns an [*Error] with status 401 if the user is not active or has another
-// Epoch, because the password has changed in the meantime. After
-// [Passwords.Set], as in a sign-up, read the user again before Login.
+// returns an [*Error] with status 401 if the user is not active, is a service
+// account, or has another Epoch, because the password has changed in the meantime.
+// After [Passwords.Set], as in a sign-up, read the user again before Login.
 //
 // Login also returns an error if the request did not pass [Session.Handler],
 // the response has begun, or the store failed.
@@ -41,13 +41,13 @@ func (s *Session) Login(r *http.Request, u store.User) error {
 		return err
 	}
 	if st.row.UserID != "" && st.row.UserID != u.ID {
-		if err := s.values.clear(st.ctx); err != nil {
+		if err := s.values.clear(st); err != nil {
 			return fmt.Errorf("auth: log in: %w", err)
 		}
 	}
 	st.login = &u
 	defer func() { st.login = nil }()
-	if err := s.values.flush(st.ctx); err != nil {
+	if err := s.values.flush(st, nil); err != nil {
 		st.broken = true // the values are another user's, perhaps
 		return fmt.Errorf("auth: log in: %w", err)
 	}
@@ -67,7 +67,7 @@ func (s *Session) current(ctx context.Context, u store.User) (store.User, error)
 		return store.User{}, errBadPassword
 	case err != nil:
 		return store.User{}, fmt.Errorf("auth: log in: look up the user: %w", err)
-	case now.ID != u.ID || !now.Active:
+	case now.ID != u.ID || !now.Active || now.Service:
 		return store.User{}, errBadPassword
 	case now.Epoch != u.Epoch:
 		return store.User{}, errOtherEpoch // a session of one epoch would be dead, and of the other unproved
@@ -89,8 +89,8 @@ func (s *Session) Logout(r *http.Request) error {
 	case st.token == "":
 		return st.endTossed()
 	}
-	u := st.user
-	if err := s.values.forget(st.ctx); err != nil {
+	u := st.user()
+	if err := s.values.forget(st); err != nil {
 		return fmt.Errorf("auth: log out: %w", err)
 	}
 	s.event(client.Context(r), slog.LevelInfo, audit.Logout, u)

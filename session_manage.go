@@ -53,6 +53,46 @@ func (s *Session) Find(ctx context.Context, by *Principal, userID string, id int
 	return list[0], nil
 }
 
+// Search returns one page of the live sessions that f selects, and the number of all
+// of them. For a filter with UserID it is [Session.List], narrowed by f.
+//
+// For a filter with All the order is by ID. A session that has died since by a change
+// of its user, such as a new password, is left out of the page but counted: the page
+// may be shorter than p.Limit, and the next one begins at p.Offset + p.Limit. By must
+// be an administrator, with a token as for List. Otherwise, and for a filter with
+// neither, Search returns an [*Error] with status 403. Search ignores f.Epoch.
+func (s *Session) Search(ctx context.Context, by *Principal, f store.SessionFilter, p store.Page) ([]store.Session, int, error) {
+	if f.UserID != "" {
+		return s.list(ctx, by, f, p)
+	}
+	if !f.All || !by.Admin || !mayManageSessions(by, by.ID) {
+		return nil, 0, errForbidden
+	}
+	if s.opts.Enabled != nil && !s.opts.Enabled() {
+		return nil, 0, nil
+	}
+	f.Epoch = nil
+	list, total, err := s.store.ListSessions(ctx, f, time.Now(), p)
+	if err != nil {
+		return nil, 0, fmt.Errorf("auth: list sessions: %w", err)
+	}
+	users := map[string]store.User{}
+	alive := list[:0]
+	for _, v := range list {
+		u, known := users[v.UserID]
+		if !known {
+			if u, err = s.users.UserByID(ctx, v.UserID); err != nil && !errors.Is(err, store.ErrNotFound) {
+				return nil, 0, fmt.Errorf("auth: list sessions: look up a user: %w", err)
+			}
+			users[v.UserID] = u
+		}
+		if u.ID == v.UserID && u.Active && u.Epoch == v.Epoch {
+			alive = append(alive, v)
+		}
+	}
+	return alive, total, nil
+}
+
 func (s *Session) list(ctx context.Context, by *Principal, f store.SessionFilter, p store.Page) ([]store.Session, int, error) {
 	if !mayManageSessions(by, f.UserID) {
 		return nil, 0, errForbidden
@@ -61,7 +101,7 @@ func (s *Session) list(ctx context.Context, by *Principal, f store.SessionFilter
 		return nil, 0, nil
 	}
 	u, err := s.users.UserByID(ctx, f.UserID)
-	if errors.Is(err, store.ErrNotFound) || err == nil && (!u.Active || u.ID != f.UserID) {
+	if errors.Is(err, store.ErrNotFound) || err == nil && (!u.Active || u.Service || u.ID != f.UserID) {
 		return nil, 0, nil
 	}
 	if err != nil {
@@ -106,7 +146,9 @@ func (s *Session) EndOne(ctx context.Context, by *Principal, userID string, id i
 	}
 	s.eventEnded(ctx, by, userID, n)
 	if s.Current(ctx) == id {
-		s.state(ctx).die(ErrNoCredentials) // the reply clears the cookie
+		st := s.state(ctx)
+		s.values.of(&st.values, st) // the handler still finds them
+		st.die(ErrNoCredentials)    // the reply clears the cookie
 	}
 	return nil
 }

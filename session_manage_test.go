@@ -332,6 +332,63 @@ func TestDeadSessionsAreNotListed(t *testing.T) {
 	}
 }
 
+// An administrator sees the sessions of all users, as far as they live.
+func TestSessionsOfAllUsers(t *testing.T) {
+	s := newSystem(t, nil)
+	first, second, third := s.current(s.login(s.bob)), s.current(s.login(s.alice)), s.current(s.login(s.bob))
+	search := func(by *auth.Principal, f store.SessionFilter, p store.Page) (ids []int64, total int, err error) {
+		list, total, err := s.session.Search(t.Context(), by, f, p)
+		for _, v := range list {
+			ids = append(ids, v.ID)
+		}
+		return ids, total, err
+	}
+	check := func(what string, f store.SessionFilter, p store.Page, want []int64, total int) {
+		t.Helper()
+		got, n, err := search(by(s.admin), f, p)
+		if diff := cmp.Diff(want, got); err != nil || n != total || diff != "" {
+			t.Errorf("%s: %d in all, %v (-want +got):\n%s", what, n, err, diff)
+		}
+	}
+	all, many := store.SessionFilter{All: true}, store.Page{Limit: 10}
+	check("all", all, many, []int64{first, second, third}, 3)
+	check("a page", all, store.Page{Limit: 1, Offset: 1}, []int64{second}, 3)
+	check("of one", store.SessionFilter{All: true, UserID: s.bob.ID}, many, []int64{first, third}, 2)
+	check("older ones", store.SessionFilter{All: true, Before: time.Now().Add(-time.Hour)}, many, nil, 0)
+	if err := s.passwords.Set(t.Context(), s.alice.ID, "another horse battery"); err != nil {
+		t.Fatal(err)
+	}
+	check("after a new password", all, many, []int64{first, third}, 3)
+	check("of another epoch", store.SessionFilter{All: true, Epoch: new(int64)}, many, []int64{first, third}, 3)
+	s.disable(s.bob)
+	check("of a user who may not log in", all, many, nil, 3)
+
+	token := by(s.admin)
+	token.ApplicationID = 1
+	reads := by(s.admin)
+	reads.Scopes = auth.ScopeRead
+	for what, p := range map[string]*auth.Principal{"a user": by(s.bob), "a token of an application": token, "a token that reads": reads, "nobody": {Admin: true}} {
+		_, _, err := search(p, all, many)
+		if e, ok := errors.AsType[*auth.Error](err); !ok || e.Status != 403 {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	_, _, err := search(by(s.admin), store.SessionFilter{ID: first}, many)
+	refusesStatus(t, err, 403, "")
+	for _, call := range []string{"UserByID", "ListSessions"} {
+		s.db.on(func(c string) error {
+			if c == call {
+				return errDown
+			}
+			return nil
+		})
+		if _, _, err := search(by(s.admin), all, many); !errors.Is(err, errDown) {
+			t.Errorf("%s is down: %v", call, err)
+		}
+		s.db.on(nil)
+	}
+}
+
 // An outage is neither an empty list nor an end.
 func TestSessionsWithStoreDown(t *testing.T) {
 	s := newSystem(t, nil)

@@ -19,8 +19,8 @@ import (
 // save implements saver: it stores changed values and writes the cookie.
 func (st *sessionState) save(h http.Header) error {
 	st.sent = true
-	if !st.broken && st.session.values.changed(st.ctx) {
-		if err := st.session.values.flush(st.ctx); err != nil {
+	if st.changed() {
+		if err := st.session.values.flush(st, st.row.Data); err != nil {
 			return fmt.Errorf("auth: save a session: %w", err)
 		}
 	}
@@ -29,22 +29,28 @@ func (st *sessionState) save(h http.Header) error {
 		st.setCookie(h, left)
 	}
 	if st.token != "" && !st.quiet && st.row.UserID != "" {
-		h["Session-Timeout"] = []string{strconv.Itoa(left)}
+		st.timeout[0] = strconv.Itoa(left)
+		h["Session-Timeout"] = st.timeout[:]
 	}
 	return nil
+}
+
+// changed reports whether there are values to save.
+func (st *sessionState) changed() bool {
+	return !st.broken && st.session.values.changed(&st.values, st)
 }
 
 // saveLate stores values that changed after the header was sent. It cannot
 // start a new session, because the cookie would be lost.
 func (st *sessionState) saveLate() {
-	if st.broken || !st.session.values.changed(st.ctx) {
+	if !st.changed() {
 		return
 	}
 	if st.token == "" {
 		st.lostCookie("the response had begun")
 		return
 	}
-	if err := st.session.values.flush(st.ctx); err != nil {
+	if err := st.session.values.flush(st, st.row.Data); err != nil {
 		st.session.log.ErrorContext(st, audit.StoreFailed, audit.KeyOperation, "save session", audit.KeyError, err)
 	}
 }
@@ -79,7 +85,7 @@ func (st *sessionState) notSaved(w http.ResponseWriter, err error) {
 
 // lostCookie implements saver.
 func (st *sessionState) lostCookie(reason string) {
-	st.event(slog.LevelError, audit.SessionLost, st.user, slog.String(audit.KeyReason, reason))
+	st.event(slog.LevelError, audit.SessionLost, st.user(), slog.String(audit.KeyReason, reason))
 }
 
 // data implements keeper.
@@ -125,8 +131,8 @@ func (st *sessionState) insert(data []byte) error {
 		st.event(slog.LevelInfo, audit.SessionLimit, user)
 	}
 	st.session.observeEnded(st, observe.KindLimit, evicted)
-	st.token, st.row, st.user, st.cookie = token, row, user, cookieSet
-	st.refusal = nil
+	st.token, st.row, st.cookie, st.refusal = token, row, cookieSet, nil
+	st.name, st.admin, st.auditor = user.Name, user.Admin, user.Auditor
 	return nil
 }
 
@@ -150,7 +156,7 @@ func (st *sessionState) saveData(data []byte) error {
 			return nil
 		case errors.Is(err, store.ErrNotFound):
 			// It ended while this request was under way, and stays so.
-			st.event(slog.LevelInfo, audit.SessionLost, st.user, slog.String(audit.KeyReason, "the session has ended"))
+			st.event(slog.LevelInfo, audit.SessionLost, st.user(), slog.String(audit.KeyReason, "the session has ended"))
 			return nil
 		case !errors.Is(err, store.ErrConflict):
 			return err

@@ -49,13 +49,15 @@ type sessionState struct {
 	context.Context
 	session *Session
 	request *http.Request
-	ctx     context.Context // this state, with the values of the host
-	inner   http.Request    // request, with ctx
+	inner   http.Request // request, with this state as context
 	writer  sessionWriter
+	values  requestValues // of the host
 
 	token   string // identifier of the session; "" without one
 	row     store.Session
-	user    store.User
+	name    string // of the user, as the next two
+	admin   bool
+	auditor bool
 	refusal error // of Authenticate; nil if there is a session
 
 	login  *store.User // while Login stores its session
@@ -63,6 +65,8 @@ type sessionState struct {
 	quiet  bool
 	broken bool // a login failed: the values may belong to another user
 	sent   bool // the header of the response
+
+	timeout [1]string // the field Session-Timeout
 }
 
 type cookieAction uint8
@@ -73,14 +77,19 @@ const (
 	cookieClear
 )
 
-type sessionStateKey struct{}
+// sessionKey finds what [Session.Handler] has put into a context: a *sessionState
+// or an *unread.
+type sessionKey struct{}
 
 // Format keeps the identifier out of logs that print contexts.
 func (st *sessionState) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "auth.session") }
 
 func (st *sessionState) Value(key any) any {
-	if key == (sessionStateKey{}) {
+	switch key {
+	case sessionKey{}:
 		return st
+	case st.session.values.key:
+		return st.session.values.of(&st.values, st)
 	}
 	v := st.Context.Value(key)
 	if v == nil && key == (client.Key{}) {
@@ -89,45 +98,58 @@ func (st *sessionState) Value(key any) any {
 	return v
 }
 
-// state returns the state of this session that ctx carries, or nil.
-func (s *Session) state(ctx context.Context) *sessionState {
-	for {
-		st, _ := ctx.Value(sessionStateKey{}).(*sessionState)
-		if st == nil || st.session == s {
-			return st
-		}
-		ctx = st.Context // of another Session, further out
+// innermost returns what a [Session.Handler] has put into ctx last, and the
+// context around that. It returns nil if ctx has passed none.
+func innermost(ctx context.Context) (c any, outer context.Context) {
+	switch c := ctx.Value(sessionKey{}).(type) {
+	case *sessionState:
+		return c, c.Context
+	case *unread:
+		return c, c.Context
 	}
+	return nil, nil
 }
 
-// load returns the session of a request. The error is an outage; a bad session
-// is a state with a refusal.
-func (s *Session) load(r *http.Request) (*sessionState, error) {
-	st := &sessionState{Context: r.Context(), session: s, request: r}
-	token, n := cookieValue(r.Header["Cookie"], s.opts.CookieName)
+// state returns the state of this session that ctx carries, or nil.
+func (s *Session) state(ctx context.Context) *sessionState {
+	for c, outer := innermost(ctx); c != nil; c, outer = innermost(outer) {
+		if st, ok := c.(*sessionState); ok && st.session == s {
+			return st
+		}
+	}
+	return nil
+}
+
+// load finds the session of the request. The error is an outage; a bad session
+// is a refusal. It hands st to nobody, so that st need not be on the heap.
+func (st *sessionState) load(cookies []string) error {
+	s, r := st.session, st.request
+	token, n := cookieValue(cookies, s.opts.CookieName)
 	switch {
 	case n == 0:
 		st.refusal = ErrNoCredentials
-		return st, nil
+		return nil
 	case n > 1:
 		st.refusal = errSessionDoubled
-		return st, nil
+		return nil
 	case !isSessionID(token): // not worth a look-up
 		st.refusal = errDeadSession
-		return st, nil
+		return nil
 	}
+	var user store.User
 	var err error
-	st.row, st.user, err = s.store.SessionByDigest(st, store.DigestOf(token))
+	st.row, user, err = s.store.SessionByDigest(r.Context(), store.DigestOf(token))
 	if errors.Is(err, store.ErrNotFound) {
 		// The session was purged, or the cookie belongs to another service: it
 		// is not cleared.
 		st.refusal = errDeadSession
-		return st, nil
+		return nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("auth: look up a session: %w", err)
+		return fmt.Errorf("auth: look up a session: %w", err)
 	}
 	st.token = token
+	st.name, st.admin, st.auditor = user.Name, user.Admin, user.Auditor
 	now := time.Now()
 	switch row := &st.row; {
 	case row.Reason == store.EndedLimit:
@@ -135,30 +157,39 @@ func (s *Session) load(r *http.Request) (*sessionState, error) {
 	case !row.Ended.IsZero(), !now.Before(row.Expires), !now.Before(row.Created.Add(s.opts.Lifetime)):
 		st.die(errDeadSession)
 	case row.UserID == "": // not logged in
-	case st.user.ID != row.UserID, !st.user.Active, st.user.Epoch != row.Epoch,
+	case user.ID != row.UserID, !user.Active, user.Service, user.Epoch != row.Epoch,
 		s.opts.Enabled != nil && !s.opts.Enabled():
-		if st.user.ID == "" {
-			s.strangers.note(st, s.log, s.users, row.UserID, "NewSession")
+		ctx := client.Context(r)
+		if user.ID == "" {
+			s.strangers.note(ctx, s.log, s.users, row.UserID, "NewSession")
 		}
-		if _, err := s.store.EndSessions(st, store.SessionSelection{Digest: row.Digest}, store.EndedAdmin, now); err != nil {
-			return nil, fmt.Errorf("auth: end a session: %w", err)
+		if _, err := s.store.EndSessions(ctx, store.SessionSelection{Digest: row.Digest}, store.EndedAdmin, now); err != nil {
+			return fmt.Errorf("auth: end a session: %w", err)
 		}
 		st.die(errDeadSession)
 	}
-	return st, nil
+	return nil
 }
 
-// attach gives the request the values of the host.
-func (st *sessionState) attach() error {
-	ctx, err := st.session.values.attach(st, st)
-	if err != nil && !errors.Is(err, errTwoSessions) {
-		// An unreadable blob is no session, but no outage either.
-		st.event(slog.LevelError, audit.SessionLost, st.user, slog.String(audit.KeyReason, err.Error()))
-		st.die(errDeadSession)
-		ctx, err = st.session.values.attach(st, st)
+// checkValues makes a session whose values cannot be decoded no session, which is
+// no outage either. What is not gob is checked without decoding it.
+func (st *sessionState) checkValues() {
+	if st.token == "" {
+		return
 	}
-	st.ctx = ctx
-	return err
+	list, err := parse(st.row.Data)
+	if list.gob {
+		err = st.session.values.checkGob(&st.values, st)
+	}
+	if err != nil {
+		st.event(slog.LevelError, audit.SessionLost, st.user(), slog.String(audit.KeyReason, err.Error()))
+		st.die(errDeadSession)
+	}
+}
+
+// user returns the user of the session, with what an event says.
+func (st *sessionState) user() store.User {
+	return store.User{ID: st.row.UserID, Name: st.name}
 }
 
 func (st *sessionState) event(level slog.Level, name string, u store.User, attrs ...slog.Attr) {
@@ -167,7 +198,8 @@ func (st *sessionState) event(level slog.Level, name string, u store.User, attrs
 
 // die turns st into a request without a session, whose cookie is cleared.
 func (st *sessionState) die(why error) {
-	st.token, st.row, st.user = "", store.Session{}, store.User{}
+	st.token, st.row = "", store.Session{}
+	st.name, st.admin, st.auditor = "", false, false
 	st.refusal, st.cookie = why, cookieClear
 }
 

@@ -22,8 +22,6 @@ type unread struct {
 	over    bool // the session is read after all, further in
 }
 
-type unreadKey struct{}
-
 // withoutSession returns r for the handlers behind [Session.Handler].
 func (s *Session) withoutSession(r *http.Request) *http.Request {
 	c := &unread{Context: r.Context(), session: s, peer: r.RemoteAddr}
@@ -34,7 +32,7 @@ func (s *Session) withoutSession(r *http.Request) *http.Request {
 // Value makes the values of scs when a handler asks for them, which is rare.
 func (c *unread) Value(key any) any {
 	switch {
-	case key == (unreadKey{}):
+	case key == (sessionKey{}):
 		return c
 	case key == c.session.values.key && !c.over:
 		c.load.Do(func() { c.values = c.session.values.none(c.Context) })
@@ -47,21 +45,33 @@ func (c *unread) Value(key any) any {
 	return v
 }
 
-// readAfterAll makes a later look-up find the session, for a handler that
-// removed the Authorization field, such as a login.
-func (s *Session) readAfterAll(ctx context.Context) {
-	for c, _ := ctx.Value(unreadKey{}).(*unread); c != nil; c, _ = c.Context.Value(unreadKey{}).(*unread) {
-		if c.session == s {
-			c.over = true
+// serveInside is serve for a request that has passed other handlers of sessions. A
+// later look-up finds this session also if it was skipped further out, because
+// of an Authorization field that somebody has removed, such as a login.
+func (s *Session) serveInside(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	for c, outer := innermost(r.Context()); c != nil; c, outer = innermost(outer) {
+		other := s
+		switch c := c.(type) {
+		case *sessionState:
+			other = c.session
+		case *unread:
+			other = c.session
+			c.over = c.over || other == s
+		}
+		if other != s && other.values.key == s.values.key {
+			s.deny(w, r, errTwoSessions)
+			return
 		}
 	}
+	s.serve(w, r, next)
 }
 
 // resumeSessions returns a handler that reads the sessions that were skipped
 // because of an Authorization field, and then calls next.
 func resumeSessions(ctx context.Context, next http.Handler) http.Handler {
-	for c, _ := ctx.Value(unreadKey{}).(*unread); c != nil; c, _ = c.Context.Value(unreadKey{}).(*unread) {
-		if c.over {
+	for c, outer := innermost(ctx); c != nil; c, outer = innermost(outer) {
+		c, ok := c.(*unread)
+		if !ok || c.over {
 			continue
 		}
 		after := next
@@ -70,8 +80,7 @@ func resumeSessions(ctx context.Context, next http.Handler) http.Handler {
 				after.ServeHTTP(w, r)
 				return
 			}
-			c.session.readAfterAll(r.Context())
-			c.session.serve(w, r, after)
+			c.session.serveInside(w, r, after)
 		})
 	}
 	return next

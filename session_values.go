@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -16,6 +19,9 @@ import (
 type hostValues struct {
 	manager *scs.SessionManager
 	key     any // of the values in a context
+	seed    maphash.Seed
+	// decoded has hashes of gob that this process has decoded.
+	decoded *[1024]atomic.Uint64
 }
 
 // A keeper has the session of a request.
@@ -33,7 +39,11 @@ type keeper interface {
 // the host or, if that is nil, in a new one. KeeperOf must return the keeper
 // that a context carries, or nil.
 func newHostValues(host *scs.SessionManager, lifetime time.Duration, keeperOf func(context.Context) keeper) (hostValues, error) {
-	v := hostValues{manager: new(scs.SessionManager)} // scs.New would leave a goroutine behind
+	v := hostValues{
+		manager: new(scs.SessionManager), // scs.New would leave a goroutine behind
+		seed:    maphash.MakeSeed(),
+		decoded: new([1024]atomic.Uint64),
+	}
 	if host != nil {
 		*v.manager = *host // for its context key; the host's stays as it is
 	}
@@ -50,19 +60,66 @@ func newHostValues(host *scs.SessionManager, lifetime time.Duration, keeperOf fu
 	return v, nil
 }
 
+// requestValues are the values of one request. They are decoded when somebody
+// asks for one. They are safe for concurrent use.
+type requestValues struct {
+	mu   sync.Mutex
+	data atomic.Value // what scs looks for in a context; nothing before somebody asks
+}
+
 var errTwoSessions = errors.New("auth: a request passes two Sessions that share an scs manager: set SessionOptions.Manager")
 
-// attach returns ctx with the values of the session of its keeper.
-func (v *hostValues) attach(ctx context.Context, k keeper) (context.Context, error) {
+// of returns what scs looks for in the context of a request whose keeper is k. It
+// returns nil if the values cannot be decoded, so that scs panics.
+func (v *hostValues) of(values *requestValues, k keeper) any {
+	data := values.data.Load()
+	if data == nil {
+		data, _ = v.load(values, k)
+	}
+	return data
+}
+
+// load decodes the values of a request whose keeper is k, unless that is done.
+func (v *hostValues) load(values *requestValues, k keeper) (any, error) {
+	values.mu.Lock()
+	defer values.mu.Unlock()
+	if data := values.data.Load(); data != nil {
+		return data, nil
+	}
 	token := ""
 	if _, ok := k.data(); ok {
 		token = scsToken
 	}
-	with, err := v.manager.Load(ctx, token)
-	if err == nil && with == ctx {
-		return nil, errTwoSessions
+	ctx, err := v.manager.Load(&loading{context.Background(), k}, token)
+	if err != nil {
+		return nil, err
 	}
-	return with, err
+	data := ctx.Value(v.key)
+	values.data.Store(data)
+	return data, nil
+}
+
+// checkGob returns an error if the values of a request cannot be decoded. It decodes
+// them only if this process has not decoded the same gob lately, because that
+// is slow.
+func (v *hostValues) checkGob(values *requestValues, k keeper) error {
+	data, _ := k.data()
+	hash := maphash.Bytes(v.seed, data[codecHeader:])
+	known := &v.decoded[hash%uint64(len(v.decoded))]
+	if known.Load() == hash {
+		return nil
+	}
+	_, err := v.load(values, k)
+	if err == nil {
+		known.Store(hash)
+	}
+	return err
+}
+
+// loading is a context for [scs.SessionManager.Load]: it has a keeper and no values.
+type loading struct {
+	context.Context
+	keeper keeper
 }
 
 // none returns ctx with no values. Values that are put into it are lost.
@@ -74,13 +131,32 @@ func (v *hostValues) none(ctx context.Context) context.Context {
 	return with
 }
 
-// changed reports whether the host changed values of ctx.
-func (v *hostValues) changed(ctx context.Context) bool { return v.manager.Status(ctx) == scs.Modified }
+// changed reports whether the host changed values, which ctx carries.
+func (v *hostValues) changed(values *requestValues, ctx context.Context) bool {
+	return values.data.Load() != nil && v.manager.Status(ctx) == scs.Modified
+}
 
-// flush gives the values of ctx to its keeper, changed or not.
-func (v *hostValues) flush(ctx context.Context) error {
-	_, _, err := v.manager.Commit(ctx)
+// flush gives the values of ctx to its keeper, changed or not. They are encoded
+// once, and not at all if they are those that stored is the encoded form of.
+func (v *hostValues) flush(ctx context.Context, stored []byte) error {
+	m := *v.manager
+	m.Codec = changes{stored: stored}
+	_, _, err := m.Commit(ctx)
 	return err
+}
+
+// changes is a codec for values that may be stored already.
+type changes struct {
+	codec
+	stored []byte
+}
+
+// Encode implements scs.Codec.
+func (c changes) Encode(deadline time.Time, values map[string]any) ([]byte, error) {
+	if holdsValues(c.stored, values) {
+		return c.stored, nil
+	}
+	return c.codec.Encode(deadline, values)
 }
 
 // clear removes the values of ctx, which is a change.
@@ -105,8 +181,10 @@ func (scsStore) Delete(string) error                    { return errNoRequest }
 
 // FindCtx implements scs.CtxStore.
 func (s scsStore) FindCtx(ctx context.Context, token string) ([]byte, bool, error) {
-	k := s.keeperOf(ctx)
-	if k == nil {
+	var k keeper
+	if l, ok := ctx.(*loading); ok {
+		k = l.keeper
+	} else if k = s.keeperOf(ctx); k == nil {
 		return nil, false, errNoRequest
 	}
 	data, ok := k.data()

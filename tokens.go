@@ -37,6 +37,7 @@ type Tokens struct {
 	// touching holds the tokens whose last use is being written, so that a
 	// burst of requests makes one write.
 	touching sync.Map // int64 -> struct{}
+	uses     uses
 
 	purge     *unpurged
 	strangers *strangers
@@ -83,7 +84,7 @@ type TokensOptions struct {
 	MaxPerUser int
 
 	// TouchInterval is the precision of the last use of a token, which is
-	// written at most once in it. Zero means a minute.
+	// written at most once in it. Zero means a minute. See [Tokens.Run].
 	TouchInterval time.Duration
 
 	// Minting is the mode of tokens that are issued by a token. The zero value
@@ -222,7 +223,8 @@ func (t *Tokens) Organizations() Organizations { return t.opts.Organizations }
 type TokenRequest struct {
 	// Scopes of the token. Empty means write.
 	Scopes Scopes
-	// Description is free text for the owner, of at most MaxDescription bytes.
+	// Description is free text for the owner, of at most MaxDescription bytes. It
+	// names the token of a service account, which must have one.
 	Description string
 	// Expires is the end of the token. Zero means
 	// TokensOptions.PersonalLifetime from now, or the end of the parent token
@@ -303,7 +305,7 @@ func (t *Tokens) Prepare(ctx context.Context, by *Principal, req TokenRequest, l
 	if _, err := t.ParseScopes(tok.Scopes); err != nil {
 		return tok, ends, err
 	}
-	if err := checkDescription(tok.Description); err != nil {
+	if err := checkDescription(tok.Description, u); err != nil {
 		return tok, ends, err
 	}
 	if !Scopes(tok.Scopes).Within(by.Scopes) {
@@ -405,7 +407,11 @@ func (t *Tokens) errScope() error {
 	}
 }
 
-func checkDescription(s string) error {
+// checkDescription refuses what cannot describe a token of u.
+func checkDescription(s string, u store.User) error {
+	if u.Service && strings.TrimSpace(s) == "" {
+		return &Error{Status: http.StatusBadRequest, Field: "Description", Code: "required", Detail: "A token of a service account needs a name."}
+	}
 	if why := text.Description(s); why != "" {
 		return &Error{Status: http.StatusBadRequest, Field: "Description", Detail: why}
 	}

@@ -115,6 +115,7 @@ func (t *Tokens) List(ctx context.Context, by *Principal, f store.TokenFilter, p
 
 // TokenChange is a change of a token. A nil field stays as it is.
 type TokenChange struct {
+	// Description must not be blank if the token is of a service account.
 	Description *string
 	// Scopes must be within the present ones. With MintChildren a narrowed
 	// token ends its descendants. The grant behind the token of an application
@@ -138,7 +139,11 @@ func (t *Tokens) Change(ctx context.Context, by *Principal, id int64, c TokenCha
 	before := slog.Group(audit.KeyBefore, slog.String(audit.KeyScope, tok.Scopes), slog.Time(audit.KeyExpires, tok.Expires))
 	minted := store.KeepMinted
 	if c.Description != nil {
-		if err := checkDescription(*c.Description); err != nil {
+		u, _, err := t.OwnerOf(ctx, tok)
+		if err == nil {
+			err = checkDescription(*c.Description, u)
+		}
+		if err != nil {
 			return store.Token{}, err
 		}
 		tok.Description = *c.Description

@@ -33,7 +33,8 @@ var errNothingSelected = &Error{Status: http.StatusBadRequest, Detail: "Select t
 // By must be a superuser who acts by no token, such as the principal of an operator's
 // program. Otherwise IssueTo returns an [*Error] with status 403. It also returns one
 // if the user is unknown, inactive or refused by TokensOptions.MayIssue. The scopes
-// must be within those of by.
+// must be within those of by. The token does not end with by: it is how a service
+// account, which never logs in, gets its tokens.
 func (t *Tokens) IssueTo(ctx context.Context, by *Principal, userID string, req TokenRequest) (IssuedToken, error) {
 	if err := t.mayManageOthers(ctx, by); err != nil {
 		return IssuedToken{}, err

@@ -30,7 +30,7 @@ var (
 	errTokenAudience = &Error{
 		Status: http.StatusUnauthorized,
 		Code:   "invalid_token",
-		Detail: "The access token was issued for another resource.",
+		Detail: "The access token was not issued for this resource.",
 	}
 	errTokenAddress = &Error{
 		Status: http.StatusUnauthorized,
@@ -46,11 +46,12 @@ var (
 // Name. Verify does not check the addresses that the token is bound to, because
 // that needs a request, see [Bearer].
 func (t *Tokens) Verify(ctx context.Context, token string) (*Principal, error) {
-	p, _, err := t.verify(ctx, token, t.opts.Resource)
+	p, _, err := t.verify(ctx, token, t.opts.Resource, false)
 	return onHeap(p, err)
 }
 
-func (t *Tokens) verify(ctx context.Context, token, resource string) (Principal, []netip.Prefix, error) {
+// verify is Verify for a resource. With only a token must have been issued for it.
+func (t *Tokens) verify(ctx context.Context, token, resource string, only bool) (Principal, []netip.Prefix, error) {
 	if !t.couldBeAccess(token) {
 		return Principal{}, nil, errInvalidToken
 	}
@@ -75,13 +76,15 @@ func (t *Tokens) verify(ctx context.Context, token, resource string) (Principal,
 			t.strangers.note(ctx, t.log, t.users, a.UserID, "NewTokens")
 		}
 		return Principal{}, nil, errInvalidToken
+	case a.User.Service && a.ViaApplicationID != 0: // consented to while it was a person
+		return Principal{}, nil, errInvalidToken
 	case t.opts.EndWithPassword && a.Epoch != a.User.Epoch:
 		return Principal{}, nil, errInvalidToken
 	}
 	switch {
 	case !now.Before(a.Expires):
 		return Principal{}, nil, errExpiredToken
-	case a.Audience != "" && (resource == "" || !ascii.HasWord(a.Audience, resource)):
+	case (a.Audience != "" || only) && (resource == "" || !ascii.HasWord(a.Audience, resource)):
 		return Principal{}, nil, errTokenAudience
 	case Scopes(a.Scopes) == Unrestricted: // never issued, so somebody planted it
 		a.Scopes = ""
@@ -122,23 +125,80 @@ func (t *Tokens) CouldBeRefresh(s string) bool {
 		t.opts.Imported && secret.Imported(s)
 }
 
-// touch writes the last use of a token, unless another request is writing it.
-// The request goes on if that fails.
+// Run writes the last uses of tokens in groups, once a second, until ctx ends. Then it
+// writes those that wait, and returns the error of ctx. A host calls it in a goroutine
+// of its own and waits for it at its end. Without Run, each request whose use is to
+// be written does that itself.
+//
+// A use that Run writes may be later than the use of the token, by a second at most. A
+// use is lost if the process crashes before it is written. While the store is
+// down, uses wait for the next attempt. Run returns an error at once if another call of
+// it has not returned.
+func (t *Tokens) Run(ctx context.Context) error {
+	if !t.uses.begin() {
+		return errors.New("auth: Tokens.Run is running already")
+	}
+	tick := time.NewTicker(usesInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			ids, at := t.uses.take(make(map[int64]struct{}))
+			for _, id := range t.writeUses(ctx, ids, at) {
+				t.uses.note(id, at)
+			}
+		case <-ctx.Done():
+			ids, at := t.uses.take(nil)
+			t.writeUses(ctx, ids, at)
+			return ctx.Err()
+		}
+	}
+}
+
+// writeUses returns the tokens whose use it could not write.
+func (t *Tokens) writeUses(ctx context.Context, ids []int64, at time.Time) []int64 {
+	for len(ids) > 0 {
+		step := ids[:min(len(ids), usesStep)]
+		seen := make([]store.Sighting, len(step))
+		for i, id := range step {
+			seen[i] = store.Sighting{TokenID: id, At: at}
+		}
+		if !t.writeUse(ctx, seen) {
+			return ids
+		}
+		ids = ids[len(step):]
+	}
+	return nil
+}
+
+// touch writes the last use of a token, or leaves that to Run. It does nothing while
+// another request is writing it.
 func (t *Tokens) touch(ctx context.Context, id int64, now time.Time) {
+	if t.uses.note(id, now) {
+		return
+	}
 	if _, busy := t.touching.LoadOrStore(id, struct{}{}); busy {
 		return
 	}
 	defer t.touching.Delete(id)
+	t.writeUse(ctx, []store.Sighting{{TokenID: id, At: now}})
+}
+
+// writeUse reports whether the store has taken the uses. A request goes on if not.
+func (t *Tokens) writeUse(ctx context.Context, seen []store.Sighting) bool {
 	ctx, cancel := stores.Detach(ctx)
 	defer cancel()
-	if err := t.store.Touch(ctx, []store.Sighting{{TokenID: id, At: now}}); err != nil {
-		t.log.WarnContext(ctx, audit.StoreFailed, audit.KeyOperation, "touch token", audit.KeyTokenID, id, audit.KeyError, err)
+	err := t.store.Touch(ctx, seen)
+	if err != nil {
+		t.log.WarnContext(ctx, audit.StoreFailed, audit.KeyOperation, "touch token", audit.KeyTokenID, seen[0].TokenID, audit.KeyError, err)
 	}
+	return err == nil
 }
 
 // OwnerOf returns the user that a token acts for. Ok reports whether the user
 // is active and, with TokensOptions.EndWithPassword, has the epoch of the
-// token. A token that acts for its application alone has the zero User, and ok
+// token. It is false for a token that came through an application and acts for a
+// service account. A token that acts for its application alone has the zero User, and ok
 // is true.
 func (t *Tokens) OwnerOf(ctx context.Context, tok store.Token) (u store.User, ok bool, err error) {
 	if tok.UserID == "" {
@@ -151,7 +211,7 @@ func (t *Tokens) OwnerOf(ctx context.Context, tok store.Token) (u store.User, ok
 	if err != nil {
 		return store.User{}, false, fmt.Errorf("auth: look up the owner of a token: %w", err)
 	}
-	return u, u.Active && u.ID == tok.UserID && (!t.opts.EndWithPassword || u.Epoch == tok.Epoch), nil
+	return u, u.Active && u.ID == tok.UserID && !(u.Service && tok.ViaApplicationID != 0) && (!t.opts.EndWithPassword || u.Epoch == tok.Epoch), nil
 }
 
 // Lookup returns the token with this secret, in any state, or an error that

@@ -63,7 +63,7 @@ var events = map[string]event{
 
 // shown are the attributes that describe an object.
 var shown = map[store.ObjectKind][]string{
-	store.ObjectUser:  {audit.KeyUser, audit.KeyAdmin, audit.KeyAuditor, audit.KeyActive},
+	store.ObjectUser:  {audit.KeyUser, audit.KeyAdmin, audit.KeyAuditor, audit.KeyActive, audit.KeyService},
 	store.ObjectToken: {audit.KeyScope, audit.KeyExpires, audit.KeyApplicationID, audit.KeyParentID},
 	store.ObjectApplication: {
 		audit.KeyApplication, audit.KeyOrganizationID, audit.KeyConfidential, audit.KeyGrantType, audit.KeyRedirectURIs, audit.KeySkipConsent,

@@ -37,6 +37,8 @@
 //	ApplicationRotated  INFO   7)                                            it has a new client secret
 //	ApplicationDeleted  INFO   7)                                            it was deleted, with its tokens
 //	ClientRefused       WARN   client_id reason client                       an application failed to authenticate
+//	DocumentFetched     INFO   client_id redirect_uris client                a client ID metadata document was fetched
+//	DocumentRefused     WARN   client_id reason error client                 a client_id or its document was not accepted
 //	Consented           INFO   6)                                            a user let an application act
 //	ConsentWithdrawn    INFO   actor actor_id actor_token_id user_id         a consent of a user was taken back, by the user or
 //	                           application_id client                         an administrator
@@ -100,6 +102,8 @@ const (
 	ApplicationRotated = "auth: client secret rotated"
 	ApplicationDeleted = "auth: application deleted"
 	ClientRefused      = "auth: client refused"
+	DocumentFetched    = "auth: client document fetched"
+	DocumentRefused    = "auth: client document refused"
 
 	Consented        = "auth: user consented"
 	ConsentWithdrawn = "auth: consent withdrawn"
@@ -133,6 +137,7 @@ const (
 	KeyAdmin      = "admin"   // the user may do everything
 	KeyAuditor    = "auditor" // the user may read everything
 	KeyActive     = "active"  // the user may log in
+	KeyService    = "service" // the user is a service account
 
 	KeyActor        = "actor" // the name of the acting user; of an operator "operator:" and a name
 	KeyActorID      = "actor_id"

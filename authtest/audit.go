@@ -38,8 +38,11 @@ const (
 
 const scoped = "scope "
 
-// RuleScope is the rule of a route that is behind [auth.Gate.RequireScope].
-func RuleScope(name string) Rule { return Rule(scoped + name) }
+// RuleScope is the rule of a route that is behind [auth.Gate.RequireScope] with the
+// same names.
+func RuleScope(name string, further ...string) Rule {
+	return Rule(scoped + strings.Join(append([]string{name}, further...), " "))
+}
 
 // RouteAudit is what [AuditRoutes] must know of a host.
 type RouteAudit struct {
@@ -177,7 +180,7 @@ func (rule Rule) verdict(c credential, method string) verdict {
 	}
 	permits := scopes.Permit(method)
 	if scope, ok := strings.CutPrefix(string(rule), scoped); ok {
-		permits = scopes.Has(scope)
+		permits = auth.Scopes(scope).Within(scopes)
 	}
 	switch {
 	case permits:

@@ -49,11 +49,13 @@ func TestAuditRoutes(t *testing.T) {
 		authtest.RuleOpen: ok, authtest.RulePublic: gate.Identify(ok), authtest.RuleGuarded: gate.Require(ok),
 		authtest.RuleAnyScope: gate.RequireAnyScope(ok), authtest.RuleScope("deploy"): gate.RequireScope("deploy")(ok),
 		authtest.RuleScope("read"): gate.RequireScope("read")(ok), authtest.RuleScope("write"): gate.RequireScope("write")(ok),
+		authtest.RuleScope("deploy", "read"): gate.RequireScope("deploy", "read")(ok),
 	}
 	// A handler behind RequireAnyScope may check the scope itself, and both tokens
-	// have the scope read: these cannot be told apart.
+	// have the scope read and not deploy: these cannot be told apart.
 	anyScope, read := authtest.RuleAnyScope, authtest.RuleScope("read")
-	same := map[[2]authtest.Rule]bool{{read, anyScope}: true, {anyScope, read}: true, {anyScope, authtest.RuleGuarded}: true}
+	deploy, more := authtest.RuleScope("deploy"), authtest.RuleScope("deploy", "read")
+	same := map[[2]authtest.Rule]bool{{read, anyScope}: true, {anyScope, read}: true, {anyScope, authtest.RuleGuarded}: true, {deploy, more}: true, {more, deploy}: true}
 	for declared := range wrap {
 		for actual, h := range wrap {
 			mux, rec := &authtest.Mux{}, &tape{TB: t}

@@ -162,6 +162,8 @@ func (a *Authenticator) Authenticate(r *http.Request) (*auth.Principal, error) {
 		return nil, fmt.Errorf("gatewayjwt: look up the user: %w", err)
 	case !u.Active || u.ID == "":
 		return nil, a.refused(r, errors.New("user is not active"))
+	case u.Service:
+		return nil, a.refused(r, errors.New("service account"))
 	}
 	return &auth.Principal{
 		ID:         u.ID,

@@ -78,6 +78,7 @@ func TestGatewayToken(t *testing.T) {
 		"6b6e9b2c": {ID: "1", Name: "alice", Active: true, Admin: true},
 		"ordinary": {ID: "2", Name: "bob", Active: true},
 		"disabled": {ID: "3", Name: "gone"},
+		"machine":  {ID: "4", Name: "robot", Active: true, Service: true},
 	}
 	user := func(_ context.Context, c gatewayjwt.Claims) (store.User, error) {
 		if c.Subject == "outage" {
@@ -133,6 +134,7 @@ func TestGatewayToken(t *testing.T) {
 		{"superuser for the gateway, but not here", set("sub", "ordinary"), "200 bob false"},
 		{"one audience of several", set("aud", []string{"x", "ansible-services"}), "200 alice true"},
 		{"unknown user", set("sub", "nobody"), unauthorized},
+		{"service account", set("sub", "machine"), unauthorized},
 		{"known name, unknown subject", set("sub", "1"), unauthorized},
 		{"disabled user", set("sub", "disabled"), unauthorized},
 		{"outage", set("sub", "outage"), "503"},

@@ -176,3 +176,36 @@ func TestRegisterRefused(t *testing.T) {
 		t.Errorf("page:\n%s", r.text())
 	}
 }
+
+// Superusers say on the pages what an application stands for, and nobody else does.
+func TestResourceOnPages(t *testing.T) {
+	const jobs = "https://jobs.example/"
+	s := newPages(t, httpapi.PageOptions{}, func(c *options) { c.oauth.Resources = []string{jobs} })
+	cc := "applications/" + strconv.FormatInt(s.cc.id, 10) + "/"
+	admin, other := s.as("admin"), s.as("orgadmin")
+	form := []string{"name", "cc", "redirect_uris", callback}
+	stands := func(want string) {
+		t.Helper()
+		if got := s.do("GET", s.cc.path(), as("admin")).wants(200).json()["resource"]; got != want {
+			t.Errorf("the application stands for %q, want %q", got, want)
+		}
+	}
+	admin.send(cc, but(form, "resource", "https://unknown.example/")...).marks("resource")
+	admin.done(admin.send(cc, but(form, "resource", jobs)...), "The application was changed.")
+	if got := admin.get(cc).wants(200).field("resource"); got != jobs {
+		t.Errorf("the page shows %q, want %q", got, jobs)
+	}
+	admin.done(admin.send(cc, form...), "The application was changed.") // a template without the field
+	stands(jobs)
+	admin.done(admin.send(cc, but(form, "resource", "")...), "The application was changed.")
+	stands("")
+
+	if page := other.get(cc).wants(200); strings.Contains(page.body, `name="resource"`) {
+		t.Errorf("page:\n%s", page.text())
+	}
+	other.done(other.send(cc, but(form, "resource", jobs)...), "The application was changed.")
+	stands("")
+	other.send("applications/new/", but(registration, "resource", jobs)...).marks("resource")
+	admin.send("applications/new/", but(registration, "resource", jobs, "client_type", "public")...).marks("resource")
+	admin.send("applications/new/", but(registration, "resource", jobs)...).secret("client_secret")
+}

@@ -9,7 +9,7 @@ import (
 
 // changeNames are AWX's names of what audit events call otherwise.
 var changeNames = map[string]string{
-	audit.KeyUser: "username", audit.KeyAdmin: "is_superuser", audit.KeyAuditor: "is_system_auditor", audit.KeyActive: "is_active",
+	audit.KeyUser: "username", audit.KeyAdmin: "is_superuser", audit.KeyAuditor: "is_system_auditor", audit.KeyActive: "is_active", audit.KeyService: "is_service_account",
 	audit.KeyApplicationID: "application", audit.KeyParentID: "parent",
 	audit.KeyApplication: "name", audit.KeyOrganizationID: "organization", audit.KeyConfidential: "client_type",
 	audit.KeyGrantType: "authorization_grant_type", audit.KeySkipConsent: "skip_authorization",

@@ -65,6 +65,9 @@ func (a *api) consentTo(ctx context.Context, p *auth.Principal, authorization oa
 		consent: a.newConsent(ctx, p, authorization.Application, authorization.Scopes, authorization.Audience),
 		Target:  a.PageOptions.say(target(authorization.RedirectURI)),
 	}
+	if d := authorization.Document; d != nil {
+		data.consent.of(d)
+	}
 	for _, name := range authorizeParameters {
 		for _, value := range v[name] {
 			data.Parameters = append(data.Parameters, parameter{name, value})

@@ -45,6 +45,10 @@ type Config struct {
 	// grant.
 	OAuth *oauth.Server
 
+	// Resources are protected resources of the host besides the API, such as a tool
+	// server, whose metadata are served (RFC 9728). They need OAuth with an Issuer.
+	Resources []Resource
+
 	// Accounts serves the list of users and the changes of users. Without it a
 	// user is shown and nothing else.
 	Accounts *auth.Accounts
@@ -121,6 +125,9 @@ func (c *Config) check() error {
 		return errors.New("httpapi: Config.OAuth was made with other tokens than Config.Tokens")
 	case c.OAuth != nil && c.OAuth.HasDevices() && c.Session == nil:
 		return errors.New("httpapi: the device grant of Config.OAuth needs Config.Session: a person has to agree")
+	}
+	if err := c.checkResources(); err != nil {
+		return err
 	}
 	return c.PageOptions.check()
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/clientdoc"
 	"github.com/ostiary/auth/store"
 )
 
@@ -21,8 +22,17 @@ type consent struct {
 	User, Application, Organization string
 	Scopes, Resources               []string
 	Lifetime                        string
+	// Document is the URL of the document of an application that nobody has
+	// registered, otherwise "". Application is then the host of that URL, and Claim
+	// the name that the application gives itself, or "". LoopbackOnly says that
+	// every redirect URI is one of the user's computer.
+	Document, Claim string
+	LoopbackOnly    bool
 
-	id, epoch int64 // of the application, for the digest
+	// For the digest, the application of a document has neither ID nor epoch,
+	// which change with the consents of others, but what the document says.
+	id, epoch int64
+	uris      []string
 }
 
 // newConsent describes the request of app to p. An organization that cannot be
@@ -49,11 +59,18 @@ func (a *api) newConsent(ctx context.Context, p *auth.Principal, app store.Appli
 // page is shown again. A client with its own form can leave the field out.
 const shownField = "shown"
 
+// of describes the client of a document.
+func (c *consent) of(d *clientdoc.Document) {
+	c.Application, c.Organization = d.Host, ""
+	c.Document, c.Claim, c.LoopbackOnly = d.ClientID, d.Name, d.LoopbackOnly()
+	c.id, c.epoch, c.uris = 0, 0, d.RedirectURIs
+}
+
 // digest returns a digest of the content of a page, of p, and of the
 // application's epoch, because the page does not show a change of the secret.
 // It is no secret.
 func (c consent) digest(p *auth.Principal, more ...any) string {
-	b, err := json.Marshal([]any{p.ID, c, c.id, c.epoch, more})
+	b, err := json.Marshal([]any{p.ID, c, c.id, c.epoch, c.uris, more})
 	if err != nil { // texts and lists of them always encode
 		return ""
 	}

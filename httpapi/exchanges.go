@@ -11,7 +11,7 @@ var (
 	userResource = resource{
 		name: "a user", plural: "users", shown: user{}, listed: envelope[user]{},
 		fields: userFields, filters: userFilters, orders: userOrders, searched: true,
-		body: input{json: true, writable: userWritable, ignored: userIgnored, example: map[string]any{
+		body: input{json: true, writable: userWritable, ignored: userIgnored, spared: "password", example: map[string]any{
 			"username": "alice", "email": "alice@example.com", "password": "a passphrase of her own choice",
 		}},
 		changed: &input{json: true, writable: userWritable, ignored: userIgnored, example: map[string]any{"first_name": "Alice"}},

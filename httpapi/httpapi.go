@@ -95,7 +95,7 @@
 //
 //	GET                  /.well-known/oauth-authorization-server            RFC 8414
 //
-// With that and TokensOptions.Resource, outside /api/:
+// With that and TokensOptions.Resource, and for each of Config.Resources, outside /api/:
 //
 //	GET                  /.well-known/oauth-protected-resource              RFC 9728
 //
@@ -239,13 +239,19 @@ type served struct {
 }
 
 func (rt *router) add(r *route) {
-	path := r.pattern
-	if r.below != nil {
-		path += r.below(rt.api)
-	}
 	rt.api.addLink(r)
+	if r.below == nil {
+		rt.addAt(r.pattern, r)
+		return
+	}
+	for _, path := range r.below(rt.api) {
+		rt.addAt(r.pattern+path, r)
+	}
+}
+
+func (rt *router) addAt(path string, r *route) {
 	for i := range rt.routes {
-		if have := &rt.routes[i]; have.pattern == r.pattern {
+		if have := &rt.routes[i]; strings.Join(have.segments, "/") == path {
 			merged := *have.route
 			merged.methods = maps.Clone(have.methods)
 			maps.Copy(merged.methods, r.methods)

@@ -1,8 +1,12 @@
 package httpapi
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 
 	"github.com/ostiary/auth/oauth"
 )
@@ -13,8 +17,15 @@ import (
 // serverMetadataPath and resourceMetadataPath return the path of the URI that a
 // document describes. It follows the well-known path in the address of the
 // document (RFC 8414 section 3.1, RFC 9728 section 3.1).
-func serverMetadataPath(a *api) string   { return pathOf(a.OAuth.Issuer()) }
-func resourceMetadataPath(a *api) string { return pathOf(a.Tokens.Resource()) }
+func serverMetadataPath(a *api) []string { return []string{pathOf(a.OAuth.Issuer())} }
+
+func resourceMetadataPaths(a *api) []string {
+	var paths []string
+	for _, r := range a.resources() {
+		paths = append(paths, pathOf(r.URI))
+	}
+	return paths
+}
 
 func pathOf(uri string) string {
 	u, err := url.Parse(uri)
@@ -37,17 +48,82 @@ func (a *api) getServerMetadata(w http.ResponseWriter, r *http.Request) error {
 	return writeDocument(w, r, a.serverMetadata())
 }
 
+// A Resource is a protected resource of the host (RFC 9728 section 2). Its metadata are
+// at /.well-known/oauth-protected-resource and the path of URI, which is the address
+// for [auth.GateOptions].ResourceMetadata.
+type Resource struct {
+	// URI is the http or https address of the resource without query and fragment,
+	// such as "https://api.example/mcp". It must be one of oauth.Options.Resources,
+	// and no other resource can have the same path.
+	URI string
+
+	// Scopes are the scopes that clients ask for when no challenge names one. A client
+	// asks for all of them, so they are those for the most common use. At least one is
+	// required, because a request without a scope means write.
+	Scopes []string
+
+	// Name is the name of the resource for people. The default is none.
+	Name string
+}
+
+// checkResources refuses resources that contradict the other parts.
+func (c *Config) checkResources() error {
+	if len(c.Resources) > 0 && (c.OAuth == nil || c.OAuth.Issuer() == "") {
+		return errors.New("httpapi: Config.Resources needs Config.OAuth with an Issuer: their metadata name it")
+	}
+	var paths []string
+	for _, r := range c.resources() {
+		u, err := url.Parse(r.URI)
+		switch {
+		case r.URI == c.Tokens.Resource():
+		case !c.OAuth.KnowsResource(r.URI):
+			return fmt.Errorf("httpapi: Config.Resources: %q is not one of oauth.Options.Resources: no token can be requested for it", r.URI)
+		case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "":
+			return fmt.Errorf("httpapi: Config.Resources: %q is not an http or https address without a query", r.URI)
+		case len(r.Scopes) == 0:
+			return fmt.Errorf("httpapi: Config.Resources: %q has no Scopes: clients would ask for write", r.URI)
+		}
+		if slices.Contains(paths, pathOf(r.URI)) {
+			return fmt.Errorf("httpapi: Config.Resources: %q has the path of another resource", r.URI)
+		}
+		paths = append(paths, pathOf(r.URI))
+		for _, name := range r.Scopes {
+			if !slices.Contains(c.Tokens.ScopeNames(), name) {
+				return fmt.Errorf("httpapi: Config.Resources: no token can have the scope %q of %q: add it to TokensOptions.Scopes", name, r.URI)
+			}
+		}
+	}
+	return nil
+}
+
+// resources returns the API, if it is a resource, and those of the host.
+func (c *Config) resources() []Resource {
+	if c.Tokens == nil || c.Tokens.Resource() == "" {
+		return c.Resources
+	}
+	return append([]Resource{{URI: c.Tokens.Resource(), Scopes: c.Tokens.ScopeNames()}}, c.Resources...)
+}
+
 // resourceMetadata is the document of RFC 9728 section 2.
 type resourceMetadata struct {
 	Resource string   `json:"resource"`
 	Servers  []string `json:"authorization_servers"`
 	Scopes   []string `json:"scopes_supported"`
 	Methods  []string `json:"bearer_methods_supported"`
+	Name     string   `json:"resource_name,omitempty"`
 }
+
+const resourceMetadataPath = "/.well-known/oauth-protected-resource"
 
 // getResourceMetadata serves the document of RFC 9728 section 2.
 func (a *api) getResourceMetadata(w http.ResponseWriter, r *http.Request) error {
-	return writeDocument(w, r, resourceMetadata{a.Tokens.Resource(), []string{a.OAuth.Issuer()}, a.Tokens.ScopeNames(), []string{"header"}})
+	path := strings.TrimPrefix(r.URL.Path, resourceMetadataPath)
+	for _, one := range a.resources() {
+		if pathOf(one.URI) == path {
+			return writeDocument(w, r, resourceMetadata{one.URI, []string{a.OAuth.Issuer()}, one.Scopes, []string{"header"}, one.Name})
+		}
+	}
+	return errNoRoute
 }
 
 // base returns the scheme and host of the issuer, which has this API at its
@@ -73,7 +149,7 @@ func (a *api) serverMetadata() map[string]any {
 		"revocation_endpoint_auth_methods_supported":    methods,
 		"introspection_endpoint":                        base + "/api/o/introspect/",
 		"introspection_endpoint_auth_methods_supported": methods[:2],
-		"scopes_supported":                              a.Tokens.ScopeNames(),
+		"scopes_supported":                              append(a.Tokens.ScopeNames(), oauth.OfflineAccess),
 		"response_types_supported":                      []string{"code"},
 	}
 	if a.Session != nil {
@@ -82,6 +158,9 @@ func (a *api) serverMetadata() map[string]any {
 		doc["response_modes_supported"] = []string{"query"}
 		doc["code_challenge_methods_supported"] = []string{"S256"}
 		doc["authorization_response_iss_parameter_supported"] = true // RFC 9207
+		if a.OAuth.HasDocuments() {
+			doc["client_id_metadata_document_supported"] = true
+		}
 	}
 	if a.Passwords != nil {
 		grants = append(grants, "password")

@@ -79,7 +79,17 @@ func newOAuth(t testing.TB, opts ...func(*options)) *oauthSystem {
 		return u
 	}
 	o.orgadmin, o.member = add("orgadmin"), add("member")
-	o.server = auth.Must(oauth.NewServer(o.tokens, o.db, o.db, &o.oauth))
+	o.serve(auth.Must(oauth.NewServer(o.tokens, o.db, o.db, &o.oauth)))
+	o.pc = o.register("pc", "confidential", "password", "")
+	o.pp = o.register("pp", "public", "password", "")
+	o.cc = o.register("cc", "confidential", "authorization-code", callback)
+	o.cp = o.register("cp", "public", "authorization-code", "http://127.0.0.1/cb")
+	return o
+}
+
+// serve builds the API with srv.
+func (o *oauthSystem) serve(srv *oauth.Server) {
+	o.server = srv
 	api := auth.Must(httpapi.New(httpapi.Config{
 		Gate: o.gate, Users: o.db, Passwords: o.passwords, Session: o.session, Tokens: o.tokens,
 		OAuth: o.server, Accounts: o.accounts, Activity: o.stream,
@@ -90,11 +100,6 @@ func newOAuth(t testing.TB, opts ...func(*options)) *oauthSystem {
 	mux.Handle("/probe/", o.gate.Require(http.HandlerFunc(probe)))
 	o.document.Store(nil)
 	o.handler = o.session.Handler(mux)
-	o.pc = o.register("pc", "confidential", "password", "")
-	o.pp = o.register("pp", "public", "password", "")
-	o.cc = o.register("cc", "confidential", "authorization-code", callback)
-	o.cp = o.register("cp", "public", "authorization-code", "http://127.0.0.1/cb")
-	return o
 }
 
 // devices counts up, for names of devices.

@@ -563,7 +563,7 @@ func TestMetadata(t *testing.T) {
 		"revocation_endpoint":                            issuer + "/api/o/revoke_token/",
 		"introspection_endpoint":                         issuer + "/api/o/introspect/",
 		"device_authorization_endpoint":                  issuer + "/api/o/device_authorization/",
-		"scopes_supported":                               []any{"read", "write"},
+		"scopes_supported":                               []any{"read", "write", "offline_access"},
 		"response_types_supported":                       []any{"code"},
 		"response_modes_supported":                       []any{"query"},
 		"grant_types_supported":                          []any{"refresh_token", "client_credentials", "authorization_code", "password", oauth.GrantDeviceCode},

@@ -143,7 +143,7 @@ func (f frame) Describe(field string) (template.HTMLAttr, error) {
 // formFields are the fields of all forms of the account, in their order.
 var formFields = []string{
 	"first_name", "last_name", "email", "current_password", "password", "password_again",
-	"name", "description", "organization", "client_type", "authorization_grant_type", "redirect_uris", "skip_authorization",
+	"name", "description", "organization", "client_type", "authorization_grant_type", "redirect_uris", "skip_authorization", "resource",
 	"scope", "expires", "addresses", "overlap",
 }
 

@@ -15,6 +15,8 @@ type applicationData struct {
 	Application                     applicationLine
 	Name, Description, RedirectURIs string
 	MaySkip, Skip                   bool
+	MayResource                     bool // the visitor says what the application stands for
+	Resource                        string
 	Overlaps                        []choice // how long the old secret stays good
 	Revision                        string
 }
@@ -29,6 +31,7 @@ func (a *api) oneApplicationPage(v *visit) error {
 		Application: a.applicationLine(app, summary, time.Now()),
 		Name:        app.Name, Description: app.Description, RedirectURIs: strings.Join(app.RedirectURIs, "\n"),
 		MaySkip: v.by.Admin && app.Confidential, Skip: app.SkipConsent, Overlaps: a.overlaps(),
+		MayResource: v.by.Admin && app.Confidential, Resource: app.Resource,
 		Revision: strconv.FormatInt(app.Revision, 10),
 	}
 	if !v.sends() {
@@ -48,6 +51,13 @@ func (a *api) oneApplicationPage(v *visit) error {
 	if data.MaySkip {
 		data.Skip = v.form.Has("skip_authorization")
 		change.SkipConsent = &data.Skip
+	}
+	// A form without the field, and one that leaves a resource as it is that no
+	// token can be for any more, changes nothing about it.
+	if data.MayResource && v.form.Has("resource") {
+		if data.Resource = v.text("resource"); data.Resource != app.Resource {
+			change.Resource = &data.Resource
+		}
 	}
 	if _, err := a.OAuth.ChangeApplication(v.r.Context(), v.by, app.ID, change); err != nil {
 		return a.refuse(v, a.pages.account.applied, err, func(f frame) any { data.frame = f; return data }, applicationsPage)

@@ -24,6 +24,8 @@ type newApplicationData struct {
 	Organization        string
 	ClientTypes, Grants []choice
 	MaySkip, Skip       bool // whether and that people are not asked
+	MayResource         bool // the visitor says what the application stands for
+	Resource            string
 }
 
 // createApplicationPage shows the form for an application, and takes it.
@@ -39,6 +41,7 @@ func (a *api) createApplicationPage(v *visit) error {
 	data := newApplicationData{
 		Name: v.text("name"), Description: v.text("description"), RedirectURIs: v.text("redirect_uris"),
 		Organization: v.text("organization"), MaySkip: v.by.Admin, Skip: v.form.Has("skip_authorization"),
+		MayResource: v.by.Admin, Resource: v.text("resource"),
 	}
 	if data.Organizations, err = a.organizationChoices(ctx, m.Admin, data.Organization); err != nil {
 		return err
@@ -111,7 +114,7 @@ func (d *newApplicationData) choose(a *api, clientType, grant string) {
 // request is what the form asks for.
 func (d *newApplicationData) request(a *api, v *visit) (oauth.ApplicationRequest, error) {
 	req := oauth.ApplicationRequest{
-		Name: d.Name, Description: d.Description, RedirectURIs: strings.Fields(d.RedirectURIs), SkipConsent: d.Skip,
+		Name: d.Name, Description: d.Description, RedirectURIs: strings.Fields(d.RedirectURIs), SkipConsent: d.Skip, Resource: d.Resource,
 		ClientType: v.form.Get("client_type"), GrantType: v.form.Get("authorization_grant_type"),
 	}
 	id, err := strconv.ParseInt(d.Organization, 10, 64)

@@ -16,10 +16,10 @@ import (
 // elsewhere are beginnings of sentences that no form of a page leads to: they are
 // about credentials, tokens that ask, clients of OAuth and other programs.
 var elsewhere = []string{
-	"A token ", "Authentication credentials", "Basic authentication needs", "CSRF Failed", "Client authentication failed", "Introspection is",
-	"Must not have more than %s tokens", "The Basic credentials", "The access token", "The application is deleted", "The application is not registered",
+	"A service account ", "A token ", "Authentication credentials", "Basic authentication needs", "CSRF Failed", "Client authentication failed", "Introspection is",
+	"Must not have more than %s tokens", "No application acts for a service account", "The Basic credentials", "The access token", "The application is deleted", "The application is not registered",
 	"The grant was refreshed", "The request ", "The scheme of", "The service is", "The session ", "The token has issued", "The user denied",
-	"The user has too many authorization codes", "The user of the gateway", "This method is never", "Use the refresh token", "You cannot delete yourself",
+	"The user has too many authorization codes", "The user of the gateway", "This method is never", "Use the refresh token", "You cannot delete yourself", "You cannot turn yourself",
 }
 
 // TestRefusalsAreKnown looks at the details of all errors that packages auth and

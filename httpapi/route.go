@@ -13,9 +13,9 @@ import (
 type route struct {
 	// pattern is the path. A segment in braces matches any text but none.
 	pattern string
-	// below returns a path that the configuration adds to pattern; nil adds
-	// nothing.
-	below   func(*api) string
+	// below returns the paths that the configuration adds to pattern, each of
+	// which is a route; nil adds nothing.
+	below   func(*api) []string
 	access  access
 	methods methods
 	fields  fields    // what OPTIONS describes

@@ -21,8 +21,8 @@ var (
 	withIssuer    = condition{"With Config.OAuth that has an Issuer, outside /api/:", func(c *Config) bool {
 		return c.OAuth != nil && c.OAuth.Issuer() != ""
 	}}
-	withResource = condition{"With that and TokensOptions.Resource, outside /api/:", func(c *Config) bool {
-		return c.OAuth != nil && c.OAuth.Issuer() != "" && c.Tokens.Resource() != ""
+	withResource = condition{"With that and TokensOptions.Resource, and for each of Config.Resources, outside /api/:", func(c *Config) bool {
+		return c.OAuth != nil && c.OAuth.Issuer() != "" && len(c.resources()) > 0
 	}}
 )
 
@@ -305,7 +305,7 @@ var routes = []route{
 		speaks:  read((*api).serverMetadata),
 		about:   "RFC 8414",
 	}, {
-		pattern: "/.well-known/oauth-protected-resource", below: resourceMetadataPath, access: open, anyOrigin: true, when: withResource,
+		pattern: resourceMetadataPath, below: resourceMetadataPaths, access: open, anyOrigin: true, when: withResource,
 		methods: methods{"GET": (*api).getResourceMetadata},
 		speaks:  read(resourceMetadata{}),
 		about:   "RFC 9728",

@@ -38,8 +38,9 @@ func everything(t *testing.T) (*router, http.Handler, map[string]string) {
 		Accounts: auth.Must(auth.NewAccounts(db, passwords, &auth.AccountsOptions{Logger: quiet})),
 		Activity: auth.Must(activity.NewStream(db, nil)),
 		OAuth: auth.Must(oauth.NewServer(tokens, db, db, &oauth.Options{
-			Issuer: "https://app.example", Devices: &oauth.DeviceOptions{}, Logger: quiet,
+			Issuer: "https://app.example", Devices: &oauth.DeviceOptions{}, Logger: quiet, Resources: []string{"https://app.example/mcp"},
 		})),
+		Resources: []Resource{{URI: "https://app.example/mcp", Scopes: []string{"read"}}},
 	}))
 	secrets := map[string]string{"nothing": "", "a dead token": "dead"}
 	for name, scopes := range map[string]string{"read": "read", "write": "write", "no scope": "", "an unknown scope": "admin"} {
@@ -127,6 +128,7 @@ func TestRoutes(t *testing.T) {
 		"/api/o/token/": open, "/api/o/revoke_token/": open, "/api/o/introspect/": open, "/api/o/device_authorization/": open,
 		"/.well-known/oauth-authorization-server":   open,
 		"/.well-known/oauth-protected-resource/api": open,
+		"/.well-known/oauth-protected-resource/mcp": open,
 		"/api/v2/tokens/self/":                      anyScope,
 		"/api/v2/schema/":                           open,
 	}
@@ -156,12 +158,15 @@ func TestRoutes(t *testing.T) {
 			}
 		}
 	}
-	patterns := make(map[string]bool)
+	patterns, served := make(map[string]bool), make(map[string]bool)
 	for _, rt := range routes {
 		patterns[rt.pattern] = true
 	}
-	if len(a.routes) != len(patterns) {
-		t.Errorf("%d routes of %d are served", len(a.routes), len(patterns))
+	for _, rt := range a.routes { // one pattern has a route for each resource
+		served[rt.pattern] = true
+	}
+	if len(served) != len(patterns) {
+		t.Errorf("%d routes of %d are served", len(served), len(patterns))
 	}
 	for path := range others {
 		if !slices.Contains(paths, path) {
@@ -244,6 +249,7 @@ func TestOtherOrigins(t *testing.T) { // D3
 		"/api/o/token/": "POST", "/api/o/revoke_token/": "POST", "/api/o/device_authorization/": "POST",
 		"/.well-known/oauth-authorization-server":   "GET",
 		"/.well-known/oauth-protected-resource/api": "GET",
+		"/.well-known/oauth-protected-resource/mcp": "GET",
 	}
 	fill := strings.NewReplacer("{user}", "alice", "{id}", "1", "{app}", "1", "{organization}", "1")
 	for _, rt := range a.routes {

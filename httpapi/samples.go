@@ -19,6 +19,7 @@ func (p pages) try(account bool) error {
 		{"login.html", p.login, loginData{Next: "/", Username: "user", Error: "error"}, nil},
 		{"consent.html", p.consent, consentData{}, nil},
 		{"consent.html", p.consent, consentData{everything, "target", "error", parameters}, parameters},
+		{"consent.html", p.consent, consentData{consent{Application: "host", Document: "address", Claim: "name", LoopbackOnly: true}, "target", "", nil}, nil},
 		{"device.html", p.device, deviceData{}, nil},
 		{"device.html", p.device, deviceData{UserCode: "code", Error: "error"}, nil},
 		{"device.html", p.device, deviceData{consent{Application: "application"}, "code", "", nil}, nil},

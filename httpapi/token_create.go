@@ -9,29 +9,30 @@ import (
 )
 
 func (a *api) createToken(w http.ResponseWriter, r *http.Request) error {
-	return a.issue(w, r, a.anyApplication)
+	return a.issue(w, r, principal(r).ID, a.anyApplication)
 }
 
 func (a *api) createPersonal(w http.ResponseWriter, r *http.Request) error {
-	return a.issueOwn(w, r, noApplication)
+	return a.issueUnder(w, r, noApplication)
 }
 
-// issueOwn makes a token for the caller. Nobody, not even a superuser, gets a
-// token that acts for another user.
-func (a *api) issueOwn(w http.ResponseWriter, r *http.Request, application func(object) (int64, error)) error {
+// issueUnder makes a token of the user of the path, who must be the caller or a
+// service account. Nobody, not even a superuser, gets a token that acts for another
+// person.
+func (a *api) issueUnder(w http.ResponseWriter, r *http.Request, application func(object) (int64, error)) error {
 	u, err := a.pathUser(r)
 	if err != nil {
 		return err
 	}
-	if u.ID != principal(r).ID {
+	if u.ID != principal(r).ID && !u.Service {
 		return errForbidden
 	}
-	return a.issue(w, r, application)
+	return a.issue(w, r, u.ID, application)
 }
 
-// issue makes a token for the application that the function reads from the
-// body.
-func (a *api) issue(w http.ResponseWriter, r *http.Request, application func(object) (int64, error)) error {
+// issue makes a token of the owner for the application that the function reads
+// from the body.
+func (a *api) issue(w http.ResponseWriter, r *http.Request, owner string, application func(object) (int64, error)) error {
 	o, err := readObject(w, r, tokenCreatable, tokenIgnored)
 	if err != nil {
 		return err
@@ -49,15 +50,20 @@ func (a *api) issue(w http.ResponseWriter, r *http.Request, application func(obj
 	}
 	// Looked up before: no read may fail between the commit and the one reply
 	// that shows the secret.
-	of, err := a.partiesOf(r.Context(), store.Token{UserID: principal(r).ID, ApplicationID: applicationID})
+	of, err := a.partiesOf(r.Context(), store.Token{UserID: owner, ApplicationID: applicationID})
 	if err != nil {
 		return err
 	}
 	var t auth.IssuedToken
-	if applicationID == 0 {
-		t, err = a.Tokens.Issue(r.Context(), principal(r), req)
-	} else {
-		t, err = a.OAuth.IssueFor(r.Context(), principal(r), applicationID, req)
+	switch p := principal(r); {
+	case applicationID == 0 && owner == p.ID:
+		t, err = a.Tokens.Issue(r.Context(), p, req)
+	case applicationID == 0:
+		t, err = a.Tokens.IssueTo(r.Context(), p, owner, req)
+	case owner == p.ID:
+		t, err = a.OAuth.IssueFor(r.Context(), p, applicationID, req)
+	default:
+		err = errForbidden
 	}
 	if err != nil {
 		return a.inAWXWords(err, o)
@@ -71,15 +77,15 @@ func (a *api) createApplicationToken(w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return err
 	}
-	return a.issue(w, r, func(object) (int64, error) { return app.ID, nil })
+	return a.issue(w, r, principal(r).ID, func(object) (int64, error) { return app.ID, nil })
 }
 
 func (a *api) createUserToken(w http.ResponseWriter, r *http.Request) error {
-	return a.issueOwn(w, r, a.anyApplication)
+	return a.issueUnder(w, r, a.anyApplication)
 }
 
 func (a *api) createAuthorized(w http.ResponseWriter, r *http.Request) error {
-	return a.issueOwn(w, r, func(o object) (int64, error) {
+	return a.issueUnder(w, r, func(o object) (int64, error) {
 		id, err := a.anyApplication(o)
 		if id == 0 && err == nil {
 			err = badField("application", "This field is required.")

@@ -33,7 +33,9 @@ type user struct {
 	IsSuperuser     bool      `json:"is_superuser"`
 	IsSystemAuditor bool      `json:"is_system_auditor"`
 	IsActive        bool      `json:"is_active"` // which AWX does not show
-	Password        string    `json:"password"`  // always the mask
+	// IsService marks a service account. AWX does not have it.
+	IsService bool   `json:"is_service_account"`
+	Password  string `json:"password,omitempty"` // always the mask; a service account has none
 }
 
 // userFields describes user.
@@ -48,7 +50,10 @@ var userFields = fields{
 	"is_superuser":      {Type: "boolean", Label: "Superuser", HelpText: "May do everything."},
 	"is_system_auditor": {Type: "boolean", Label: "System auditor", HelpText: "May read everything."},
 	"is_active":         {Type: "boolean", Label: "Active", HelpText: "May log in."},
-	"password":          {Type: "string", Label: "Password", HelpText: "Never shown.", Required: true, WriteOnly: true},
+	"is_service_account": {
+		Type: "boolean", Label: "Service account", HelpText: "Acts by tokens that superusers issue to it, and never logs in.",
+	},
+	"password": {Type: "string", Label: "Password", HelpText: "Never shown. A service account has none.", Required: true, WriteOnly: true},
 	"current_password": {
 		Type: "string", Label: "Current password", HelpText: "Needed to change your own password some time after the login.", WriteOnly: true,
 	},
@@ -91,7 +96,10 @@ func (a *api) showUser(p *auth.Principal, u store.User) user {
 		IsSuperuser:     u.Admin,
 		IsSystemAuditor: u.Auditor,
 		IsActive:        u.Active,
-		Password:        userMask,
+		IsService:       u.Service,
+	}
+	if !u.Service {
+		shown.Password = userMask
 	}
 	if a.Accounts != nil {
 		shown.Summary.Capabilities.Edit = a.Accounts.MayChange(p, u)

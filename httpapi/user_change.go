@@ -13,7 +13,7 @@ const userMask = "$encrypted$"
 
 var (
 	userWritable = []string{
-		"username", "first_name", "last_name", "email", "is_superuser", "is_system_auditor", "is_active", "password", "current_password",
+		"username", "first_name", "last_name", "email", "is_superuser", "is_system_auditor", "is_active", "is_service_account", "password", "current_password",
 	}
 	// What a representation has and callers cannot set; AWX ignores it, too.
 	userIgnored = []string{
@@ -23,7 +23,7 @@ var (
 
 // readUser reads the fields that a body sets.
 func readUser(o object) (c auth.AccountChange, err error) {
-	var errs [9]error
+	var errs [10]error
 	c.Name, errs[0] = o.text("username")
 	c.FirstName, errs[1] = o.textOrNull("first_name")
 	c.LastName, errs[2] = o.textOrNull("last_name")
@@ -31,8 +31,11 @@ func readUser(o object) (c auth.AccountChange, err error) {
 	c.Admin, errs[4] = o.boolean("is_superuser")
 	c.Auditor, errs[5] = o.boolean("is_system_auditor")
 	c.Active, errs[6] = o.boolean("is_active")
-	if o.null("is_active") { // which must not lock anybody out
-		errs[6] = badField("is_active", "This field may not be null.")
+	c.Service, errs[9] = o.boolean("is_service_account")
+	for name, err := range map[string]*error{"is_active": &errs[6], "is_service_account": &errs[9]} {
+		if o.null(name) { // which must not lock anybody out, or in
+			*err = badField(name, "This field may not be null.")
+		}
 	}
 	c.Password, errs[7] = o.textOrNull("password")
 	if c.Password != nil && (*c.Password == "" || isMask(*c.Password)) {
@@ -54,15 +57,17 @@ func (a *api) createUser(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	c, err := readUser(o)
+	service := c.Service != nil && *c.Service
 	for name, value := range map[string]*string{"username": c.Name, "password": c.Password} {
-		if value == nil && fieldsOf(err, nil)[name] == nil {
+		if value == nil && !(service && name == "password") && fieldsOf(err, nil)[name] == nil {
 			err = errors.Join(err, badField(name, "This field is required."))
 		}
 	}
 	if err != nil {
 		return err
 	}
-	u := store.User{Name: *c.Name, Active: true}
+	u, password := store.User{Name: *c.Name, Active: true, Service: service}, ""
+	set(&password, c.Password)
 	set(&u.FirstName, c.FirstName)
 	set(&u.LastName, c.LastName)
 	set(&u.Email, c.Email)
@@ -70,7 +75,7 @@ func (a *api) createUser(w http.ResponseWriter, r *http.Request) error {
 	set(&u.Auditor, c.Auditor)
 	set(&u.Active, c.Active)
 	p := principal(r)
-	if u, err = a.Accounts.Create(r.Context(), p, u, *c.Password); err != nil {
+	if u, err = a.Accounts.Create(r.Context(), p, u, password); err != nil {
 		return a.inAWXWords(err, o)
 	}
 	w.Header().Set("Location", userPath(u.ID))

@@ -8,15 +8,16 @@ import (
 
 var (
 	userFilters = filters{
-		"id":                {column: store.ColumnID, kind: filterUserID},
-		"username":          {column: store.ColumnName},
-		"email":             {column: store.ColumnEmail},
-		"first_name":        {column: store.ColumnFirstName},
-		"last_name":         {column: store.ColumnLastName},
-		"is_superuser":      {column: store.ColumnAdmin, kind: filterBool},
-		"is_system_auditor": {column: store.ColumnAuditor, kind: filterBool},
-		"is_active":         {column: store.ColumnActive, kind: filterBool},
-		"created":           {column: store.ColumnCreated, kind: filterTime},
+		"id":                 {column: store.ColumnID, kind: filterUserID},
+		"username":           {column: store.ColumnName},
+		"email":              {column: store.ColumnEmail},
+		"first_name":         {column: store.ColumnFirstName},
+		"last_name":          {column: store.ColumnLastName},
+		"is_superuser":       {column: store.ColumnAdmin, kind: filterBool},
+		"is_system_auditor":  {column: store.ColumnAuditor, kind: filterBool},
+		"is_active":          {column: store.ColumnActive, kind: filterBool},
+		"is_service_account": {column: store.ColumnService, kind: filterBool},
+		"created":            {column: store.ColumnCreated, kind: filterTime},
 	}
 	userOrders = map[string]store.OrderBy{
 		"id":       store.OrderID,

@@ -219,13 +219,15 @@ func (srv *Server) changeable(ctx context.Context, by *auth.Principal, id int64)
 // changed the application at the same time. A public client that becomes
 // confidential has no secret until [Server.RotateSecret]. A confidential client
 // that becomes public loses its secret. A change of Disabled alone checks no other
-// field, since the application may be older than the rules.
+// field, since the application may be older than the rules. An application that was made
+// of a document can be disabled and enabled, and otherwise only its document changes
+// it.
 func (srv *Server) ChangeApplication(ctx context.Context, by *auth.Principal, id int64, c ApplicationChange) (store.Application, error) {
 	app, err := srv.changeable(ctx, by, id)
 	if err != nil {
 		return store.Application{}, err
 	}
-	before := slog.GroupAttrs(audit.KeyBefore, applicationAttrs(app)...)
+	old, before := app, slog.GroupAttrs(audit.KeyBefore, applicationAttrs(app)...)
 	if c.OrganizationID != nil && *c.OrganizationID != app.OrganizationID && !by.Admin {
 		m, err := srv.tokens.Organizations().Memberships(ctx, by)
 		if err != nil {
@@ -252,6 +254,9 @@ func (srv *Server) ChangeApplication(ctx context.Context, by *auth.Principal, id
 	assign(&app.RequirePKCE, c.RequirePKCE)
 	assign(&app.Resource, c.Resource)
 	assign(&app.Disabled, c.Disabled)
+	if fromDocument(app) && (!sameDescription(old, app) || old.OrganizationID != app.OrganizationID) {
+		return store.Application{}, badField("", "", "Only the document of the application changes it. It can be disabled and deleted.")
+	}
 	// An application that is older than the rules must be disabled in spite of them.
 	if c != (ApplicationChange{Disabled: c.Disabled}) {
 		if err := srv.check(ctx, by, app, srv.checkPKCE(app, c.RequirePKCE), srv.checkChosenResource(c.Resource)); err != nil {

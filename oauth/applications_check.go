@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/clientdoc"
 	"github.com/ostiary/auth/internal/text"
 	"github.com/ostiary/auth/store"
 )
@@ -78,7 +79,7 @@ func (srv *Server) checkResource(by *auth.Principal, app store.Application) erro
 
 // checkChosenResource refuses a resource that no token can be for.
 func (srv *Server) checkChosenResource(chosen *string) error {
-	if chosen != nil && *chosen != "" && !srv.knowsResource(*chosen) {
+	if chosen != nil && *chosen != "" && !srv.KnowsResource(*chosen) {
 		return badField("Resource", "invalid_choice", "Must be a resource that tokens can be requested for.")
 	}
 	return nil
@@ -136,4 +137,15 @@ func (srv *Server) checkRedirectURIs(uris []string) string {
 		}
 	}
 	return ""
+}
+
+// fromDocument reports whether an application was made of a document. Registered
+// ones have letters and digits for their client identifier.
+func fromDocument(app store.Application) bool { return clientdoc.IsURL(app.ClientID) }
+
+// sameDescription reports whether a document changes nothing of an application.
+func sameDescription(a, b store.Application) bool {
+	return a.Name == b.Name && a.Description == b.Description && slices.Equal(a.RedirectURIs, b.RedirectURIs) &&
+		a.Confidential == b.Confidential && a.GrantType == b.GrantType && a.SkipConsent == b.SkipConsent &&
+		a.RequirePKCE == b.RequirePKCE && a.Resource == b.Resource
 }

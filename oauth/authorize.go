@@ -11,6 +11,7 @@ import (
 
 	"github.com/ostiary/auth"
 	"github.com/ostiary/auth/audit"
+	"github.com/ostiary/auth/clientdoc"
 	"github.com/ostiary/auth/internal/ascii"
 	"github.com/ostiary/auth/internal/params"
 	"github.com/ostiary/auth/internal/secret"
@@ -32,6 +33,11 @@ type Authorization struct {
 	// reported that it is not needed. [Server.Authorize] then refuses if it is
 	// needed by now.
 	Silent bool
+	// Document is the document of a client that nobody has registered, or nil.
+	// Application is then what the document says, and its ID is 0 before the first
+	// consent. A consent page must show Document.Host, and the name in it only as
+	// what the client claims.
+	Document *clientdoc.Document
 
 	redirectGiven bool // in the request; otherwise it is the only registered one
 	challenge     string
@@ -44,6 +50,10 @@ type Authorization struct {
 // The error must then be shown on a page of this server, and the browser must
 // not be redirected. Every other refusal is for the client: redirect the
 // browser to the result of [Authorization.Refuse].
+//
+// With Options.Documents it fetches the document of a client that has one. Call it
+// for people who are logged in, so that nobody else makes this server send
+// requests. The context must have the client address, see [auth.WithClientAddr].
 func (srv *Server) ParseAuthorization(ctx context.Context, v url.Values) (Authorization, error) {
 	var a Authorization
 	v = params.Present(v, "resource")
@@ -51,7 +61,7 @@ func (srv *Server) ParseAuthorization(ctx context.Context, v url.Values) (Author
 	if !ok || clientID == "" {
 		return a, errInvalidRequest("The request needs one client_id parameter.")
 	}
-	app, err := srv.clientByID(ctx, clientID)
+	app, doc, err := srv.requesting(ctx, clientID)
 	if errors.Is(err, store.ErrNotFound) || err == nil && app.Disabled {
 		return a, errInvalidRequest("The client_id is not known here.")
 	}
@@ -60,13 +70,15 @@ func (srv *Server) ParseAuthorization(ctx context.Context, v url.Values) (Author
 	}
 	uri, ok := params.One(v, "redirect_uri")
 	a.redirectGiven = uri != ""
-	if ok && uri == "" && len(app.RedirectURIs) == 1 {
+	// A document can change before the code is exchanged, so the request of its client
+	// names the URI, and the code is bound to that.
+	if ok && uri == "" && len(app.RedirectURIs) == 1 && doc == nil {
 		uri = app.RedirectURIs[0]
 	}
 	if !ok || !redirectRegistered(app.RedirectURIs, uri) {
 		return a, errInvalidRequest("The redirect_uri is not one that is registered for this client.")
 	}
-	a.Application, a.RedirectURI, a.issuer = app, uri, srv.opts.Issuer
+	a.Application, a.Document, a.RedirectURI, a.issuer = app, doc, uri, srv.opts.Issuer
 	return a, srv.parseAuthorization(&a, v)
 }
 
@@ -98,7 +110,7 @@ func (srv *Server) parseAuthorization(a *Authorization, v url.Values) error {
 		return err
 	}
 	var err error
-	if a.Scopes, err = srv.requestedScopes(v.Get("scope")); err != nil {
+	if a.Scopes, err = srv.refreshableScopes(v.Get("scope")); err != nil {
 		return err
 	}
 	a.Audience, err = srv.requestedAudience(v["resource"])
@@ -186,6 +198,11 @@ func (srv *Server) Authorize(ctx context.Context, by *auth.Principal, a Authoriz
 		return "", err
 	}
 	now := time.Now()
+	if a.Document != nil {
+		if err := srv.keep(ctx, by, &a, now); err != nil {
+			return "", err
+		}
+	}
 	if !a.Silent || a.Application.SkipConsent {
 		if err := srv.remember(ctx, u.ID, a, now); err != nil {
 			return "", err
@@ -240,5 +257,5 @@ func (srv *Server) consenting(ctx context.Context, by *auth.Principal, scopes au
 	if by.ID == "" || by.TokenID != 0 || !scopes.Within(by.Scopes) {
 		return store.User{}, errForbidden
 	}
-	return srv.tokens.OwnerBy(ctx, by)
+	return srv.person(ctx, by)
 }

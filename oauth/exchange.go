@@ -156,6 +156,9 @@ func (srv *Server) ExchangePassword(ctx context.Context, app store.Application, 
 	if err == nil {
 		u, err = srv.tokens.Owner(ctx, u.ID)
 	}
+	if err == nil && u.Service { // since the password was verified
+		return auth.IssuedToken{}, errBadCredentials
+	}
 	e, ok := errors.AsType[*auth.Error](err)
 	switch {
 	case ok && e.Status == http.StatusUnauthorized:
@@ -185,7 +188,11 @@ func (srv *Server) ExchangeClient(ctx context.Context, app store.Application, x 
 	if app.GrantType != GrantClientCredentials || !app.Confidential {
 		return auth.IssuedToken{}, errWrongGrant
 	}
-	scopes, audience, err := srv.requested(x.Scope, x.Resources)
+	scopes, err := srv.requestedScopes(x.Scope)
+	if err != nil {
+		return auth.IssuedToken{}, err
+	}
+	audience, err := srv.requestedAudience(x.Resources)
 	if err != nil {
 		return auth.IssuedToken{}, err
 	}

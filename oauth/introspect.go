@@ -21,7 +21,7 @@ import (
 func (srv *Server) find(ctx context.Context, token string) (tok store.Token, refresh bool, err error) {
 	err = store.ErrNotFound
 	if refresh = srv.tokens.CouldBeRefresh(token); refresh {
-		tok, err = srv.store.TokenByRefresh(ctx, store.DigestOf(token))
+		tok, err = srv.byRefresh(ctx, token)
 	}
 	if errors.Is(err, store.ErrNotFound) {
 		refresh = false

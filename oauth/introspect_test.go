@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/ostiary/auth"
 	"github.com/ostiary/auth/oauth"
 	"github.com/ostiary/auth/store"
@@ -213,22 +215,27 @@ func TestAudience(t *testing.T) {
 		return err == nil
 	}
 	a := auth.NewBearer(s.tokens)
-	b, none := a.For("https://b.example"), a.For("")
+	b, none, onlyB := a.For("https://b.example"), a.For(""), a.Only("https://b.example")
 	any := s.issue(app, s.alice)
 	forA := s.issue(app, s.alice, "resource", "https://a.example")
 	forB := s.issue(app, s.alice, "resource", "https://b.example")
 	for _, tt := range []struct {
-		name          string
-		token         auth.IssuedToken
-		atA, atB, at0 bool
+		name  string
+		token auth.IssuedToken
+		good  []bool // at a, at b, at a nameless one, and where b must be named
 	}{
-		{"for any resource", any, true, true, true},
-		{"for a", forA, true, false, false},
-		{"for b", forB, false, true, false},
+		{"for any resource", any, []bool{true, true, true, false}},
+		{"for a", forA, []bool{true, false, false, false}},
+		{"for b", forB, []bool{false, true, false, true}},
 	} {
-		if gotA, gotB, got0 := at(a, tt.token), at(b, tt.token), at(none, tt.token); gotA != tt.atA || gotB != tt.atB || got0 != tt.at0 {
-			t.Errorf("%s: good at a: %v, at b: %v, at a nameless one: %v", tt.name, gotA, gotB, got0)
+		good := []bool{at(a, tt.token), at(b, tt.token), at(none, tt.token), at(onlyB, tt.token)}
+		if diff := cmp.Diff(tt.good, good); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
 		}
+	}
+	personal, err := s.tokens.Issue(t.Context(), by(s.alice), auth.TokenRequest{})
+	if err != nil || !at(b, personal) || at(onlyB, personal) {
+		t.Errorf("a personal token where b must be named: %v", err)
 	}
 
 	v := authorization(app)

@@ -15,6 +15,7 @@ import (
 	"github.com/ostiary/auth/internal/ascii"
 	"github.com/ostiary/auth/internal/secret"
 	"github.com/ostiary/auth/internal/stores"
+	"github.com/ostiary/auth/internal/uri"
 	"github.com/ostiary/auth/observe"
 	"github.com/ostiary/auth/store"
 )
@@ -32,26 +33,69 @@ func (srv *Server) requestedScopes(s string) (auth.Scopes, error) {
 	return scopes, nil
 }
 
-// knowsResource reports whether tokens can be requested for a resource.
-func (srv *Server) knowsResource(r string) bool {
+// OfflineAccess is the scope by which clients ask for a refresh token (OpenID Connect
+// Core 1.0 section 11). Every grant that can be refreshed accepts it beside another
+// scope. They get a refresh token without it, too, and no token has this scope.
+const OfflineAccess = "offline_access"
+
+// refreshableScopes is requestedScopes for a request that is answered with a refresh
+// token. It accepts and removes OfflineAccess, which alone asks for nothing.
+func (srv *Server) refreshableScopes(s string) (auth.Scopes, error) {
+	var words []string
+	found := false
+	for word := range strings.SplitSeq(s, " ") {
+		if word == OfflineAccess && !found {
+			found = true
+			continue
+		}
+		words = append(words, word)
+	}
+	rest := strings.Join(words, " ")
+	if found && rest == "" { // which would mean write
+		return "", oauthError("invalid_scope", "The scope offline_access needs another one beside it.")
+	}
+	return srv.requestedScopes(rest)
+}
+
+// KnowsResource reports whether tokens can be requested for a resource.
+func (srv *Server) KnowsResource(r string) bool {
 	return r != "" && (r == srv.tokens.Resource() || slices.Contains(srv.opts.Resources, r))
 }
 
 // requestedAudience checks the resource parameters of a request (RFC 8707
-// section 2) and returns them as a Token keeps them.
+// section 2) and returns them as a Token keeps them, in the spelling of the
+// options.
 func (srv *Server) requestedAudience(resources []string) (string, error) {
-	for i, r := range resources {
-		if !srv.knowsResource(r) || slices.Contains(resources[:i], r) {
+	var known []string
+	for _, r := range resources {
+		r = srv.resource(r)
+		if r == "" || slices.Contains(known, r) {
 			return "", errInvalidTarget
 		}
+		known = append(known, r)
 	}
-	return strings.Join(resources, " "), nil
+	return strings.Join(known, " "), nil
+}
+
+// resource returns the spelling in the options of a resource that tokens can be
+// requested for, or "". Clients of the Model Context Protocol may send the scheme and
+// the host in upper case, and some send the path "/" in place of none.
+func (srv *Server) resource(r string) string {
+	if srv.KnowsResource(r) {
+		return r
+	}
+	for _, known := range append([]string{srv.tokens.Resource()}, srv.opts.Resources...) {
+		if known != "" && uri.SameResource(known, r) {
+			return known
+		}
+	}
+	return ""
 }
 
 // requested checks the scope parameter and the resource parameters of a request
-// without a grant.
+// without a grant that is answered with a refresh token.
 func (srv *Server) requested(scope string, resources []string) (auth.Scopes, string, error) {
-	scopes, err := srv.requestedScopes(scope)
+	scopes, err := srv.refreshableScopes(scope)
 	if err != nil {
 		return "", "", err
 	}
@@ -67,7 +111,7 @@ func (srv *Server) narrowAudience(granted string, resources []string) (string, e
 	if err != nil || asked == "" {
 		return granted, err
 	}
-	for _, r := range resources {
+	for r := range strings.SplitSeq(asked, " ") {
 		if granted != "" && !ascii.HasWord(granted, r) {
 			return "", errInvalidTarget
 		}
@@ -75,10 +119,13 @@ func (srv *Server) narrowAudience(granted string, resources []string) (string, e
 	return asked, nil
 }
 
-// grantee returns the user of a grant, who must be active and of the epoch of
-// the grant. Otherwise the grant is invalid.
+// grantee returns the user of a grant, who must be active, no service account, and
+// of the epoch of the grant. Otherwise the grant is invalid.
 func (srv *Server) grantee(ctx context.Context, id string, epoch int64) (store.User, error) {
 	u, err := srv.tokens.Owner(ctx, id)
+	if err == nil && u.Service {
+		err = errService
+	}
 	if e, ok := errors.AsType[*auth.Error](err); ok {
 		refusal := *errInvalidGrant
 		refusal.Err = e.Err
@@ -86,6 +133,19 @@ func (srv *Server) grantee(ctx context.Context, id string, epoch int64) (store.U
 	}
 	if err == nil && u.Epoch != epoch {
 		return store.User{}, errInvalidGrant
+	}
+	return u, err
+}
+
+// errService refuses to let an application act for a service account, which has
+// nobody who could consent.
+var errService = &auth.Error{Status: http.StatusForbidden, Detail: "No application acts for a service account: issue a personal access token to it."}
+
+// person returns the user of by, who must be no service account.
+func (srv *Server) person(ctx context.Context, by *auth.Principal) (store.User, error) {
+	u, err := srv.tokens.OwnerBy(ctx, by)
+	if err == nil && u.Service {
+		return store.User{}, errService
 	}
 	return u, err
 }
@@ -120,14 +180,20 @@ func (srv *Server) addSecret(issued *auth.IssuedToken) {
 // GrantLifetime, or at ends if that is earlier.
 func (srv *Server) addRefresh(issued *auth.IssuedToken, now, ends time.Time) {
 	grantEnds := stores.Earlier(now.Add(srv.opts.GrantLifetime), ends)
-	issued.RefreshToken = auth.Secret(secret.New(srv.tokens.Prefix(), secret.Refresh))
 	issued.Refresh = store.Refresh{
-		Digest:       store.DigestOf(issued.RefreshToken.Reveal()),
 		Scopes:       issued.Scopes,
 		Expires:      stores.Earlier(now.Add(srv.opts.RefreshLifetime), grantEnds),
 		GrantExpires: grantEnds,
 	}
+	setRefresh(issued, secret.New(srv.tokens.Prefix(), secret.Refresh))
 	issued.Expires = stores.Earlier(issued.Expires, grantEnds)
+}
+
+// setRefresh sets the text of the refresh token.
+func setRefresh(issued *auth.IssuedToken, text string) {
+	issued.RefreshToken = auth.Secret(text)
+	issued.Refresh.Digest = store.DigestOf(text)
+	issued.Refresh.Grant = store.DigestOf(secret.Locator(text))
 }
 
 // IssueFor makes an access token and a refresh token with which an application
@@ -144,6 +210,9 @@ func (srv *Server) IssueFor(ctx context.Context, by *auth.Principal, application
 		return auth.IssuedToken{}, errForbidden
 	}
 	if err := srv.mayUse(ctx, by, applicationID); err != nil {
+		return auth.IssuedToken{}, err
+	}
+	if _, err := srv.person(ctx, by); err != nil {
 		return auth.IssuedToken{}, err
 	}
 	tok, ends, err := srv.tokens.Prepare(ctx, by, req, srv.opts.AccessLifetime, srv.opts.AccessLifetime)

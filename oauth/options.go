@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ostiary/auth/clientdoc"
 	"github.com/ostiary/auth/internal/ascii"
 	"github.com/ostiary/auth/internal/uri"
 	"github.com/ostiary/auth/observe"
@@ -85,6 +86,11 @@ type Options struct {
 	// Devices switches the device grant on (RFC 8628). Nil means that there is
 	// none.
 	Devices *DeviceOptions
+
+	// Documents accepts clients that nobody has registered, by their client ID
+	// metadata documents. Nil means that there are none: authorization requests with
+	// a client identifier that begins with "https://" are then refused.
+	Documents *DocumentOptions
 
 	// Logger receives the audit events. Nil means [slog.Default].
 	Logger *slog.Logger
@@ -201,6 +207,61 @@ func (d *DeviceOptions) complete() (DeviceOptions, error) {
 		return o, errors.New("oauth: DeviceOptions.PerApplication" + needsLimit)
 	}
 	return o, nil
+}
+
+// DocumentOptions are the options for clients that nobody has registered and that
+// have a client ID metadata document, see package clientdoc. A fetched document
+// stores nothing. The first user who consents makes an application of it, whose
+// client identifier is the URL, and which only its document changes. Tokens and
+// refreshes depend on that application and never on the document.
+type DocumentOptions struct {
+	// Fetcher fetches the documents. It is required. One with
+	// clientdoc.Options.InsecureLoopback needs an Issuer on a loopback address.
+	Fetcher *clientdoc.Fetcher
+
+	// OrganizationID is the organization that the applications belong to, and so
+	// whose administrators may disable and delete them. Zero means 1.
+	OrganizationID int64
+
+	// PerNetwork limits the documents that are fetched for one client network (an
+	// IPv4 address, an IPv6 /48), and Overall those for all. Documents that are
+	// kept in memory do not count. Zero means 10 and 300 a minute.
+	PerNetwork, Overall store.Limit
+
+	// PerUser limits the applications that one user can make of documents.
+	// Applications that others made do not count. Zero means 20 in 30 days.
+	PerUser store.Limit
+}
+
+// complete returns the options with their defaults.
+func (d *DocumentOptions) complete(issuer string) (DocumentOptions, error) {
+	o := *d
+	if o.OrganizationID == 0 {
+		o.OrganizationID = 1
+	}
+	o.PerNetwork = cmp.Or(o.PerNetwork, store.Limit{Max: 10, Window: time.Minute})
+	o.Overall = cmp.Or(o.Overall, store.Limit{Max: 300, Window: time.Minute})
+	o.PerUser = cmp.Or(o.PerUser, store.Limit{Max: 20, Window: 30 * day})
+	switch {
+	case o.Fetcher == nil:
+		return o, errors.New("oauth: DocumentOptions.Fetcher is nil")
+	case o.Fetcher.Insecure() && !loopbackIssuer(issuer):
+		return o, fmt.Errorf("oauth: DocumentOptions.Fetcher is insecure, and Options.Issuer %q is not on a loopback address", issuer)
+	case o.OrganizationID < 0:
+		return o, errors.New("oauth: DocumentOptions.OrganizationID is negative")
+	case !limits(o.PerNetwork):
+		return o, errors.New("oauth: DocumentOptions.PerNetwork" + needsLimit)
+	case !limits(o.Overall):
+		return o, errors.New("oauth: DocumentOptions.Overall" + needsLimit)
+	case !limits(o.PerUser):
+		return o, errors.New("oauth: DocumentOptions.PerUser" + needsLimit)
+	}
+	return o, nil
+}
+
+func loopbackIssuer(issuer string) bool {
+	u, err := url.Parse(issuer)
+	return err == nil && isLoopback(u.Hostname())
 }
 
 const needsLimit = " needs a positive Max, and a Window of at least a millisecond"

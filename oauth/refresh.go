@@ -49,8 +49,7 @@ func (srv *Server) Refresh(ctx context.Context, app store.Application, x Refresh
 }
 
 func (srv *Server) refresh(ctx context.Context, app store.Application, x RefreshExchange) (auth.IssuedToken, error) {
-	digest := store.DigestOf(x.RefreshToken)
-	old, err := srv.store.TokenByRefresh(ctx, digest)
+	old, err := srv.byRefresh(ctx, x.RefreshToken)
 	if errors.Is(err, store.ErrNotFound) || err == nil && old.ApplicationID != app.ID {
 		return auth.IssuedToken{}, errInvalidGrant
 	}
@@ -58,7 +57,7 @@ func (srv *Server) refresh(ctx context.Context, app store.Application, x Refresh
 		return auth.IssuedToken{}, fmt.Errorf("oauth: look up a refresh token: %w", err)
 	}
 	now := time.Now()
-	r := store.Rotation{Refresh: digest, ApplicationID: app.ID, Revision: old.Revision, At: now, Grace: srv.opts.RefreshGrace}
+	r := store.Rotation{Refresh: store.DigestOf(x.RefreshToken), ApplicationID: app.ID, Revision: old.Revision, At: now, Grace: srv.opts.RefreshGrace}
 	issued, err := srv.successor(ctx, app, old, x, now)
 	if err != nil {
 		_, refused := errors.AsType[*auth.Error](err)
@@ -70,6 +69,8 @@ func (srv *Server) refresh(ctx context.Context, app store.Application, x Refresh
 	if srv.opts.RefreshGrace > 0 {
 		_, _ = rand.Read(r.Nonce[:]) // never fails
 		srv.derive(&issued, x.RefreshToken, r.Nonce)
+	} else {
+		setRefresh(&issued, secret.Succeed(srv.tokens.Prefix(), x.RefreshToken))
 	}
 	r.Token = issued.Token
 	out, err := srv.store.Rotate(ctx, r)
@@ -78,6 +79,21 @@ func (srv *Server) refresh(ctx context.Context, app store.Application, x Refresh
 	}
 	issued.Token = out.Token
 	return srv.redeemed(ctx, app, observe.KindRefreshToken, old.UserID, issued, err)
+}
+
+// byRefresh returns the record of a refresh token, spent or not. A store removes
+// the records of those that were spent before the last one. For such a token
+// byRefresh returns the newest record of the grant, as a spent one.
+func (srv *Server) byRefresh(ctx context.Context, text string) (store.Token, error) {
+	tok, err := srv.store.TokenByRefresh(ctx, store.DigestOf(text))
+	locator := secret.Locator(text)
+	if locator == "" || !errors.Is(err, store.ErrNotFound) {
+		return tok, err
+	}
+	tok, err = srv.store.TokenByGrant(ctx, store.DigestOf(locator))
+	tok.Refresh.Spent = time.Now() // or before
+	tok.Revision = 0               // that of no record
+	return tok, err
 }
 
 // successor checks the request and prepares the tokens that follow old.
@@ -97,7 +113,7 @@ func (srv *Server) successor(ctx context.Context, app store.Application, old sto
 	scopes := granted
 	if x.Scope != "" {
 		var err error
-		if scopes, err = srv.requestedScopes(x.Scope); err != nil {
+		if scopes, err = srv.refreshableScopes(x.Scope); err != nil {
 			return auth.IssuedToken{}, err
 		}
 		if !scopes.Within(granted) {
@@ -130,8 +146,8 @@ func (srv *Server) successor(ctx context.Context, app store.Application, old sto
 const refreshBurst = 100
 
 // tooOften returns the time until the next refresh of a grant is allowed. Each
-// refresh leaves a record until the grant ends, so the rate is bounded, by
-// fields of the record and without another write.
+// refresh writes, so the rate is bounded, by fields of the record and without
+// another write.
 func (srv *Server) tooOften(r store.Refresh, now time.Time) time.Duration {
 	if r.Number < refreshBurst {
 		return 0
@@ -157,9 +173,8 @@ func (srv *Server) tooOften(r store.Refresh, now time.Time) time.Duration {
 // zero.
 func (srv *Server) derive(issued *auth.IssuedToken, spent string, nonce [32]byte) {
 	issued.AccessToken = auth.Secret(secret.Derive(srv.tokens.Prefix(), secret.Access, spent, nonce))
-	issued.RefreshToken = auth.Secret(secret.Derive(srv.tokens.Prefix(), secret.Refresh, spent, nonce))
 	issued.Digest = store.DigestOf(issued.AccessToken.Reveal())
-	issued.Refresh.Digest = store.DigestOf(issued.RefreshToken.Reveal())
+	setRefresh(issued, secret.Derive(srv.tokens.Prefix(), secret.Refresh, spent, nonce))
 }
 
 // replay answers a retry with the successor of the first response.

@@ -16,6 +16,7 @@ package oauth
 
 import (
 	"cmp"
+	"errors"
 	"log/slog"
 	"slices"
 	"time"
@@ -68,12 +69,22 @@ func NewServer(t *auth.Tokens, st store.OAuth, a store.Attempts, opts *Options) 
 	if err := o.check(); err != nil {
 		return nil, err
 	}
+	if slices.Contains(t.ScopeNames(), OfflineAccess) {
+		return nil, errors.New("oauth: TokensOptions.Scopes has offline_access, which is a name of the server itself and of no scope of a token")
+	}
 	if o.Devices != nil {
 		d, err := o.Devices.complete()
 		if err != nil {
 			return nil, err
 		}
 		o.Devices = &d
+	}
+	if o.Documents != nil {
+		d, err := o.Documents.complete(o.Issuer)
+		if err != nil {
+			return nil, err
+		}
+		o.Documents = &d
 	}
 	log := options.Logger(o.Logger)
 	return &Server{tokens: t, store: st, attempts: a, opts: o, log: log, hook: hook.New(o.Observe, log)}, nil

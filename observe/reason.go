@@ -11,7 +11,7 @@ const (
 	ReasonMalformed         // they are malformed, doubled or of an unknown scheme
 	ReasonInvalidToken      // the token is unknown or revoked, or its user is disabled
 	ReasonExpiredToken      // the token or the code has expired
-	ReasonOtherResource     // the token was issued for another resource
+	ReasonOtherResource     // the token was not issued for this resource
 	ReasonOtherAddress      // the token is bound to other addresses
 	ReasonSessionEnded      // the session has ended
 	ReasonWrongPassword     // the name or the password is wrong, or the user is disabled

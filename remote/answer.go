@@ -10,10 +10,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/ostiary/auth"
 	"github.com/ostiary/auth/internal/ascii"
+	"github.com/ostiary/auth/internal/jsonobject"
 )
 
 // expected is what the answer about a live token must say.
@@ -25,9 +25,9 @@ type expected struct {
 // read returns the entry of a live token. It returns an [*auth.Error] for a token that is not good here, and any other error for an
 // answer that means nothing.
 func (x expected) read(body []byte, now time.Time) (entry, error) {
-	o, err := members(body)
+	o, err := jsonobject.Members(body)
 	if err != nil {
-		return entry{}, err
+		return entry{}, fmt.Errorf("the answer %w", err)
 	}
 	r := reader{members: o}
 	active := required[bool](&r, "active")
@@ -86,38 +86,6 @@ func scopes(s string) bool {
 		}
 	}
 	return true
-}
-
-// members returns the members of a JSON object. Unlike package json it refuses
-// doubled names and bytes that are no UTF-8, and it does not fold the case of names.
-func members(body []byte) (map[string]json.RawMessage, error) {
-	if !utf8.Valid(body) {
-		return nil, errors.New("the answer is not in UTF-8")
-	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	if open, err := d.Token(); err != nil || open != json.Delim('{') {
-		return nil, errors.New("the answer is no JSON object")
-	}
-	o := make(map[string]json.RawMessage)
-	for d.More() {
-		name, err := d.Token()
-		text, ok := name.(string)
-		if err != nil || !ok {
-			return nil, errors.New("the answer is no JSON object")
-		}
-		var value json.RawMessage
-		if err := d.Decode(&value); err != nil {
-			return nil, errors.New("the answer is no JSON object")
-		}
-		if _, doubled := o[text]; doubled {
-			return nil, errors.New("the answer has a member twice")
-		}
-		o[text] = value
-	}
-	if _, err := d.Token(); err != nil || d.InputOffset() < int64(len(bytes.TrimRight(body, " \t\r\n"))) {
-		return nil, errors.New("the answer is no JSON object, or more than one")
-	}
-	return o, nil
 }
 
 // A reader takes members out of an object and keeps the first error.

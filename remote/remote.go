@@ -107,7 +107,7 @@ var (
 	errMalformed = invalidToken("The access token is malformed.")
 	errInvalid   = invalidToken("The access token is invalid or revoked.")
 	errExpired   = invalidToken("The access token has expired.")
-	errAudience  = invalidToken("The access token was issued for another resource.")
+	errAudience  = invalidToken("The access token was not issued for this resource.")
 )
 
 func invalidToken(detail string) *auth.Error {

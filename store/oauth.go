@@ -54,7 +54,9 @@ type Rotation struct {
 	At            time.Time
 	// Token is the successor to insert. The store sets the same fields as
 	// InsertToken. Family, ParentID, RootID, Depth, ViaApplicationID and
-	// Independent are those of the spent token.
+	// Independent are those of the spent token. Refresh.Grant is what the two
+	// refresh tokens have in common, also if the record of the spent one has
+	// none.
 	Token Token
 	Nonce [32]byte
 	// Grace is the time after Spent in which the token may be presented again,
@@ -107,17 +109,28 @@ type Grants interface {
 	// state, so that the caller can check it before it is spent.
 	TokenByRefresh(ctx context.Context, d Digest) (Token, error)
 
+	// TokenByGrant returns the newest token whose Refresh.Grant is grant, in any
+	// state. It returns ErrNotFound for the zero Digest.
+	TokenByGrant(ctx context.Context, grant Digest) (Token, error)
+
 	// Rotate spends a refresh token, revokes the access token it belongs to and
 	// stores the successor, in one atomic step. Of any number of concurrent
 	// calls with one token exactly one rotates. The others return the same
 	// successor within the grace period. Otherwise they return ErrUsed, and
 	// when they do, the whole family is revoked, durably. A token that has
 	// expired since it was spent is ErrUsed, too. Rotate returns ErrNotFound,
-	// and changes nothing, for an unknown token, for one of another
+	// and changes nothing, for a token of an unknown grant, for one of another
 	// application, and for one that expired or was revoked unspent. Otherwise
 	// it returns ErrConflict, and changes nothing, unless r.Revision is the
 	// current one. Refresh.Number of the successor is one more than that of the
 	// spent token.
+	//
+	// In the same step Rotate removes the tokens of the family that were spent
+	// before this one and have the Refresh.Grant of the successor, so that not
+	// every refresh leaves a record. Their use is still a second one: for a
+	// refresh token without a record Rotate returns ErrUsed, and the family is
+	// revoked, if a token of the application has r.Token.Refresh.Grant. Rotate
+	// returns ErrConflict instead if the record appears meanwhile.
 	Rotate(ctx context.Context, r Rotation) (RotateOutcome, error)
 }
 

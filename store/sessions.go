@@ -59,14 +59,18 @@ type SessionSelection struct {
 	Except Digest
 }
 
-// A SessionFilter selects the live sessions of UserID for a list. Without UserID
-// it selects nothing.
+// A SessionFilter selects live sessions for a list. A session without a login is
+// never listed.
 type SessionFilter struct {
+	// UserID selects the sessions of a user, All those of every user, and both
+	// together those of the user. Without either nothing is listed.
 	UserID string
+	All    bool
 
 	// Each of these narrows the list further unless it is zero.
-	ID    int64
-	Epoch *int64 // exact
+	ID     int64
+	Epoch  *int64    // exact
+	Before time.Time // sessions whose Created is before this instant
 }
 
 // Sessions keeps login sessions. A session that ended stays as a tombstone until
@@ -106,7 +110,8 @@ type Sessions interface {
 	// ListSessions returns one page of the sessions that f selects and that are
 	// live at the given instant, and the number of all of them. The sessions of
 	// the list have no Digest and no Data. The order is by Created and then by
-	// ID. ListSessions ignores p.Order.
+	// ID, and by ID alone for a filter without UserID. ListSessions ignores
+	// p.Order.
 	ListSessions(ctx context.Context, f SessionFilter, at time.Time, p Page) (list []Session, total int, err error)
 
 	// PurgeSessions removes at most max sessions that ended or expired before

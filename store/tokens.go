@@ -68,6 +68,11 @@ type Refresh struct {
 	// Nonce is the nonce of the rotation that spent it; see [Rotation].
 	Nonce [32]byte
 
+	// Grant is the digest of what the refresh tokens of a grant have in common,
+	// zero for none. By it a store knows a refresh token whose record Rotate has
+	// removed. Older versions stored none, and imported refresh tokens have none.
+	Grant Digest
+
 	// Number is the number of refreshes of the grant so far. GrantCreated is
 	// the Created of the first token of the family. The store sets both.
 	// GrantCreated is zero if an older version of the store issued that token.
@@ -241,9 +246,10 @@ type Tokens interface {
 	// the work that revocations left.
 	//
 	// A token has ended when it is revoked, or when it and its refresh token
-	// have expired. A spent refresh token ends with its family, so that a
-	// replay is recognised until then. A family ends when GrantExpires has
-	// passed, or when none of its tokens can be used or refreshed.
+	// have expired. A spent refresh token that Rotate has left ends with its
+	// family, so that a replay is recognised until then. A family ends when
+	// GrantExpires has passed, or when none of its tokens can be used or
+	// refreshed.
 	//
 	// The work must be linear in the number of removed records and of those
 	// that ended since the last call. Purge must not read a record that stays

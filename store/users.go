@@ -21,6 +21,10 @@ type User struct {
 	// Active users can authenticate. The zero User cannot, so that a program which
 	// makes users must set Active.
 	Active bool
+	// Service marks a service account: a program, which never logs in and has no
+	// password. It acts by personal access tokens alone, which administrators issue
+	// to it. A table of users without service accounts leaves it false.
+	Service bool
 
 	// Epoch changes with the password, and whenever all sessions of the user
 	// must end. Sessions of another epoch are dead.
@@ -67,16 +71,19 @@ type Accounts interface {
 	InsertUser(ctx context.Context, u User) (User, error)
 
 	// UpdateUser replaces everything but ID, Epoch and Created. It changes the
-	// Epoch in the same step if an active user becomes inactive. It returns
-	// ErrExists if the name is taken. UpdateUser is for programs that know the
-	// whole record. A change that must not undo another one needs ChangeUser.
+	// Epoch in the same step if an active user becomes inactive. If Service
+	// changes, it changes the Epoch and removes the password in the same step. It
+	// returns ErrExists if the name is taken. UpdateUser is for programs that know
+	// the whole record. A change that must not undo another one needs ChangeUser.
 	UpdateUser(ctx context.Context, u User) error
 
 	// ChangeUser replaces the fields that c sets, in one step, and leaves all
 	// others as they are. It returns the user with the change. ChangeUser
-	// changes the Epoch in the same step if an active user becomes inactive. It
-	// returns ErrExists if the name is taken. It returns ErrLastAdmin, and
-	// changes nothing, if the change would leave no active administrator.
+	// changes the Epoch in the same step if an active user becomes inactive. If
+	// Service changes, it changes the Epoch and removes the password in the same
+	// step. It returns ErrExists if the name is taken. It returns ErrLastAdmin, and
+	// changes nothing, if the change would leave no active administrator. A service
+	// account is no administrator in this sense, because it cannot log in.
 	ChangeUser(ctx context.Context, id string, c UserChange) (User, error)
 
 	// ReplacePassword is SetPasswordHash for a user whose Epoch is the given one,
@@ -110,5 +117,5 @@ type UserFilter struct {
 // A UserChange says what to change about a user. Nil leaves a field as it is.
 type UserChange struct {
 	Name, Email, FirstName, LastName *string
-	Admin, Auditor, Active           *bool
+	Admin, Auditor, Active, Service  *bool
 }

@@ -75,4 +75,6 @@ const (
 	ColumnObject    // text; activities
 	ColumnActor     // text, the ID; activities
 	ColumnToken     // number; activities
+
+	ColumnService // bool; users
 )

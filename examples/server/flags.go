@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/clientdoc"
 	"github.com/ostiary/auth/oauth"
 )
 
@@ -36,6 +37,8 @@ type config struct {
 	tokens    auth.TokensOptions
 	oauth     oauth.Options
 	devices   oauth.DeviceOptions
+	documents oauth.DocumentOptions
+	fetcher   clientdoc.Options // of documents
 	session   auth.SessionOptions
 	gate      auth.GateOptions
 	basics    auth.BasicOptions

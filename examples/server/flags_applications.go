@@ -11,6 +11,10 @@ func (c *config) applicationFlags(f *flag.FlagSet) {
 	f.Var(seconds(&c.devices.Lifetime), "device-lifetime", "`time` that device codes are good for, at most 1h (default 10m)")
 	f.BoolVar(&c.oauth.RequirePKCE, "require-pkce", false, "refuse authorization requests without a code challenge from confidential\napplications, too")
 	f.Var(list{&c.oauth.Resources}, "resources", "`list` of URIs of further APIs that tokens may be requested for (RFC 8707)")
+	f.BoolVar(&c.oauth.IntrospectUnbound, "introspect-unbound", false, "let applications that stand for one of the -resources introspect tokens without an\naudience, too, such as personal ones")
+	f.Var(list{&c.fetcher.AllowHosts}, "client-documents", "`list` of hosts whose client ID metadata documents are accepted, so that their clients\nneed no registration: app.example, .app.example for all below it, or * for every host\n(default none)")
+	f.Var(list{&c.fetcher.BlockHosts}, "client-documents-blocked", "`list` of hosts that -client-documents does not mean")
+	f.BoolVar(&c.fetcher.InsecureLoopback, "insecure-client-documents", false, "fetch client ID metadata documents from loopback addresses, too, to develop clients;\nneeds a -url on one")
 	f.Var(list{&c.oauth.PrivateSchemes}, "private-schemes", "`list` of schemes without a dot that redirect URIs may have, such as myapp")
 	f.BoolVar(&c.oauth.InsecureHTTPRedirects, "insecure-http-redirects", false, "allow redirect URIs with http to any host, as AWX does; codes can be read on the way")
 }

@@ -14,6 +14,7 @@ func (c *config) passwordFlags(f *flag.FlagSet) {
 	f.Var(limit{&c.passwords.PerAccount}, "throttle-account", "`limit` of wrong passwords for one account from all networks that it is not known from\n(default 100/1h)")
 	f.Var(limit{&c.passwords.PerNetwork}, "throttle-network", "`limit` of wrong passwords from one network for all accounts (default 300/1h)")
 	f.Var(limit{&c.oauth.ClientFailures}, "throttle-applications", "`limit` of wrong client secrets from one network (default 30/1m)")
+	f.Var(limit{&c.documents.PerNetwork}, "throttle-client-documents", "`limit` of client ID metadata documents that are fetched for one network (default 10/1m)")
 	f.Var(limit{&c.devices.Requests}, "throttle-devices", "`limit` of device codes for one network (default 60/1m)")
 	f.Var(limit{&c.devices.Guesses}, "throttle-device-codes", "`limit` of wrong device codes that one user enters (default 20/10m)")
 }

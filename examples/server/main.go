@@ -169,9 +169,10 @@ func serve(ctx context.Context, l net.Listener, s *service, drain time.Duration)
 	if s.listen != nil {
 		background.Go(func() { _ = s.listen(ctx) }) // until the end, whose error it returns
 	}
+	recording, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()                                          // after the last request
+	background.Go(func() { _ = s.tokens.Run(recording) }) // until the end, whose error it returns
 	if s.stream != nil {
-		recording, stop := context.WithCancel(context.WithoutCancel(ctx))
-		defer stop() // after the last request
 		background.Go(func() { s.stream.Run(recording) })
 	}
 

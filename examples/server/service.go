@@ -11,6 +11,7 @@ import (
 
 	"github.com/ostiary/auth"
 	"github.com/ostiary/auth/activity"
+	"github.com/ostiary/auth/clientdoc"
 	"github.com/ostiary/auth/httpapi"
 	"github.com/ostiary/auth/oauth"
 	"github.com/ostiary/auth/store/cached"
@@ -72,7 +73,11 @@ func newServiceOn(c config, db *database, mux, outer router) (*service, error) {
 	if err != nil {
 		return nil, c.settings.blame(err)
 	}
-	server, err := oauth.NewServer(tokens, st, st, oauthOptions(c, log))
+	applications, err := oauthOptions(c, log)
+	if err != nil {
+		return nil, c.settings.blame(err)
+	}
+	server, err := oauth.NewServer(tokens, st, st, applications)
 	if err != nil {
 		return nil, c.settings.blame(err)
 	}
@@ -175,7 +180,7 @@ func tokenOptions(c config, db *database, log *slog.Logger) *auth.TokensOptions 
 	return &o
 }
 
-func oauthOptions(c config, log *slog.Logger) *oauth.Options {
+func oauthOptions(c config, log *slog.Logger) (*oauth.Options, error) {
 	o := c.oauth
 	o.Logger, o.Observe = log, c.metrics.observe()
 	o.AccessLifetime = c.access
@@ -183,7 +188,13 @@ func oauthOptions(c config, log *slog.Logger) *oauth.Options {
 	if c.url != "" {
 		o.Devices = &c.devices
 	}
-	return &o
+	if c.fetcher.AllowHosts == nil {
+		return &o, nil
+	}
+	var err error
+	c.documents.Fetcher, err = clientdoc.New(&c.fetcher)
+	o.Documents = &c.documents
+	return &o, err
 }
 
 func sessionOptions(c config) *auth.SessionOptions {

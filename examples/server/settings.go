@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"unicode/utf8"
@@ -233,7 +234,12 @@ func (s *settings) readSecrets() error {
 
 // readSecret returns what is in a file, without the end of its line.
 func readSecret(path string) (string, error) {
-	b, err := os.ReadFile(path)
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxSecret+3)) // a device has no end
 	if err != nil {
 		return "", err
 	}

@@ -258,6 +258,8 @@ func TestWarnings(t *testing.T) {
 		{args: "-forwarded-host", want: "nobody is believed"},
 		{args: "-basic=false -basic-requires-tls", want: "HTTP Basic is off"},
 		{args: "-addr 0.0.0.0:1 -trusted-proxies 10.0.0.1 -device-lifetime 5m", want: "devices need -url"},
+		{args: "-client-documents-blocked evil.example", want: "name hosts in -client-documents"},
+		{args: "-client-documents * -client-documents-blocked evil.example"},
 	} {
 		t.Run(tt.args+tt.env, func(t *testing.T) {
 			for _, pair := range os.Environ() { // of whoever runs the tests

@@ -36,6 +36,11 @@ func (c *config) warn() {
 	}
 	c.warnOfProxies()
 	c.warnOfDevices()
+	for _, name := range []string{"client-documents-blocked", "insecure-client-documents", "throttle-client-documents"} {
+		if c.fetcher.AllowHosts == nil && s.given(name) {
+			slog.Warn("a setting has no effect: no document is accepted; name hosts in -client-documents", "setting", s.at(name))
+		}
+	}
 }
 
 func (c *config) warnOfProxies() {

@@ -24,6 +24,7 @@ var class = func() (t [256]uint8) {
 	set(unreserved, "-._~")
 	set(token68, "-._~+/")
 	set(lowerHex, digits+"abcdef")
+	set(base64URL, digits+lower+upper+"-_")
 	return t
 }()
 
@@ -34,6 +35,7 @@ const (
 	unreserved
 	token68
 	lowerHex
+	base64URL
 )
 
 // all reports whether s has characters of the class only, and at least one.
@@ -63,6 +65,10 @@ func Unreserved(s string) bool { return all(s, unreserved) }
 // Token68 reports whether s is a token68 (RFC 9110 section 11.2), which RFC 6750
 // section 2.1 calls b64token.
 func Token68(s string) bool { return all(strings.TrimRight(s, "="), token68) }
+
+// Base64URL reports whether s is one or more characters of the URL and filename
+// safe alphabet (RFC 4648 section 5).
+func Base64URL(s string) bool { return all(s, base64URL) }
 
 // LowerHex reports whether s is a whole number of bytes in lower-case
 // hexadecimal, and at least one.

@@ -21,6 +21,7 @@ func TestClasses(t *testing.T) {
 		{"Token, RFC 9110 5.6.2", Token, "!#$%&'*+-.^_`|~" + digit + alpha},
 		{"Unreserved, RFC 3986 2.3", Unreserved, "-._~" + digit + alpha},
 		{"Token68, RFC 9110 11.2", Token68, "-._~+/" + digit + alpha},
+		{"Base64URL, RFC 4648 5", Base64URL, "-_" + digit + alpha},
 		{"Scope, RFC 6749 3.3", Scope, "!#$%&'()*+,-./" + digit + ":;<=>?@" + alpha + "[]^_`{|}~"},
 		{"LowerHex", func(s string) bool { return LowerHex(s + s) }, digit + "abcdef"},
 	} {

@@ -20,7 +20,11 @@ var (
 // case it was sent, and the credentials after it. Credentials are "" where there
 // is only a scheme, or nothing at all.
 func Authorization(h http.Header) (scheme, credentials string, err error) {
-	values := h["Authorization"]
+	return Credentials(h["Authorization"])
+}
+
+// Credentials is Authorization for the values of that field.
+func Credentials(values []string) (scheme, credentials string, err error) {
 	switch len(values) {
 	case 0:
 		return "", "", ErrAbsent

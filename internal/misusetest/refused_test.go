@@ -95,7 +95,9 @@ type nilHasher struct{ plain }
 var wrongParts = []refused{
 	{"RequireScope of two scopes", func(h *host) error { return built(h.gate.RequireScope("read deploy")) }, says("RequireScope", "scope-token")},
 	{"RequireScope of nothing", func(h *host) error { return built(h.gate.RequireScope("")) }, says("RequireScope", "scope-token")},
+	{"a further scope of everything", func(h *host) error { return built(h.gate.RequireScope("deploy", "*")) }, says("RequireScope", "scope-token")},
 	{"RequireScope of everything", func(h *host) error { return built(h.gate.RequireScope("*")) }, says("RequireScope", "scope-token")},
+	{"tokens for no resource alone", func(h *host) error { return built(h.bearer.Only("")) }, says("Bearer.Only", "absolute URI")},
 	{"RequireLogin of another host", func(h *host) error { return built(h.gate.RequireLogin("https://sso.example/")) }, says("RequireLogin", "path on this host")},
 	{"RequireLogin of a name", func(h *host) error { return built(h.gate.RequireLogin("login")) }, says("RequireLogin", "path on this host")},
 	{"Basic is advertised and not asked", func(h *host) error { return built(auth.NewGate(h.bearer, &auth.GateOptions{Basic: true})) }, says("GateOptions.Basic", "NewBasic")},
@@ -207,6 +209,15 @@ var wrongAPI = []refused{
 	{"devices without an address to show", func(h *host) error {
 		return last(oauth.NewServer(h.tokens, h.db, h.db, &oauth.Options{Devices: &oauth.DeviceOptions{}}))
 	}, says("Options.Devices", "Issuer")},
+	{"a scope of tokens that asks for a refresh token", func(h *host) error {
+		tokens := auth.Must(auth.NewTokens(h.db, h.db, &auth.TokensOptions{Scopes: []string{"offline_access"}}))
+		return last(oauth.NewServer(tokens, h.db, h.db, nil))
+	}, says("TokensOptions.Scopes", "offline_access")},
+	{"metadata of a resource that no token is for", func(h *host) error {
+		server := auth.Must(oauth.NewServer(h.tokens, h.db, h.db, &oauth.Options{Issuer: "https://api.example"}))
+		return last(httpapi.New(httpapi.Config{Gate: h.gate, Users: h.db, Tokens: h.tokens, OAuth: server,
+			Resources: []httpapi.Resource{{URI: "https://api.example/mcp", Scopes: []string{"read"}}}}))
+	}, says("Config.Resources", "oauth.Options.Resources")},
 	{"a private scheme with its colon", func(h *host) error {
 		return last(oauth.NewServer(h.tokens, h.db, h.db, &oauth.Options{PrivateSchemes: []string{"myapp://"}}))
 	}, says("Options.PrivateSchemes")},

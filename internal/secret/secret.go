@@ -30,10 +30,15 @@ const (
 // no client encodes it, and secret scanners find it. The body has 256 bits; the
 // checksum is the CRC-32 of all that stands before it, so that a typing error
 // costs no look-up. It is no protection: anyone can compute it.
+//
+// The body of a refresh token begins with its locator, which has 95 bits and is
+// the same for all refresh tokens of a grant. The 160 bits behind it are new in
+// each of them (RFC 6749 section 10.10).
 const (
-	bodyLen = 43
-	crcLen  = 6
-	maxLen  = 55 // what SHA-256 hashes in one block
+	bodyLen    = 43
+	locatorLen = 16
+	crcLen     = 6
+	maxLen     = 55 // what SHA-256 hashes in one block
 	// MaxPrefix is what remains for the prefix.
 	MaxPrefix = maxLen - bodyLen - crcLen - 2
 
@@ -44,11 +49,26 @@ const (
 // New returns a fresh secret. crypto/rand ends the program rather than
 // return weak bytes, so there is no error.
 func New(prefix string, kind byte) string {
-	b := make([]byte, 0, maxLen)
-	b = append(b, prefix...)
-	b = append(b, kind, '_')
-	b = appendRandom(b, bodyLen)
-	return string(appendChecksum(b))
+	return string(appendChecksum(appendRandom(head(prefix, kind), bodyLen)))
+}
+
+// Succeed returns a fresh refresh token with the locator of the one it follows.
+func Succeed(prefix, spent string) string {
+	b := append(head(prefix, Refresh), Locator(spent)...)
+	return string(appendChecksum(appendRandom(b, len(prefix)+2+bodyLen-len(b))))
+}
+
+// Locator returns the locator of a refresh token, "" for an imported one.
+func Locator(refresh string) string {
+	if len(refresh) < bodyLen+crcLen {
+		return ""
+	}
+	return refresh[len(refresh)-bodyLen-crcLen:][:locatorLen]
+}
+
+// head returns what stands before the body, with room for the rest.
+func head(prefix string, kind byte) []byte {
+	return append(append(make([]byte, 0, maxLen), prefix...), kind, '_')
 }
 
 // Random returns n letters and digits, each with the same probability.
@@ -152,15 +172,16 @@ var digitValues = func() (t [256]int8) {
 }()
 
 // Derive returns a secret of the usual form. The kind is part of the
-// message, so that the access token does not give the refresh token away.
+// message, so that the access token does not give the refresh token away. A
+// refresh token has the locator of the spent one.
 func Derive(prefix string, kind byte, spent string, nonce [32]byte) string {
 	mac := hmac.New(sha256.New, []byte(spent))
 	_, _ = mac.Write([]byte{kind})
 	_, _ = mac.Write(nonce[:])
-	b := make([]byte, 0, maxLen)
-	b = append(b, prefix...)
-	b = append(b, kind, '_')
-	b = appendBase62(b, [sha256.Size]byte(mac.Sum(nil)))
+	b := appendBase62(head(prefix, kind), [sha256.Size]byte(mac.Sum(nil)))
+	if kind == Refresh {
+		copy(b[len(prefix)+2:], Locator(spent))
+	}
 	return string(appendChecksum(b))
 }
 

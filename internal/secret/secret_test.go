@@ -146,6 +146,49 @@ func TestDerivedSecret(t *testing.T) {
 	}
 }
 
+// all refresh tokens that follow one have its locator and nothing else in
+// common, however they are made.
+func TestSuccessorsKeepTheLocator(t *testing.T) {
+	for _, tt := range []struct{ name, prefix, spent string }{
+		{"of this version", "ost", New("ost", Refresh)},
+		{"of another prefix", "x", New("awx9", Refresh)},
+		{"golden", "ost", "ostr_23456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghi4JxgNk"},
+	} {
+		want := tt.spent[len(tt.spent)-bodyLen-crcLen:][:16]
+		seen := make(map[string]bool)
+		text := tt.spent
+		for n := range byte(50) {
+			if n%2 == 0 {
+				text = Succeed(tt.prefix, text)
+			} else {
+				text = Derive(tt.prefix, Refresh, text, [32]byte{n})
+			}
+			if !WellFormed(text, tt.prefix, Refresh) || Locator(text) != want {
+				t.Errorf("%s: %q follows %q", tt.name, text, tt.spent)
+			}
+			secret := text[len(text)-27-crcLen : len(text)-crcLen]
+			if seen[secret] {
+				t.Errorf("%s: %q repeats a secret", tt.name, text)
+			}
+			seen[secret] = true
+		}
+	}
+
+	// AWX's tokens have none. What follows one has a locator of its own.
+	const imported = "abcdefghijABCDEFGHIJ0123456789"
+	if got := Locator(imported); got != "" {
+		t.Errorf("the locator of an imported token is %q", got)
+	}
+	for _, pair := range [][2]string{
+		{Succeed("ost", imported), Succeed("ost", imported)},
+		{Derive("ost", Refresh, imported, [32]byte{1}), Derive("ost", Refresh, imported, [32]byte{2})},
+	} {
+		if !WellFormed(pair[0], "ost", Refresh) || Locator(pair[0]) == Locator(pair[1]) {
+			t.Errorf("%q follow an imported token", pair)
+		}
+	}
+}
+
 func TestBase62AgreesWithBig(t *testing.T) {
 	sums := [][32]byte{{}, {31: 1}, {0: 1}}
 	for i := range sums[0] {

@@ -179,14 +179,19 @@ func BenchmarkRotate(b *testing.B) {
 		now := time.Now()
 		run := rand.Text() // a benchmark may run more than once
 		names := [2]string{"bare" + run, "store" + run}
+		token := func(name string) store.Token {
+			tok := tokenNamed(name, now)
+			tok.Refresh.Grant = store.DigestOf(run)
+			return tok
+		}
 		for _, name := range names {
-			if _, err := st.InsertToken(ctx, tokenNamed(name, now), limits); err != nil {
+			if _, err := st.InsertToken(ctx, token(name), limits); err != nil {
 				b.Fatal(err)
 			}
 		}
 		turn := func(k, i int, f func(refresh store.Digest, next store.Token) error) error {
 			next := names[k][:5] + run + strconv.Itoa(i)
-			err := f(refreshOf(names[k]), tokenNamed(next, now))
+			err := f(refreshOf(names[k]), token(next))
 			names[k] = next
 			return err
 		}

@@ -36,7 +36,7 @@ func TestRevocationMeetsRotation(t *testing.T) {
 			user := fmt.Sprintf("u%d", n)
 			named := func(i int) store.Token {
 				tok := tokenNamed(fmt.Sprintf("%s.%d", user, i), now)
-				tok.UserID = user
+				tok.UserID, tok.Refresh.Grant = user, store.DigestOf(user)
 				return tok
 			}
 			first, err := a.InsertToken(t.Context(), named(0), limits)

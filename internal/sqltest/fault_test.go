@@ -85,6 +85,26 @@ func (x *faultCase) login(name string) error {
 	return err
 }
 
+// chain stores a token with a grant and rotates it n times.
+func (x *faultCase) chain(st *sqlstore.Store, n int) error {
+	_, err := st.InsertToken(x.ctx, x.inChain(-1).Token, limits)
+	for i := range n {
+		_, err2 := st.Rotate(x.ctx, x.inChain(i))
+		err = errors.Join(err, err2)
+	}
+	return err
+}
+
+// inChain rotates token i of a chain.
+func (x *faultCase) inChain(i int) store.Rotation {
+	r := store.Rotation{
+		Refresh: refreshOf(fmt.Sprint(x.name, ".", i)), ApplicationID: 1, Revision: 1, At: x.now,
+		Token: tokenNamed(fmt.Sprint(x.name, ".", i+1), x.now),
+	}
+	r.Token.Refresh.Grant = store.DigestOf(x.name)
+	return r
+}
+
 func sessionNamed(name, user string, now time.Time) store.Session {
 	return store.Session{Digest: sessionOf(name), UserID: user, Created: now, Seen: now, Expires: now.Add(hour)}
 }
@@ -152,6 +172,28 @@ func faultedOperations() []faulted {
 			},
 			state: func(x *faultCase) string {
 				return either(x.token(x.name+".2")+x.token(x.name+".3"), "liveabsent", "deadabsent")
+			},
+		}, {
+			name:    "rotate, with a token to remove",
+			prepare: func(x *faultCase) error { return x.chain(x.calm, 1) },
+			run: func(x *faultCase) error {
+				_, err := x.shaky.Rotate(x.ctx, x.inChain(1))
+				return err
+			},
+			state: func(x *faultCase) string {
+				return either(x.token(x.name+".0")+x.token(x.name+".1")+x.token(x.name+".2"), "deadliveabsent", "absentdeadlive")
+			},
+		}, {
+			name:    "rotate a removed token",
+			prepare: func(x *faultCase) error { return x.chain(x.calm, 2) },
+			run: func(x *faultCase) error {
+				r := x.inChain(0)
+				r.Token.Digest, r.Token.Refresh.Digest = accessOf(x.name), refreshOf(x.name)
+				_, err := x.shaky.Rotate(x.ctx, r)
+				return expected(err, store.ErrUsed)
+			},
+			state: func(x *faultCase) string {
+				return either(x.token(x.name+".1")+x.token(x.name+".2")+x.token(x.name), "deadliveabsent", "deaddeadabsent")
 			},
 		}, {
 			name:    "redeem",

@@ -38,7 +38,7 @@ func (c *cluster) codes(round int) {
 func (c *cluster) rotate(st *sqlstore.Store, old store.Token, next string) error {
 	now := time.Now()
 	tok := c.token(next, now)
-	tok.UserID = old.UserID
+	tok.UserID, tok.Refresh.Grant = old.UserID, old.Refresh.Grant
 	_, err := st.Rotate(context.Background(), store.Rotation{
 		Refresh: old.Refresh.Digest, ApplicationID: c.app, Revision: old.Revision, At: now, Token: tok,
 	})
@@ -64,13 +64,21 @@ func (c *cluster) reuse(round int) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
+	if round%2 == 0 { // the first one has no record any more
+		if err := c.rotate(c.nodes[2], next, name+"+"); err != nil {
+			c.t.Fatal(err)
+		}
+		if next, err = c.nodes[2].TokenByRefresh(c.t.Context(), refreshOf(name+"+")); err != nil {
+			c.t.Fatal(err)
+		}
+	}
 	c.everywhere(1, func(st *sqlstore.Store, n int) error {
 		if n == 2 {
 			return c.rotate(st, tok, name+"''") // again
 		}
 		return c.rotate(st, next, fmt.Sprintf("%s.%d", name, n))
 	})
-	for _, last := range []string{"", "'", "''", ".0", ".1"} {
+	for _, last := range []string{"", "'", "''", "+", ".0", ".1"} {
 		if nodes := c.alive(name + last); nodes != nil {
 			c.t.Errorf("round %d: %s is good at %v although its family ended", round, name+last, nodes)
 		}

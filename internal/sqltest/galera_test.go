@@ -67,6 +67,7 @@ func (c *cluster) application(name string) int64 {
 func (c *cluster) token(name string, now time.Time) store.Token {
 	tok := tokenNamed(name, now)
 	tok.ApplicationID = c.app
+	tok.Refresh.Grant = store.DigestOf("grant " + name)
 	return tok
 }
 

@@ -38,11 +38,12 @@ func TestImportUsers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		other, err := st.InsertUser(ctx, store.User{ID: "7", Name: "imported2", Created: now})
+		other, err := st.InsertUser(ctx, store.User{ID: "7", Name: "imported2", Active: true, Service: true, Created: now})
 		if err != nil {
 			t.Fatal(err)
 		}
 		users := importedUsers(sqlstore.MaxImport, now)
+		users[3].Service, users[3].PasswordHash = true, ""
 		for range 2 { // repeating is harmless
 			if err := st.ImportUsers(ctx, users); err != nil {
 				t.Fatal(err)
@@ -61,6 +62,9 @@ func TestImportUsers(t *testing.T) {
 			if got, err := st.UserByID(ctx, want.ID); !cmp.Equal(want, got) || err != nil {
 				t.Errorf("a user who was there became %+v, %v", got, err)
 			}
+			if hash, err := st.PasswordHash(ctx, want.ID); hash != "" || err != nil {
+				t.Errorf("a user who was there has the hash %q, %v", hash, err)
+			}
 		}
 		if _, err := st.UserByID(ctx, "102"); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("a user whose name is taken: %v", err)
@@ -70,7 +74,8 @@ func TestImportUsers(t *testing.T) {
 			t.Errorf("the next user is %+v, %v", next, err)
 		}
 		for name, bad := range map[string][]sqlstore.ImportedUser{
-			"no ID": {{User: store.User{Name: "x"}}}, "NUL": {{User: store.User{ID: "x", Name: "a\x00"}}}, "too many": importedUsers(sqlstore.MaxImport+1, now),
+			"no ID": {{User: store.User{Name: "x"}}}, "a service account with a password": {{User: store.User{ID: "x", Name: "x", Service: true}, PasswordHash: "hash"}},
+			"NUL": {{User: store.User{ID: "x", Name: "a\x00"}}}, "too many": importedUsers(sqlstore.MaxImport+1, now),
 		} {
 			if err := st.ImportUsers(ctx, bad); err == nil {
 				t.Errorf("%s: no error", name)
@@ -89,7 +94,7 @@ func importedTokens(n int, now time.Time) []store.Token {
 		}
 		if i%3 != 0 {
 			tok.ApplicationID, tok.LastUsed = 1, time.Time{}
-			tok.Refresh = store.Refresh{Digest: refreshOf(fmt.Sprint("imported", i)), Scopes: "write", Expires: now.Add(2 * time.Hour), GrantExpires: now.Add(9 * time.Hour)}
+			tok.Refresh = store.Refresh{Digest: refreshOf(fmt.Sprint("imported", i)), Scopes: "write", Expires: now.Add(2 * time.Hour), GrantExpires: now.Add(9 * time.Hour), Grant: accessOf(fmt.Sprint("grant", i))}
 		}
 		tokens[i] = tok
 	}

@@ -43,7 +43,7 @@ func grantToken(key string, name int32) store.Token {
 	return store.Token{
 		Digest: numbered("access", name), UserID: key, ApplicationID: 1, Scopes: "read", Epoch: int64(name),
 		Created: linearNow, Modified: linearNow, Expires: linearNow.Add(hour),
-		Refresh: store.Refresh{Digest: numbered("refresh", name), Scopes: "read", Expires: linearNow.Add(2 * hour)},
+		Refresh: store.Refresh{Digest: numbered("refresh", name), Scopes: "read", Expires: linearNow.Add(2 * hour), Grant: store.DigestOf("grant " + key)},
 	}
 }
 
@@ -94,9 +94,15 @@ func callGrants(h *history, key string) (any, any, error) {
 	case n < 65:
 		in.Do, in.New = "mint", h.newName()
 		tok := grantToken(key, in.New)
-		tok.Refresh = store.Refresh{}
-		// The family of a token never changes, so this read is not part of the call.
+		// The family of a token never changes, so this read is not part of the call. If
+		// the record was removed, another one of the family will do.
 		parent, perr := h.st.TokenByDigest(ctx, numbered("access", in.Name))
+		if perr != nil {
+			if parent, perr = h.st.TokenByGrant(ctx, tok.Refresh.Grant); perr == nil {
+				in.Name = int32(parent.Epoch)
+			}
+		}
+		tok.Refresh = store.Refresh{}
 		if tok.ParentID = parent.Family; perr != nil {
 			tok.ParentID = 1 << 40
 		}
@@ -226,7 +232,14 @@ func stepGrants(state, input, output any) (bool, any) {
 		s.redeemed, want.Name = true, in.New
 		s.add(modelToken{name: in.New, refresh: true})
 	case "rotate":
-		if at == 0 || !s.tokens[at-1].refresh || s.tokens[at-1].state == dead {
+		if at == 0 || !s.tokens[at-1].refresh {
+			if want.Err = notFound; s.n > 0 { // for all that the store knows it was one of the grant
+				want.Err = used
+				s.endAll()
+			}
+			break
+		}
+		if s.tokens[at-1].state == dead {
 			want.Err = notFound
 			break
 		}
@@ -259,6 +272,10 @@ func stepGrants(state, input, output any) (bool, any) {
 	case "access":
 		if at == 0 {
 			want.Err = notFound
+			break
+		}
+		if next := s.tokens[at-1].next; next != 0 && s.tokens[next-1].state == spent {
+			want.Err = notFound // removed when its successor was spent
 			break
 		}
 		want.Name, want.Dead = in.Name, s.tokens[at-1].state != live

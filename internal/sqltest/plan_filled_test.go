@@ -84,10 +84,10 @@ func fillTables(t *testing.T, db *sql.DB, p place) {
 	}
 	fill("tokens", `digest, user_id, application_id, parent_id, family, scopes, audience, addresses, epoch, description,
 		created_at, modified_at, expires_at, revoked_at, refresh_digest, refresh_scopes, refresh_expires_at, refresh_spent_at, grant_expires_at,
-		successor_id, minted, ends_at, revision, purge_at`,
+		refresh_grant, successor_id, minted, ends_at, revision, purge_at`,
 		`DIGEST, TEXT, n.i % 500, 0, 1000000 + n.i / 10, 'read', '', '', 0, '', n.i, n.i, n.i + 1000000,
 		CASE WHEN n.i % 10 < 9 THEN n.i END, DIGEST, 'read', n.i + 2000000, CASE WHEN n.i % 10 < 9 THEN n.i END, 3000000,
-		0, FALSE, n.i, 1, 3000000 + n.i`, filled)
+		CASE WHEN n.i % 10 > 7 THEN DIGEST END, 0, FALSE, n.i, 1, 3000000 + n.i`, filled)
 	fill("codes", "digest, application_id, user_id, scopes, audience, epoch, redirect_uri, challenge, created_at, expires_at, family",
 		"DIGEST, n.i % 500, TEXT, '', '', 0, '', '', n.i, n.i, n.i", 20_000)
 	fill("devices", `digest, user_code, application_id, scopes, audience, created_at, expires_at, poll_interval, decision, user_id, epoch, family`,

@@ -21,7 +21,8 @@ func (s *Store) ChangeUser(ctx context.Context, id string, c store.UserChange) (
 		set(&next.Admin, c.Admin)
 		set(&next.Auditor, c.Auditor)
 		set(&next.Active, c.Active)
-		if !(next.Admin && next.Active) && s.lastAdmin(u) {
+		set(&next.Service, c.Service)
+		if !activeAdmin(next) && s.lastAdmin(u) {
 			return store.ErrLastAdmin
 		}
 		err := s.replaceUser(u, next)
@@ -40,13 +41,16 @@ func set[T any](to, from *T) {
 	}
 }
 
+// activeAdmin reports whether u is an administrator who can log in.
+func activeAdmin(u store.User) bool { return u.Admin && u.Active && !u.Service }
+
 // lastAdmin reports whether u is the only active administrator.
 func (s *Store) lastAdmin(u *user) bool {
-	if !u.Admin || !u.Active {
+	if !activeAdmin(u.User) {
 		return false
 	}
 	for a := range s.accounts.all() {
-		if other := a.user.Load(); other != nil && other.ID != u.ID && other.Admin && other.Active {
+		if other := a.user.Load(); other != nil && other.ID != u.ID && activeAdmin(other.User) {
 			return false
 		}
 	}
@@ -121,6 +125,8 @@ func userColumn(u *user, c store.Column) (any, bool) {
 		return u.Auditor, true
 	case store.ColumnActive:
 		return u.Active, true
+	case store.ColumnService:
+		return u.Service, true
 	case store.ColumnCreated:
 		return u.Created, true
 	}

@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/ostiary/auth/store"
@@ -189,8 +190,16 @@ func (s *Store) Rotate(ctx context.Context, r store.Rotation) (out store.RotateO
 	at := micro(r.At)
 	err = s.write(ctx, func() error {
 		old := s.byRefresh[r.Refresh]
+		removed := old == nil
+		if removed {
+			old = s.newest(r.Token.Refresh.Grant)
+		}
 		if old == nil || old.application != r.ApplicationID {
 			return store.ErrNotFound
+		}
+		if removed {
+			s.revokeFamily(old.family.id, at)
+			return store.ErrUsed
 		}
 		st := old.state.Load()
 		expired := !at.Before(st.refresh.Expires) ||
@@ -220,10 +229,22 @@ func (s *Store) Rotate(ctx context.Context, r store.Rotation) (out store.RotateO
 		spent.refresh = &refresh{st.refresh.Refresh, next.id}
 		spent.refresh.Spent, spent.refresh.Nonce, spent.revoked = at, r.Nonce, instantOf(at)
 		s.change(old, spent)
+		s.dropSpentBefore(old, r.Token.Refresh.Grant)
 		out = store.RotateOutcome{Token: s.record(next), Nonce: r.Nonce}
 		return nil
 	})
 	return out, err
+}
+
+// dropSpentBefore drops the tokens of a grant that were spent before t. There is
+// one, for the others went when it was spent.
+func (s *Store) dropSpentBefore(t *token, grant store.Digest) {
+	number := t.state.Load().refresh.Number
+	for _, other := range slices.Clone(s.byGrant[grant]) {
+		if st := other.state.Load(); other.family == t.family && st.spent() && st.refresh.Number < number {
+			s.dropToken(other)
+		}
+	}
 }
 
 // fresh reports whether nothing has happened to a successor.

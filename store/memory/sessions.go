@@ -273,11 +273,9 @@ func (s *Store) end(sel store.SessionSelection, reason store.EndReason, at insta
 // ListSessions implements [store.Sessions].
 func (s *Store) ListSessions(ctx context.Context, f store.SessionFilter, at time.Time, p store.Page) (list []store.Session, total int, err error) {
 	err = s.read(ctx, func() error {
-		if f.UserID == "" {
-			return nil
-		}
-		live := slices.DeleteFunc(s.liveSessions(f.UserID, instantOf(at)), func(x *session) bool {
-			return f.ID != 0 && x.id != f.ID || f.Epoch != nil && x.epoch != *f.Epoch
+		live := slices.DeleteFunc(s.listedSessions(f, instantOf(at)), func(x *session) bool {
+			return f.ID != 0 && x.id != f.ID || f.Epoch != nil && x.epoch != *f.Epoch ||
+				!f.Before.IsZero() && x.created >= instantOf(f.Before)
 		})
 		if !p.Descending {
 			slices.Reverse(live)
@@ -294,6 +292,24 @@ func (s *Store) ListSessions(ctx context.Context, f store.SessionFilter, at time
 		return nil
 	})
 	return list, total, err
+}
+
+// listedSessions returns the live sessions of the users of a filter, the last of the
+// list first.
+func (s *Store) listedSessions(f store.SessionFilter, at instant) (list []*session) {
+	switch {
+	case f.UserID != "":
+		return s.liveSessions(f.UserID, at)
+	case !f.All:
+		return nil
+	}
+	for _, x := range s.sessionByID {
+		if st := x.state.Load(); x.owner.id != "" && live(st.ended, st.expires, at) {
+			list = append(list, x)
+		}
+	}
+	slices.SortFunc(list, func(a, b *session) int { return cmp.Compare(b.id, a.id) })
+	return list
 }
 
 // liveSessions returns the sessions of a user that are live, newest first.

@@ -62,10 +62,11 @@ type tokens struct {
 	byDigest  *table[token]
 	byID      map[int64]*token
 	byRefresh map[store.Digest]*token
-	byVia     shelves           // those that are not marked as revoked
-	every     sorted            // by ID; the same
-	expiring  sorted            // by expiry; the personal ones among these
-	families  map[int64]*family // those with members, or whose children have some
+	byGrant   map[store.Digest][]*token // in the order of their refreshes
+	byVia     shelves                   // those that are not marked as revoked
+	every     sorted                    // by ID; the same
+	expiring  sorted                    // by expiry; the personal ones among these
+	families  map[int64]*family         // those with members, or whose children have some
 	endings   queue[token]
 	lastToken int64
 }
@@ -75,6 +76,7 @@ func newTokens() tokens {
 		byDigest:  newTable[token](),
 		byID:      make(map[int64]*token),
 		byRefresh: make(map[store.Digest]*token),
+		byGrant:   make(map[store.Digest][]*token),
 		byVia:     make(shelves),
 		every:     sorted{order: tokenOrder(store.OrderID)},
 		expiring:  sorted{order: tokenOrder(store.OrderExpires)},
@@ -147,6 +149,9 @@ func (s *Store) insert(r store.Token, f, parent *family, seq int64) *token {
 		kept.GrantCreated = micro(kept.GrantCreated)
 		st.refresh = &kept
 		s.byRefresh[kept.Digest] = t
+		if kept.Grant != (store.Digest{}) {
+			s.byGrant[kept.Grant] = append(s.byGrant[kept.Grant], t)
+		}
 	}
 	t.state.Store(st)
 	s.byID[t.id] = t
@@ -203,6 +208,7 @@ func (s *Store) dropToken(t *token) {
 	delete(s.byID, t.id)
 	if st.refresh != nil {
 		delete(s.byRefresh, st.refresh.Digest)
+		s.leaveGrant(t, st.refresh.Grant)
 	}
 	t.owner.issued--
 	s.closeAccount(t.owner)
@@ -211,6 +217,14 @@ func (s *Store) dropToken(t *token) {
 	t.family.unspent(t)
 	t.family.drop(t)
 	s.forget(t.family)
+}
+
+// leaveGrant takes a token off the list of its grant.
+func (s *Store) leaveGrant(t *token, grant store.Digest) {
+	list := slices.DeleteFunc(s.byGrant[grant], func(other *token) bool { return other == t })
+	if s.byGrant[grant] = list; len(list) == 0 {
+		delete(s.byGrant, grant)
+	}
 }
 
 // forget drops a family without tokens and descendants.
@@ -404,6 +418,19 @@ func (s *Store) TokenByID(ctx context.Context, id int64) (store.Token, error) {
 // TokenByRefresh implements [store.Grants].
 func (s *Store) TokenByRefresh(ctx context.Context, d store.Digest) (store.Token, error) {
 	return s.token(ctx, func() *token { return s.byRefresh[d] })
+}
+
+// TokenByGrant implements [store.Grants].
+func (s *Store) TokenByGrant(ctx context.Context, grant store.Digest) (store.Token, error) {
+	return s.token(ctx, func() *token { return s.newest(grant) })
+}
+
+// newest returns the newest token of a grant, or nil.
+func (ts *tokens) newest(grant store.Digest) *token {
+	if list := ts.byGrant[grant]; len(list) > 0 {
+		return list[len(list)-1]
+	}
+	return nil
 }
 
 func (s *Store) token(ctx context.Context, find func() *token) (r store.Token, err error) {

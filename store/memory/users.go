@@ -163,8 +163,11 @@ func (s *Store) replaceUser(u *user, next store.User) error {
 		return store.ErrExists
 	}
 	next.ID, next.Epoch, next.Created = u.ID, u.Epoch, u.Created
-	if u.Active && !next.Active {
+	if u.Active && !next.Active || u.Service != next.Service {
 		next.Epoch++
+	}
+	if u.Service != next.Service {
+		u.hash = ""
 	}
 	u.User = next
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ostiary/auth/store"
@@ -12,7 +13,7 @@ import (
 // appendUser adds where userColumns or joinedUser go.
 func appendUser(dest []any, u *store.User) []any {
 	return append(dest, &u.ID, &u.Name, &u.Email, &u.FirstName, &u.LastName,
-		&u.Admin, &u.Auditor, &u.Active, &u.Epoch, when(&u.Created))
+		&u.Admin, &u.Auditor, &u.Active, &u.Service, &u.Epoch, when(&u.Created))
 }
 
 // UserByID implements [store.Users].
@@ -113,7 +114,7 @@ func (s *Store) InsertUser(ctx context.Context, u store.User) (store.User, error
 			}
 		}
 		_, err := tx.exec(insertUser, out.ID, n, u.Name, u.Email, u.FirstName, u.LastName, u.Admin, u.Auditor,
-			u.Active, u.Epoch, micros(u.Created))
+			u.Active, u.Service, u.Epoch, micros(u.Created))
 		return err
 	})
 	if err != nil {
@@ -126,7 +127,8 @@ func (s *Store) InsertUser(ctx context.Context, u store.User) (store.User, error
 // UpdateUser implements [store.Accounts].
 func (s *Store) UpdateUser(ctx context.Context, u store.User) error {
 	n, err := s.change(ctx, "update a user", true, updateUser,
-		u.Name, u.Email, u.FirstName, u.LastName, u.Admin, u.Auditor, u.Active, u.Active, u.ID)
+		u.Name, u.Email, u.FirstName, u.LastName, u.Admin, u.Auditor,
+		u.Active, u.Service, u.Service, u.Active, u.Service, u.ID)
 	if err == nil && n == 0 {
 		return store.ErrNotFound
 	}
@@ -136,7 +138,7 @@ func (s *Store) UpdateUser(ctx context.Context, u store.User) error {
 // ChangeUser implements [store.Accounts].
 func (s *Store) ChangeUser(ctx context.Context, id string, c store.UserChange) (u store.User, err error) {
 	change, args := userChange(c)
-	ends := c.Admin != nil && !*c.Admin || c.Active != nil && !*c.Active
+	ends := c.Admin != nil && !*c.Admin || c.Active != nil && !*c.Active || c.Service != nil && *c.Service
 	err = s.write(ctx, "change a user", func(tx *tx) error {
 		err := tx.keepingAdmin(id, ends, func(condition string) (int64, error) {
 			return tx.exec(change+condition, append(args, id)...)
@@ -163,13 +165,21 @@ func userChange(c store.UserChange) (query string, args []any) {
 			query, args = query+text.column+" = ?, ", append(args, *text.to)
 		}
 	}
+	var ends []string
 	if c.Active != nil && !*c.Active {
-		query += "epoch = CASE WHEN is_active THEN epoch + 1 ELSE epoch END, "
+		ends = append(ends, "is_active")
+	}
+	if c.Service != nil {
+		query, args = query+"password_hash = CASE WHEN is_service <> ? THEN '' ELSE password_hash END, ", append(args, *c.Service)
+		ends, args = append(ends, "is_service <> ?"), append(args, *c.Service)
+	}
+	if len(ends) > 0 {
+		query += "epoch = CASE WHEN " + strings.Join(ends, " OR ") + " THEN epoch + 1 ELSE epoch END, "
 	}
 	for _, flag := range []struct {
 		column string
 		to     *bool
-	}{{"is_admin", c.Admin}, {"is_auditor", c.Auditor}, {"is_active", c.Active}} {
+	}{{"is_admin", c.Admin}, {"is_auditor", c.Auditor}, {"is_active", c.Active}, {"is_service", c.Service}} {
 		if flag.to != nil {
 			query, args = query+flag.column+" = ?, ", append(args, *flag.to)
 		}
@@ -183,7 +193,7 @@ func userChange(c store.UserChange) (query string, args []any) {
 func (t *tx) keepingAdmin(id string, ends bool, step func(condition string) (int64, error)) error {
 	condition := ""
 	if ends {
-		condition = " AND NOT (is_admin AND is_active)"
+		condition = " AND NOT (is_admin AND is_active AND NOT is_service)"
 	}
 	n, err := step(condition)
 	if err != nil || n == 1 {

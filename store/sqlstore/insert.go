@@ -62,7 +62,7 @@ func insertionOf(tok store.Token) (insertion, error) {
 		bytesOf(tok.Digest), tok.UserID, tok.ApplicationID, tok.Scopes, tok.Audience, addresses, tok.Epoch, tok.Description,
 		micros(tok.Created), micros(tok.Modified), micros(tok.Expires), orNever(tok.LastUsed), orNever(tok.Revoked),
 		orNone(tok.Refresh.Digest), tok.Refresh.Scopes, orNever(tok.Refresh.Expires), orNever(tok.Refresh.GrantExpires),
-		orNever(tok.Refresh.Spent), orNone(tok.Refresh.Nonce), ends, over,
+		orNever(tok.Refresh.Spent), orNone(tok.Refresh.Nonce), orNone(tok.Refresh.Grant), ends, over,
 	}}, nil
 }
 

@@ -52,14 +52,14 @@ const (
 const (
 	userColumns = `
 	u.id, u.name, u.email, u.first_name, u.last_name,
-	u.is_admin, u.is_auditor, u.is_active, u.epoch, u.created_at`
+	u.is_admin, u.is_auditor, u.is_active, u.is_service, u.epoch, u.created_at`
 
 	// joinedUser is userColumns where there may be no user.
 	joinedUser = `
 	COALESCE(u.id, ''), COALESCE(u.name, ''), COALESCE(u.email, ''),
 	COALESCE(u.first_name, ''), COALESCE(u.last_name, ''),
 	COALESCE(u.is_admin, FALSE), COALESCE(u.is_auditor, FALSE), COALESCE(u.is_active, FALSE),
-	COALESCE(u.epoch, 0), u.created_at`
+	COALESCE(u.is_service, FALSE), COALESCE(u.epoch, 0), u.created_at`
 
 	userByID = `
 	SELECT` + userColumns + ` FROM auth_users u WHERE u.id = ?`
@@ -92,14 +92,15 @@ const (
 	insertUser = `
 	INSERT INTO auth_users (
 		id, id_number, name, email, first_name, last_name, is_admin, is_auditor,
-		is_active, epoch, password_hash, created_at, revision)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', ?, 1)`
+		is_active, is_service, epoch, password_hash, created_at, revision)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', ?, 1)`
 
 	updateUser = `
 	UPDATE auth_users SET
 		name = ?, email = ?, first_name = ?, last_name = ?, is_admin = ?, is_auditor = ?,
-		epoch = CASE WHEN is_active AND NOT ? THEN epoch + 1 ELSE epoch END,
-		is_active = ?, revision = revision + 1
+		epoch = CASE WHEN is_active AND NOT ? OR is_service <> ? THEN epoch + 1 ELSE epoch END,
+		password_hash = CASE WHEN is_service <> ? THEN '' ELSE password_hash END,
+		is_active = ?, is_service = ?, revision = revision + 1
 	WHERE id = ?`
 
 	deleteUser = `
@@ -107,7 +108,7 @@ const (
 
 	// otherAdmins counts no further than to one.
 	otherAdmins = `
-	SELECT COUNT(*) FROM (SELECT 1 FROM auth_users WHERE is_admin AND is_active AND id <> ? LIMIT 1) o`
+	SELECT COUNT(*) FROM (SELECT 1 FROM auth_users WHERE is_admin AND is_active AND NOT is_service AND id <> ? LIMIT 1) o`
 
 	listUsers = `
 	SELECT` + userColumns + ` FROM auth_users u`
@@ -244,8 +245,8 @@ func preparedQueries(d Dialect) []string {
 	queries := []string{
 		lockSlot, useSlot, lockWriter, userByID, userByName, passwordHash, swapPasswordHash, setPasswordHash, replacePassword,
 		nextUserID, lastUserID, skipUserIDs, insertUser, updateUser, otherAdmins,
-		lineageState, tokenByDigest, tokenByID, tokenByRefresh, tokenByFamily,
-		updateToken, touchToken, spendRefresh, expiringTokens,
+		lineageState, tokenByDigest, tokenByID, tokenByRefresh, tokenByGrant, tokenByFamily,
+		updateToken, touchToken, spendRefresh, deleteSpentBefore, expiringTokens,
 		nextCutoff, deleteCutoff, insertCutoff, cutoffByKey, cutoffsToMark, moveCutoff, dropCutoff,
 		insertCode, codeByDigest, lockCode, spendCode, redeemCode, codeFamily,
 		insertDevice, deviceByUserCode, lockDevice, decideDevice, pollDevice, redeemDevice, deviceFamily,

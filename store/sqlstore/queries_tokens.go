@@ -138,8 +138,8 @@ const (
 	t.audience, t.addresses, t.epoch, t.description, t.created_at, t.modified_at,
 	t.expires_at, t.last_used_at, t.revoked_at, t.refresh_digest, t.refresh_scopes,
 	t.refresh_expires_at, t.grant_expires_at, t.refresh_spent_at, t.refresh_nonce,
-	t.refresh_number, t.grant_created_at, t.revision, t.seq, t.via_id, t.root_id,
-	t.independent, t.ancestors`
+	t.refresh_number, t.grant_created_at, t.refresh_grant, t.revision, t.seq, t.via_id,
+	t.root_id, t.independent, t.ancestors`
 
 	tokenByDigest = `
 	SELECT` + tokenColumns + `, ` + cutToken + ` FROM auth_tokens t WHERE t.digest = ?`
@@ -149,6 +149,10 @@ const (
 
 	tokenByRefresh = `
 	SELECT` + tokenColumns + `, ` + cutToken + ` FROM auth_tokens t WHERE t.refresh_digest = ?`
+
+	tokenByGrant = `
+	SELECT` + tokenColumns + `, ` + cutToken + ` FROM auth_tokens t
+	WHERE t.refresh_grant = ? ORDER BY t.refresh_number DESC, t.id DESC LIMIT 1`
 
 	// tokenByFamily also tells the number of the newest cut-off.
 	tokenByFamily = `
@@ -218,7 +222,7 @@ const (
 		digest, user_id, application_id, scopes, audience, addresses, epoch, description,
 		created_at, modified_at, expires_at, last_used_at, revoked_at, refresh_digest,
 		refresh_scopes, refresh_expires_at, grant_expires_at, refresh_spent_at,
-		refresh_nonce, ends_at, purge_at, parent_id, independent, root_id, ancestors, via_id,
+		refresh_nonce, refresh_grant, ends_at, purge_at, parent_id, independent, root_id, ancestors, via_id,
 		refresh_number, grant_created_at, seq, successor_id, minted, revision)`
 
 	// insertToken inserts nothing unless the conditions behind it hold. The
@@ -242,11 +246,11 @@ const (
 	insertSuccessor = `
 	INSERT INTO auth_tokens (family,` + insertColumns + `
 	VALUES (?,
-		?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+		?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
 		?, 0, FALSE, 1)`
 
 	insertValues = `
-		?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+		?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
 		COALESCE(?,
 			(SELECT p.seq FROM auth_codes p WHERE p.digest = ?),
 			(SELECT q.seq FROM auth_devices q WHERE q.digest = ?), n.last_id),
@@ -281,10 +285,11 @@ const (
 		revision = revision + 1
 	WHERE id = ? AND revision = ? AND revoked_at IS NULL AND ` + cutToken + ` IS NULL`
 
-	touchToken = `
+	touchToken  = touchTokens + ` = ?`
+	touchTokens = `
 	UPDATE auth_tokens AS t SET last_used_at = ?
-	WHERE id = ? AND revoked_at IS NULL AND (last_used_at IS NULL OR last_used_at < ?)
-		AND ` + cutToken + ` IS NULL`
+	WHERE revoked_at IS NULL AND (last_used_at IS NULL OR last_used_at < ?)
+		AND ` + cutToken + ` IS NULL AND id`
 )
 
 // Rotation and revocation.
@@ -316,9 +321,15 @@ const (
 		purge_at = COALESCE(grant_expires_at, 9223372036854775807)
 	WHERE id = ? AND refresh_spent_at IS NULL AND revoked_at IS NULL AND refresh_expires_at > ?`
 
-	// rotateAtOnce is familyByRefresh, spendRefresh and insertToken, where
-	// nothing stands in the way. Each part works on what the one before
-	// returned, so nothing is inserted unless the old token was spent.
+	// deleteSpentBefore needs the family's slot. There is a row at most, for the
+	// others went when it was spent.
+	deleteSpentBefore = `
+	DELETE FROM auth_tokens
+	WHERE refresh_grant = ? AND family + 0 = ? AND refresh_spent_at IS NOT NULL AND refresh_number < ?`
+
+	// rotateAtOnce is familyByRefresh, spendRefresh, deleteSpentBefore and
+	// insertToken, where nothing stands in the way. Each part works on what the
+	// one before returned, so nothing is inserted unless the old token was spent.
 	rotateAtOnce = `
 	WITH old AS (
 		SELECT t.id, t.application_id, t.revision, t.grant_expires_at, t.parent_id, ` + cutTokenAtOnce + ` AS cut_at
@@ -336,11 +347,15 @@ const (
 			AND t.refresh_spent_at IS NULL AND t.revoked_at IS NULL AND t.refresh_expires_at > ?
 			AND (old.grant_expires_at IS NULL OR old.grant_expires_at > ?)
 		RETURNING t.successor_id, t.family, t.seq, t.refresh_number, t.grant_created_at, t.created_at
+	), gone AS (
+		DELETE FROM auth_tokens AS t USING spent
+		WHERE t.refresh_grant = ? AND t.family + 0 = spent.family AND t.refresh_spent_at IS NOT NULL
+			AND t.refresh_number < spent.refresh_number
 	)
 	INSERT INTO auth_tokens (id, family,` + insertColumns + `
 	OVERRIDING SYSTEM VALUE
 	SELECT spent.successor_id, spent.family,
-		?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, FALSE, 0, '', 0,
+		?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, FALSE, 0, '', 0,
 		spent.refresh_number + 1, COALESCE(spent.grant_created_at, spent.created_at), spent.seq, 0, FALSE, 1
 	FROM spent
 	RETURNING id, family, refresh_number, grant_created_at`

@@ -44,7 +44,7 @@ func (s *Store) rotateAtOnce(ctx context.Context, r store.Rotation) (store.Rotat
 	}
 	next := in.token
 	now := micros(r.At)
-	args := []any{r.Refresh[:], now, orNone(r.Nonce), now, now, now, r.ApplicationID, r.Revision, now, now}
+	args := []any{r.Refresh[:], now, orNone(r.Nonce), now, now, now, r.ApplicationID, r.Revision, now, now, orNone(r.Token.Refresh.Grant)}
 	args = append(args, in.values...)
 	if checkText(args) != nil {
 		return store.RotateOutcome{}, store.ErrNotFound
@@ -62,6 +62,10 @@ func (s *Store) rotateAtOnce(ctx context.Context, r store.Rotation) (store.Rotat
 // rotate returns the family that a second use has ended, 0 for none.
 func (t *tx) rotate(r store.Rotation) (out store.RotateOutcome, used int64, err error) {
 	old, successor, err := t.lockFamily(r.Refresh)
+	if errors.Is(err, sql.ErrNoRows) {
+		used, err = t.endGrant(r)
+		return out, used, err
+	}
 	if err != nil {
 		return out, 0, err
 	}
@@ -108,7 +112,37 @@ func (t *tx) rotate(r store.Rotation) (out store.RotateOutcome, used int64, err 
 		// Cannot happen while the locks hold. The statement decides all the same.
 		return out, 0, errors.New("a refresh token changed while it was locked")
 	}
+	if grant := next.Refresh.Grant; grant != (store.Digest{}) && old.Refresh.Number > 0 {
+		if _, err := t.exec(deleteSpentBefore, grant[:], old.Family, old.Refresh.Number); err != nil {
+			return out, 0, err
+		}
+	}
 	return store.RotateOutcome{Token: next, Nonce: r.Nonce}, 0, nil
+}
+
+// endGrant ends the family of a refresh token whose record was removed, and
+// returns it.
+func (t *tx) endGrant(r store.Rotation) (used int64, err error) {
+	var newest, late tokenRecord
+	if err := t.get(tokenByGrant, []any{r.Token.Refresh.Grant[:]}, newest.dest()...); err != nil {
+		return 0, err
+	}
+	if newest.ApplicationID != r.ApplicationID {
+		return 0, store.ErrNotFound
+	}
+	if err := t.useSlot(familySlot(newest.Family)); err != nil {
+		return 0, err
+	}
+	// Another node of a cluster may have issued it without this one knowing yet.
+	// It does now, or else its change collides with this one.
+	err = t.get(tokenByRefresh, []any{r.Refresh[:]}, late.dest()...)
+	switch {
+	case err == nil:
+		return 0, store.ErrConflict
+	case !errors.Is(err, sql.ErrNoRows):
+		return 0, err
+	}
+	return newest.Family, t.revokeFamily(newest.Family, r.At)
 }
 
 // lockFamily holds the family of a refresh token, and returns the token and the ID

@@ -16,7 +16,7 @@ func (s *Store) SessionByDigest(ctx context.Context, d store.Digest) (store.Sess
 	var v store.Session
 	var u store.User
 	query := sessionByDigest
-	dest := append(make([]any, 0, 23),
+	dest := append(make([]any, 0, 24),
 		&v.ID, (*digestVar)(&v.Digest), &v.UserID, &v.Epoch, &v.Data, when(&v.Created), when(&v.Seen), when(&v.Expires),
 		when(&v.Ended), &v.Reason, &v.Revision, (*addressVar)(&v.Address), &v.Agent)
 	own := s.users == nil
@@ -203,18 +203,29 @@ func endArgs(reason store.EndReason, at time.Time, selection []any) []any {
 
 // ListSessions implements [store.Sessions].
 func (s *Store) ListSessions(ctx context.Context, f store.SessionFilter, at time.Time, p store.Page) ([]store.Session, int, error) {
-	if f.UserID == "" {
+	var where filter
+	order := []string{"s.created_at", "s.id"}
+	switch {
+	case f.UserID != "":
+		where.and("s.user_id = ?", f.UserID)
+	case f.All:
+		// The length, because a planner might read an index of user_id and sort.
+		where.and("LENGTH(s.user_id) > 0")
+		order = order[1:]
+	default:
 		return nil, 0, ctx.Err()
 	}
-	var where filter
-	where.and("s.user_id = ? AND s.ended_at IS NULL AND s.expires_at > ?", f.UserID, micros(at))
+	where.and("s.ended_at IS NULL AND s.expires_at > ?", micros(at))
 	if f.ID != 0 {
 		where.and("s.id = ?", f.ID)
 	}
 	if f.Epoch != nil {
 		where.and("s.epoch = ?", *f.Epoch)
 	}
-	return page(ctx, s, "list sessions", countSessions, listSessions, where.where(), orderBy(p.Descending, "s.created_at", "s.id"), where.args, p,
+	if !f.Before.IsZero() {
+		where.and("s.created_at < ?", micros(f.Before))
+	}
+	return page(ctx, s, "list sessions", countSessions, listSessions, where.where(), orderBy(p.Descending, order...), where.args, p,
 		func(scan func(...any) error) (v store.Session, err error) {
 			err = scan(&v.ID, &v.UserID, &v.Epoch, when(&v.Created), when(&v.Seen), when(&v.Expires), &v.Revision,
 				(*addressVar)(&v.Address), &v.Agent)

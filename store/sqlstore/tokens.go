@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -27,7 +28,7 @@ func (s *Store) AccessByDigest(ctx context.Context, d store.Digest) (store.Acces
 	case MySQL:
 		query, queryWithUser, ends = accessByDigestMySQL, accessAndUserMySQL, &newest
 	}
-	dest := append(make([]any, 0, 27),
+	dest := append(make([]any, 0, 28),
 		&a.TokenID, &a.Family, &a.UserID, &a.ApplicationID, &a.Scopes, &a.Audience, (*prefixesVar)(&a.Addresses), &a.Epoch,
 		when(&a.Expires), when(&a.Revoked), when(&a.LastUsed), &seq, &a.ViaApplicationID, &parent, &independent,
 		&ancestors, ends)
@@ -96,6 +97,11 @@ func (s *Store) TokenByRefresh(ctx context.Context, d store.Digest) (store.Token
 	return s.token(ctx, tokenByRefresh, d[:])
 }
 
+// TokenByGrant implements [store.Grants].
+func (s *Store) TokenByGrant(ctx context.Context, grant store.Digest) (store.Token, error) {
+	return s.token(ctx, tokenByGrant, grant[:])
+}
+
 func (s *Store) token(ctx context.Context, query string, key any) (store.Token, error) {
 	var r tokenRecord
 	err := s.get(ctx, "look up a token", query, []any{key}, r.dest()...)
@@ -124,7 +130,7 @@ func (r *tokenRecord) dest() []any {
 		&r.Audience, (*prefixesVar)(&r.Addresses), &r.Epoch, &r.Description, when(&r.Created), when(&r.Modified),
 		when(&r.Expires), when(&r.LastUsed), when(&r.Revoked), (*digestVar)(&r.Refresh.Digest), &r.Refresh.Scopes,
 		when(&r.Refresh.Expires), when(&r.Refresh.GrantExpires), when(&r.Refresh.Spent), (*digestVar)(&r.Refresh.Nonce),
-		&r.Refresh.Number, when(&r.Refresh.GrantCreated), &r.Revision, &r.seq, &r.ViaApplicationID, &r.RootID,
+		&r.Refresh.Number, when(&r.Refresh.GrantCreated), (*digestVar)(&r.Refresh.Grant), &r.Revision, &r.seq, &r.ViaApplicationID, &r.RootID,
 		&r.Independent, &r.ancestors, when(&r.cut),
 	}
 }
@@ -188,15 +194,18 @@ func (s *Store) Touch(ctx context.Context, seen []store.Sighting) error {
 	}
 	if len(seen) == 1 {
 		at := micros(seen[0].At)
-		_, err := s.change(ctx, "note a use", true, touchToken, at, seen[0].TokenID, at)
+		_, err := s.change(ctx, "note a use", true, touchToken, at, at, seen[0].TokenID)
 		return err
 	}
-	// In one order, so that two batches do not wait for each other.
-	seen = slices.SortedFunc(slices.Values(seen), func(a, b store.Sighting) int { return cmp.Compare(a.TokenID, b.TokenID) })
+	uses := make(map[int64][]int64) // tokens by the instant
+	for _, sighting := range seen {
+		at := micros(sighting.At)
+		uses[at] = append(uses[at], sighting.TokenID)
+	}
 	return s.write(ctx, "note uses", func(tx *tx) error {
-		for _, sighting := range seen {
-			at := micros(sighting.At)
-			if _, err := tx.exec(touchToken, at, sighting.TokenID, at); err != nil {
+		for _, at := range slices.Sorted(maps.Keys(uses)) {
+			slices.Sort(uses[at]) // in one order, so that two batches do not wait for each other
+			if _, err := tx.each(touchTokens, uses[at], at, at); err != nil {
 				return err
 			}
 		}

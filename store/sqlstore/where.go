@@ -39,6 +39,7 @@ var (
 		store.ColumnAdmin:     {"u.is_admin", boolColumn},
 		store.ColumnAuditor:   {"u.is_auditor", boolColumn},
 		store.ColumnActive:    {"u.is_active", boolColumn},
+		store.ColumnService:   {"u.is_service", boolColumn},
 	}
 	tokenWhere = whereColumns{
 		store.ColumnID:          {"t.id", numberColumn},

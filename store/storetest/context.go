@@ -128,6 +128,10 @@ func contextCancelled(t *tester) {
 			_, err := t.st.TokenByRefresh(ctx, tok.Refresh.Digest)
 			return err
 		}},
+		{"TokenByGrant", func(ctx context.Context) error {
+			_, err := t.st.TokenByGrant(ctx, tok.Refresh.Grant)
+			return err
+		}},
 		{"Rotate", func(ctx context.Context) error { _, err := t.st.Rotate(ctx, t.rotation(tok, at(us))); return err }},
 		{"InsertDevice", func(ctx context.Context) error { return t.st.InsertDevice(ctx, newDevice) }},
 		{"DeviceByUserCode", func(ctx context.Context) error {

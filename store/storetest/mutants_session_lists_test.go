@@ -101,6 +101,51 @@ func (m anyOfID) ListSessions(ctx context.Context, f store.SessionFilter, at tim
 	return m.Store.ListSessions(ctx, f, at, p)
 }
 
+// listsAnonymous counts a session without a login among those of all users.
+type listsAnonymous struct {
+	right
+	anonymous map[int64]store.Session
+}
+
+func (m listsAnonymous) InsertSession(ctx context.Context, s store.Session, replaces store.Digest, keep int) (store.Session, int, error) {
+	stored, n, err := m.Store.InsertSession(ctx, s, replaces, keep)
+	if s.UserID == "" {
+		m.anonymous[stored.ID] = stored
+	}
+	return stored, n, err
+}
+
+func (m listsAnonymous) ListSessions(ctx context.Context, f store.SessionFilter, at time.Time, p store.Page) (list []store.Session, total int, err error) {
+	if s, ok := m.anonymous[f.ID]; ok && f.All {
+		return []store.Session{s}, 1, nil
+	}
+	return m.Store.ListSessions(ctx, f, at, p)
+}
+
+// noFilterIsAll lists the sessions of all users for a filter that was forgotten.
+type noFilterIsAll struct{ right }
+
+func (m noFilterIsAll) ListSessions(ctx context.Context, f store.SessionFilter, at time.Time, p store.Page) (list []store.Session, total int, err error) {
+	f.All = f.All || f.UserID == ""
+	return m.Store.ListSessions(ctx, f, at, p)
+}
+
+type allOfAUser struct{ right }
+
+func (m allOfAUser) ListSessions(ctx context.Context, f store.SessionFilter, at time.Time, p store.Page) (list []store.Session, total int, err error) {
+	if f.All {
+		f.UserID = ""
+	}
+	return m.Store.ListSessions(ctx, f, at, p)
+}
+
+type listsTheYoung struct{ right }
+
+func (m listsTheYoung) ListSessions(ctx context.Context, f store.SessionFilter, at time.Time, p store.Page) (list []store.Session, total int, err error) {
+	f.Before = time.Time{}
+	return m.Store.ListSessions(ctx, f, at, p)
+}
+
 // endsOneByOne looks for the sessions first and leaves out those that another
 // call is just ending.
 type endsOneByOne struct{ right }

@@ -43,7 +43,7 @@ func gap() {
 
 func mutants() []mutant {
 	var all []mutant
-	for _, list := range [][]mutant{userMutants, hostMutants, tokenMutants, grantMutants, deviceMutants, applicationMutants, sessionMutants, attemptMutants, clockMutants, activityMutants, consentMutants} {
+	for _, list := range [][]mutant{userMutants, serviceMutants, hostMutants, tokenMutants, grantMutants, rotateGrantMutants, deviceMutants, applicationMutants, sessionMutants, attemptMutants, clockMutants, activityMutants, consentMutants} {
 		all = append(all, list...)
 	}
 	return all

@@ -208,7 +208,7 @@ func (m readsThenChanges) ChangeUser(ctx context.Context, id string, c store.Use
 			*text.to = *text.from
 		}
 	}
-	for _, flag := range []struct{ to, from *bool }{{&u.Admin, c.Admin}, {&u.Auditor, c.Auditor}, {&u.Active, c.Active}} {
+	for _, flag := range []struct{ to, from *bool }{{&u.Admin, c.Admin}, {&u.Auditor, c.Auditor}, {&u.Active, c.Active}, {&u.Service, c.Service}} {
 		if flag.from != nil {
 			*flag.to = *flag.from
 		}

@@ -25,8 +25,13 @@ var sessionListChecks = []check{
 		run:     sessionPages,
 	},
 	{
+		name:    "the sessions of all users by ID",
+		promise: "ListSessions with All returns the live sessions of every user by ID, and none without a login",
+		run:     sessionsOfAll,
+	},
+	{
 		name:    "filters are combined with and",
-		promise: "ListSessions returns the sessions that f names: live ones of UserID, narrowed by each field that is not zero; without UserID none",
+		promise: "ListSessions returns the sessions that f names: live ones of UserID or with All, narrowed by each field that is not zero; without either none",
 		run:     sessionFilters,
 	},
 	{
@@ -131,6 +136,51 @@ func sessionPages(t *tester) {
 		got, total := t.sessions(store.SessionFilter{UserID: u.ID}, at(us), tt.page)
 		t.same(tt.name, tt.want, got)
 		t.same(tt.name+": how many there are", len(all), total)
+	}
+}
+
+// sessionsOfAll looks at the sessions that it made, for a store may have others.
+func sessionsOfAll(t *tester) {
+	u, v := t.user(), t.user()
+	insert := func(userID string, when time.Time) store.Session {
+		s := t.insertSession(t.login(userID, when))
+		s.Digest, s.Data = store.Digest{}, nil
+		return s
+	}
+	first, second, third := insert(u.ID, at(2*us)), insert(v.ID, at(us)), insert(u.ID, at(0))
+	anonymous, dead := insert("", at(0)), insert(v.ID, at(0))
+	t.end(store.SessionSelection{ID: dead.ID}, store.EndedLogout, at(us))
+	expired := t.login(v.ID, at(0))
+	expired.Expires = at(us)
+	expired = t.insertSession(expired)
+	for _, tt := range []struct {
+		name   string
+		filter store.SessionFilter
+		down   bool
+		want   []store.Session
+	}{
+		{"all", store.SessionFilter{All: true}, false, []store.Session{first, second, third}},
+		{"all, the last first", store.SessionFilter{All: true}, true, []store.Session{third, second, first}},
+		{"of one of all", store.SessionFilter{All: true, UserID: u.ID}, false, []store.Session{third, first}},
+		{"the older of all", store.SessionFilter{All: true, Before: at(2 * us)}, false, []store.Session{second, third}},
+		{"one of all", store.SessionFilter{All: true, ID: second.ID}, false, []store.Session{second}},
+		{"the ID of one without a login", store.SessionFilter{All: true, ID: anonymous.ID}, false, nil},
+		{"the ID of one that has ended", store.SessionFilter{All: true, ID: dead.ID}, false, nil},
+		{"the ID of one that has expired", store.SessionFilter{All: true, ID: expired.ID}, false, nil},
+		{"an older one of one", store.SessionFilter{UserID: u.ID, Before: at(2 * us)}, false, []store.Session{third}},
+		{"older than all", store.SessionFilter{UserID: u.ID, Before: at(0)}, false, nil},
+	} {
+		var got []store.Session
+		for offset, total := 0, 1; offset < total; offset += 2 {
+			var list []store.Session
+			list, total = t.sessions(tt.filter, at(us), store.Page{Limit: 2, Offset: offset, Descending: tt.down})
+			for _, s := range list {
+				if s.UserID == "" || s.UserID == u.ID || s.UserID == v.ID {
+					got = append(got, s)
+				}
+			}
+		}
+		t.same(tt.name, tt.want, got)
 	}
 }
 

@@ -261,7 +261,7 @@ func (t *tester) redeem(r store.Redemption) store.Token {
 // rotation spends the refresh token of tok.
 func (t *tester) rotation(tok store.Token, when time.Time) store.Rotation {
 	r := store.Rotation{Refresh: tok.Refresh.Digest, ApplicationID: tok.ApplicationID, Revision: tok.Revision, At: when, Token: t.pair(tok.UserID, tok.ApplicationID)}
-	r.Token.ParentID, r.Token.Refresh.GrantExpires = tok.ParentID, tok.Refresh.GrantExpires
+	r.Token.ParentID, r.Token.Refresh.GrantExpires, r.Token.Refresh.Grant = tok.ParentID, tok.Refresh.GrantExpires, tok.Refresh.Grant
 	rand.Read(r.Nonce[:])
 	return r
 }

@@ -84,7 +84,7 @@ func userFields(t *tester) {
 	for i, s := range oddTexts() {
 		given := store.User{
 			Name: prefix + s, Email: s, FirstName: s, LastName: s,
-			Admin: i%2 == 0, Auditor: i%3 == 0, Active: i%5 != 0,
+			Admin: i%2 == 0, Auditor: i%3 == 0, Active: i%5 != 0, Service: i%7 == 0,
 			Epoch: int64(i), Created: times[i%len(times)],
 		}
 		stored, err := t.st.InsertUser(t.Context(), given)

@@ -179,23 +179,23 @@ func whereIDs(t *tester) {
 }
 
 func whereFlags(t *tester) {
-	all := []string{"a", "b", "c"}
+	all := []string{"a", "b", "c", "d"}
 	for i, name := range all {
-		u := store.User{Name: name, Admin: i == 0, Auditor: i == 1, Active: i == 2, Created: at(time.Duration(i) * us)}
+		u := store.User{Name: name, Admin: i == 0, Auditor: i == 1, Active: i == 2, Service: i == 3, Created: at(time.Duration(i) * us)}
 		if name == "c" {
 			u.Created = time.Time{}
 		}
 		_, err := t.st.InsertUser(t.Context(), u)
 		t.must(err)
 	}
-	for column, name := range map[store.Column]string{store.ColumnAdmin: "a", store.ColumnAuditor: "b", store.ColumnActive: "c"} {
+	for column, name := range map[store.Column]string{store.ColumnAdmin: "a", store.ColumnAuditor: "b", store.ColumnActive: "c", store.ColumnService: "d"} {
 		is := func(n string) bool { return n == name }
 		t.keeps("set", all, store.Condition{Column: column, Values: []any{true}}, is)
 		t.keeps("not set", all, store.Condition{Column: column, Values: []any{false}}, func(n string) bool { return !is(n) })
 		t.keeps("unset", all, store.Condition{Column: column, Is: store.Unset}, func(n string) bool { return !is(n) })
 	}
 	for is, want := range map[store.Comparison]string{
-		store.Less: "a", store.AtMost: "ab", store.Equal: "b", store.AtLeast: "b", store.Greater: "",
+		store.Less: "a", store.AtMost: "ab", store.Equal: "b", store.AtLeast: "bd", store.Greater: "d",
 	} {
 		t.keeps(fmt.Sprintf("time, comparison %d", is), all, store.Condition{Column: store.ColumnCreated, Is: is, Values: []any{at(us + 1)}},
 			func(n string) bool { return strings.Contains(want, n) })

@@ -91,6 +91,7 @@ func Run(ctx context.Context, t Target) []Finding {
 	r.section("superusers", "there is one who can log in", func() { r.checkSuperusers(ctx, db.Store) })
 	r.section("passwords", "their hashes are of the present kind", func() { r.checkPasswords(ctx, db.Store) })
 	r.section("tokens", "none lives too long, and what ended is purged", func() { r.checkTokens(ctx, db.Store) })
+	r.checkImport(ctx, db)
 	r.section("applications", "none is weaker than it has to be", func() { r.checkApplications(ctx, db.Store) })
 	return r.findings
 }

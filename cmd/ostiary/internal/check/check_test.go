@@ -154,29 +154,30 @@ var planted = map[string]struct {
 		s.must(os.WriteFile(s.DSNFile, []byte(s.DSN), 0o600))
 		s.must(os.Chmod(s.DSNFile, 0o644))
 	}, "error settings: others than its owner may use the file with the data source name"},
-	"a database that others read":    {func(s *system) { s.must(os.Chmod(s.DSN, 0o640)) }, "error settings: others than its owner may use the database"},
-	"a journal that others write":    {func(s *system) { s.must(os.Chmod(s.DSN+"-wal", 0o622)) }, "error settings: others than its owner may use the database"},
-	"a folder that everybody writes": {func(s *system) { s.must(os.Chmod(s.dir, 0o777)) }, "error settings: everybody may put another file"},
-	"a password in the environment":  {func(s *system) { s.env["OSTIARY_ADMIN_PASSWORD"] = "x" }, "warning settings: OSTIARY_ADMIN_PASSWORD is still set"},
-	"another prefix":                 {func(s *system) { s.Prefix = "other_" }, "error schema: the database has no schema with this prefix"},
-	"a bad prefix":                   {func(s *system) { s.Prefix = "Other" }, "error schema: sqlstore: Options.Prefix"},
-	"an old schema":                  {func(s *system) { s.exec("DELETE FROM auth_schema WHERE version > 1") }, "error schema: the database has no schema with this prefix, or an old one"},
-	"a schema from the future":       {func(s *system) { s.exec("INSERT INTO auth_schema (version, compatible) VALUES (999, 999)") }, "error schema: sqlstore: the schema has version 999"},
-	"rows that are gone":             {func(s *system) { s.exec("DELETE FROM auth_locks WHERE slot = 7") }, "error schema: the service cannot start: sqlstore: rows of the schema are gone"},
-	"a journal without WAL":          {func(s *system) { s.journal("DELETE") }, "error schema: the service cannot start: sqlstore: the journal mode"},
-	"a file that is no database":     {func(s *system) { s.garbage() }, "error "},
-	"a file that is gone":            {func(s *system) { s.DSN += "x" }, "error database: "},
-	"a server that is not there":     {func(s *system) { s.DSN = "postgres://u:p@127.0.0.1:1/x" }, "error database: it does not answer"},
-	"a MySQL that is not there":      {func(s *system) { s.DSN = "mysql://u:p@127.0.0.1:1/x" }, "error database: it does not answer"},
-	"a server of another kind":       {func(s *system) { s.DSN = "oracle://u:p@db/x" }, "error database: the data source name begins with no scheme"},
-	"no superuser":                   {func(s *system) { s.exec("UPDATE auth_users SET is_admin = FALSE") }, "error superusers: there is no active superuser"},
-	"a disabled superuser":           {func(s *system) { s.exec("UPDATE auth_users SET is_active = FALSE") }, "error superusers: there is no active superuser"},
-	"a superuser without a password": {func(s *system) { s.exec("UPDATE auth_users SET password_hash = ''") }, "warning superusers: no active superuser has a password"},
-	"an old hash":                    {func(s *system) { s.user(store.User{Name: "erika", Active: true}, "pbkdf2_sha256$1$x$y") }, "warning passwords: erika has a hash from another system"},
-	"an unreadable hash":             {func(s *system) { s.user(store.User{Name: "erika", Active: true}, "md5$x$y") }, "error passwords: erika has a hash that the library cannot read"},
-	"a token for years":              {func(s *system) { s.tokenAt(time.Now(), time.Now().AddDate(3, 0, 0)) }, "warning tokens: some tokens live for more than a year"},
-	"a token that nobody uses":       {func(s *system) { s.tokenAt(time.Now().AddDate(0, 0, -100), time.Now().AddDate(0, 1, 0)) }, "warning tokens: some personal tokens have not been used"},
-	"no purge":                       {func(s *system) { s.tokenAt(time.Now().AddDate(0, 0, -60), time.Now().AddDate(0, 0, -31)) }, "warning tokens: tokens that expired a month ago"},
+	"a database that others read":        {func(s *system) { s.must(os.Chmod(s.DSN, 0o640)) }, "error settings: others than its owner may use the database"},
+	"a journal that others write":        {func(s *system) { s.must(os.Chmod(s.DSN+"-wal", 0o622)) }, "error settings: others than its owner may use the database"},
+	"a folder that everybody writes":     {func(s *system) { s.must(os.Chmod(s.dir, 0o777)) }, "error settings: everybody may put another file"},
+	"a password in the environment":      {func(s *system) { s.env["OSTIARY_ADMIN_PASSWORD"] = "x" }, "warning settings: OSTIARY_ADMIN_PASSWORD is still set"},
+	"another prefix":                     {func(s *system) { s.Prefix = "other_" }, "error schema: the database has no schema with this prefix"},
+	"a bad prefix":                       {func(s *system) { s.Prefix = "Other" }, "error schema: sqlstore: Options.Prefix"},
+	"an old schema":                      {func(s *system) { s.exec("DELETE FROM auth_schema WHERE version > 1") }, "error schema: the database has no schema with this prefix, or an old one"},
+	"a schema from the future":           {func(s *system) { s.exec("INSERT INTO auth_schema (version, compatible) VALUES (999, 999)") }, "error schema: sqlstore: the schema has version 999"},
+	"rows that are gone":                 {func(s *system) { s.exec("DELETE FROM auth_locks WHERE slot = 7") }, "error schema: the service cannot start: sqlstore: rows of the schema are gone"},
+	"a journal without WAL":              {func(s *system) { s.journal("DELETE") }, "error schema: the service cannot start: sqlstore: the journal mode"},
+	"a file that is no database":         {func(s *system) { s.garbage() }, "error "},
+	"a file that is gone":                {func(s *system) { s.DSN += "x" }, "error database: "},
+	"a server that is not there":         {func(s *system) { s.DSN = "postgres://u:p@127.0.0.1:1/x" }, "error database: it does not answer"},
+	"a MySQL that is not there":          {func(s *system) { s.DSN = "mysql://u:p@127.0.0.1:1/x" }, "error database: it does not answer"},
+	"a server of another kind":           {func(s *system) { s.DSN = "oracle://u:p@db/x" }, "error database: the data source name begins with no scheme"},
+	"no superuser":                       {func(s *system) { s.exec("UPDATE auth_users SET is_admin = FALSE") }, "error superusers: there is no active superuser"},
+	"a disabled superuser":               {func(s *system) { s.exec("UPDATE auth_users SET is_active = FALSE") }, "error superusers: there is no active superuser"},
+	"no superuser but a service account": {func(s *system) { s.exec("UPDATE auth_users SET is_service = TRUE") }, "error superusers: there is no active superuser"},
+	"a superuser without a password":     {func(s *system) { s.exec("UPDATE auth_users SET password_hash = ''") }, "warning superusers: no active superuser has a password"},
+	"an old hash":                        {func(s *system) { s.user(store.User{Name: "erika", Active: true}, "pbkdf2_sha256$1$x$y") }, "warning passwords: erika has a hash from another system"},
+	"an unreadable hash":                 {func(s *system) { s.user(store.User{Name: "erika", Active: true}, "md5$x$y") }, "error passwords: erika has a hash that the library cannot read"},
+	"a token for years":                  {func(s *system) { s.tokenAt(time.Now(), time.Now().AddDate(3, 0, 0)) }, "warning tokens: some tokens live for more than a year"},
+	"a token that nobody uses":           {func(s *system) { s.tokenAt(time.Now().AddDate(0, 0, -100), time.Now().AddDate(0, 1, 0)) }, "warning tokens: some personal tokens have not been used"},
+	"no purge":                           {func(s *system) { s.tokenAt(time.Now().AddDate(0, 0, -60), time.Now().AddDate(0, 0, -31)) }, "warning tokens: tokens that expired a month ago"},
 	"a redirect in clear": {func(s *system) {
 		s.application(store.Application{Confidential: true, Secret: store.DigestOf("x"), RedirectURIs: []string{"http://app.example/"}})
 	}, "error applications: app: codes are sent in clear"},
@@ -283,6 +284,28 @@ func TestSettings(t *testing.T) {
 		if len(got) > 1 || (len(got) == 0) != (want == "") || len(got) == 1 && !strings.HasPrefix(string(got[0].Level)+" "+got[0].Subject+": "+got[0].Text, want) {
 			t.Errorf("%s (%s): %+v, want %q", name, u.Scheme, got, want)
 		}
+	}
+}
+
+// After an import, check says what the service needs for it.
+func TestImportIsSaid(t *testing.T) {
+	s := newSystem(t)
+	said := func() bool {
+		return slices.ContainsFunc(check.Run(t.Context(), s.Target), func(f check.Finding) bool {
+			return f.Level == check.OK && f.Subject == "import" && strings.Contains(f.Text, "-awx-tokens")
+		})
+	}
+	if said() {
+		t.Error("before any import")
+	}
+	s.exec("CREATE TABLE auth_import_marks (source TEXT, step TEXT, mark BIGINT)")
+	s.exec("INSERT INTO auth_import_marks VALUES ('awx', 'users', 7)")
+	if said() {
+		t.Error("after an import without tokens")
+	}
+	s.exec("INSERT INTO auth_import_marks VALUES ('awx', 'tokens', 7)")
+	if !said() {
+		t.Error("after an import of tokens")
 	}
 }
 

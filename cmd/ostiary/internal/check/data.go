@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ostiary/auth/cmd/ostiary/internal/database"
+	"github.com/ostiary/auth/cmd/ostiary/internal/importer"
 	"github.com/ostiary/auth/oauth"
 	"github.com/ostiary/auth/store"
 	"github.com/ostiary/auth/store/sqlstore"
@@ -23,7 +25,7 @@ func is(column store.Column, value any) []store.Condition {
 // checkSuperusers looks for a superuser who can log in.
 func (r *report) checkSuperusers(ctx context.Context, st *sqlstore.Store) {
 	const subject = "superusers"
-	list, _, err := st.ListUsers(ctx, store.UserFilter{Where: store.Where{is(store.ColumnAdmin, true), is(store.ColumnActive, true)}}, store.Page{Limit: sample})
+	list, _, err := st.ListUsers(ctx, store.UserFilter{Where: store.Where{is(store.ColumnAdmin, true), is(store.ColumnActive, true), is(store.ColumnService, false)}}, store.Page{Limit: sample})
 	if r.failed(subject, err) {
 		return
 	}
@@ -101,6 +103,15 @@ func (r *report) checkTokens(ctx context.Context, st *sqlstore.Store) {
 	}
 	if exist(store.TokenFilter{Kind: store.PersonalToken}, store.Condition{Column: store.ColumnExpires, Is: store.Less, Values: []any{now.Add(-30 * day)}}) {
 		r.add(Warning, subject, "let the service call Purge, or run ostiary purge every day", "tokens that expired a month ago are still there: nobody purges")
+	}
+}
+
+// checkImport says what tokens of another system need, which nothing outside the
+// service's own configuration shows.
+func (r *report) checkImport(ctx context.Context, db *database.DB) {
+	const subject = "import"
+	if imported, err := importer.Remembered(ctx, db); !r.failed(subject, err) && imported {
+		r.add(OK, subject, "", "tokens were brought from another system. %s", importer.MustAccept)
 	}
 }
 

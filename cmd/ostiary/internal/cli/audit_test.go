@@ -9,7 +9,9 @@ import (
 	"testing"
 
 	"github.com/ostiary/auth/audit"
+	"github.com/ostiary/auth/cmd/ostiary/internal/database"
 	"github.com/ostiary/auth/store"
+	"github.com/ostiary/auth/store/sqlstore"
 )
 
 // changes are commands that change something, in an order that works, with the events
@@ -100,6 +102,58 @@ func TestEveryChangeIsAudited(t *testing.T) {
 	if info, err := os.Stat(b.env["OSTIARY_AUDIT_LOG"]); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the mode of the audit log: %v, %v", info.Mode(), err)
 	}
+}
+
+// An import is two audit events, with numbers and without names, and a dry run is none.
+func TestImportIsAudited(t *testing.T) {
+	b := newBench(t)
+	b.env["OSTIARY_AUDIT_LOG"] = filepath.Join(t.TempDir(), "audit.log")
+	b.env["OSTIARY_SOURCE_DSN"] = djangoSource(t)
+	b.ok("import", "django", "--quiet", "--dry-run")
+	want(t, "a dry run", 0, len(b.audited()))
+	b.ok("import", "django", "--quiet")
+	b.ok("import", "django", "--quiet")
+	b.refused(1, "the lifetime of grants", "import", "django", "--quiet", "--grant-lifetime", "1h")
+	begun := func() object {
+		return object{"msg": "ostiary: import begun", "level": "INFO", "actor": "operator:eve", "kind": "django"}
+	}
+	ended := func(users, before float64, complete bool) object {
+		e := begun()
+		e["msg"], e["complete"] = "ostiary: import ended", complete
+		e["users"], e["applications"], e["tokens"] = users, 0.0, 0.0
+		e["stored_before"], e["linked"], e["left_out"] = before, 0.0, 0.0
+		return e
+	}
+	events := b.audited()
+	for _, e := range events {
+		delete(e, "time")
+	}
+	want(t, "the events", []object{begun(), ended(2, 0, true), begun(), ended(0, 2, true), begun(), ended(0, 0, false)}, events)
+}
+
+// djangoSource returns the file of a database of Django with two users.
+func djangoSource(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "django")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	db, err := database.Connect(file, sqlstore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for _, statement := range []string{
+		"CREATE TABLE django_migrations (id integer PRIMARY KEY, applied datetime)",
+		"INSERT INTO django_migrations VALUES (1, '2020-01-01 00:00:00')",
+		"CREATE TABLE auth_user (id integer PRIMARY KEY, username text, password text, is_superuser bool, is_active bool, date_joined datetime)",
+		"INSERT INTO auth_user VALUES (1, 'ada', '', 0, 1, '2020-01-01 00:00:00'), (2, 'bob', '', 0, 1, '2020-01-01 00:00:00')",
+	} {
+		if _, err := db.Pool.Exec(statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return file
 }
 
 // audited returns the events of the audit log.

@@ -86,7 +86,7 @@ func (a *app) awxUpdatePassword() *cobra.Command {
 			if user == "" {
 				return usagef("--username is missing: %s --username USER", c.CommandPath())
 			}
-			return a.setPassword(c, user, p, false)
+			return a.setPassword(c, user, p, false, false)
 		},
 	}
 	c.Flags().StringVar(&user, "username", "", "`user` whose password is changed (required)")

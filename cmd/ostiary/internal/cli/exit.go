@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/cmd/ostiary/internal/printable"
 )
 
 // The exit statuses.
@@ -42,7 +43,7 @@ func (a *app) exit(ctx context.Context, err error) int {
 		return exitFailed
 	}
 	for _, line := range sentences(err) {
-		fmt.Fprintln(a.Err, "ostiary:", printable(line))
+		fmt.Fprintln(a.Err, "ostiary:", printable.Text(line))
 	}
 	switch {
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):

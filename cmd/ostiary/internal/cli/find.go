@@ -103,8 +103,9 @@ func collect[T any](a *app, w window, read func(store.Page) ([]T, int, error)) (
 		return nil, err
 	}
 	var all []T
-	for len(all) < w.limit {
-		p := store.Page{Offset: w.offset + len(all), Limit: min(pageSize, w.limit-len(all)), CountTo: -1}
+	for next := w.offset; len(all) < w.limit; {
+		p := store.Page{Offset: next, Limit: min(pageSize, w.limit-len(all)), CountTo: -1}
+		next += p.Limit // though a page may be shorter
 		list, total, err := read(p)
 		if err != nil {
 			return nil, err

@@ -19,7 +19,15 @@ import (
 	"github.com/ostiary/auth/cmd/ostiary/internal/cli"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// commandEnv makes this process the command, for a shell that runs it.
+const commandEnv = "OSTIARY_CLI_COMMAND"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(commandEnv) != "" {
+		os.Exit(cli.Main(context.Background(), cli.System(), os.Args[1:]))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const goodPassword = "correct horse battery"
 

@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ostiary/auth/audit"
 	"github.com/ostiary/auth/store/sqlstore"
 )
 
@@ -53,11 +52,7 @@ func (a *app) createFile() error {
 }
 
 func (a *app) runMigrate(c *cobra.Command, planOnly bool) (err error) {
-	by, err := a.actor()
-	if err != nil {
-		return err
-	}
-	events, closeLog, err := a.openAuditLog()
+	log, closeLog, err := a.audit()
 	if err != nil {
 		return err
 	}
@@ -83,6 +78,6 @@ func (a *app) runMigrate(c *cobra.Command, planOnly bool) (err error) {
 	if err := sqlstore.Migrate(c.Context(), db.Pool, db.Dialect, &db.Options); err != nil {
 		return err
 	}
-	slog.New(events).LogAttrs(c.Context(), slog.LevelInfo, "ostiary: schema migrated", slog.String(audit.KeyActor, by.Name))
+	log.LogAttrs(c.Context(), slog.LevelInfo, "ostiary: schema migrated")
 	return a.done(map[string]any{"up_to_date": true, "changed": true}, "Brought the schema up to date.")
 }

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -9,10 +8,10 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-	"unicode"
 
 	"github.com/spf13/pflag"
 
+	"github.com/ostiary/auth/cmd/ostiary/internal/printable"
 	"github.com/ostiary/auth/store"
 )
 
@@ -76,7 +75,7 @@ func (a *app) card(object any, fields []field) error {
 	}
 	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
 	for _, f := range fields {
-		fmt.Fprintln(w, f.name+"\t"+printable(f.value))
+		fmt.Fprintln(w, f.name+"\t"+printable.Text(f.value))
 	}
 	return w.Flush()
 }
@@ -86,41 +85,25 @@ func (a *app) done(object any, form string, args ...any) error {
 	if a.output == formatJSON {
 		return a.json(object)
 	}
-	_, err := fmt.Fprintln(a.Out, printable(fmt.Sprintf(form, args...)))
+	_, err := fmt.Fprintln(a.Out, printable.Text(fmt.Sprintf(form, args...)))
 	return err
 }
 
 // note tells people something that is no result.
 func (a *app) note(form string, args ...any) {
-	fmt.Fprintln(a.Err, printable(fmt.Sprintf(form, args...)))
+	fmt.Fprintln(a.Err, printable.Text(fmt.Sprintf(form, args...)))
 }
 
-func (a *app) json(v any) error {
-	e := json.NewEncoder(a.Out)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
-}
+func (a *app) json(v any) error { return printable.JSON(a.Out, v, "  ") }
 
 func cleaned(cells []string) []string {
 	for i, c := range cells {
-		cells[i] = printable(c)
+		cells[i] = printable.Text(c)
 		if cells[i] == "" {
 			cells[i] = "-" // an empty cell would not count as a column
 		}
 	}
 	return cells
-}
-
-// printable returns text that a terminal shows as it is. A name that came from
-// elsewhere may have control characters.
-func printable(s string) string {
-	odd := func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }
-	if strings.IndexFunc(s, odd) < 0 {
-		return s
-	}
-	quoted := strconv.Quote(s)
-	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
 }
 
 // A moment is a time in the output, in UTC to the second. The zero time is never.

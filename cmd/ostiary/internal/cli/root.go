@@ -62,7 +62,7 @@ func (a *app) root() *cobra.Command {
 		}
 	}
 	in(groupObjects, a.users(), a.tokens(), a.sessions(), a.applications(), a.consents())
-	in(groupDatabase, a.migrate(), a.purge(), a.check(), a.stats(), importer.Command(a.open, a.Env))
+	in(groupDatabase, a.migrate(), a.purge(), a.check(), a.stats(), importer.Command(a.open, a.Env, a.audit))
 	in(groupAWX, a.awx()...)
 	root.InitDefaultCompletionCmd()
 	return root

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ostiary/auth"
 	"github.com/ostiary/auth/activity"
+	"github.com/ostiary/auth/audit"
 	"github.com/ostiary/auth/cmd/ostiary/internal/database"
 	"github.com/ostiary/auth/oauth"
 	"github.com/ostiary/auth/store/sqlstore"
@@ -87,6 +88,20 @@ func (a *app) openAuditLog() (events slog.Handler, closeLog func() error, err er
 		return nil, nil, fmt.Errorf("--audit-log: %w", err)
 	}
 	return slog.NewJSONHandler(f, inUTC), f.Close, nil
+}
+
+// audit opens the log of audit events for commands that the library does not do, and
+// so does not log.
+func (a *app) audit() (log *slog.Logger, closeLog func() error, err error) {
+	by, err := a.actor()
+	if err != nil {
+		return nil, nil, err
+	}
+	events, closeLog, err := a.openAuditLog()
+	if err != nil {
+		return nil, nil, err
+	}
+	return slog.New(events).With(slog.String(audit.KeyActor, by.Name)), closeLog, nil
 }
 
 // brief is inUTC without what says nothing, for people who read along.

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -40,32 +41,46 @@ func (a *app) sessions() *cobra.Command {
 
 func (a *app) sessionList() *cobra.Command {
 	var w window
-	var user string
+	var user, age string
 	c := &cobra.Command{
-		Use: "list", Short: "List the live sessions of a user, by login", Args: exactly(),
-		Example: examples("ostiary session list --user erika"),
+		Use: "list", Short: "List live sessions, by login", Args: exactly(),
+		Example: examples("ostiary session list", "ostiary session list --user erika", "ostiary session list --older-than 30d"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if user == "" {
-				return usagef("--user is missing: %s --user USER", c.CommandPath())
-			}
-			return a.with(c, settings{}, func(ctx context.Context, s *service) error {
-				u, err := s.user(ctx, user)
+			f := store.SessionFilter{All: true}
+			if age != "" {
+				d, err := duration("--older-than", age)
 				if err != nil {
 					return err
 				}
-				list, err := collect(a, w, func(p store.Page) ([]store.Session, int, error) { return s.session.List(ctx, s.by, u.ID, p) })
+				f.Before = time.Now().Add(-d)
+			}
+			return a.with(c, settings{}, func(ctx context.Context, s *service) error {
+				names := userNames{}
+				if c.Flags().Changed("user") {
+					u, err := s.user(ctx, user)
+					if err != nil {
+						return err
+					}
+					f.UserID, names[u.ID] = u.ID, u.Name
+				}
+				list, err := collect(a, w, func(p store.Page) ([]store.Session, int, error) { return s.session.Search(ctx, s.by, f, p) })
 				if err != nil {
 					return err
 				}
 				rows := make([]row, len(list))
 				for i, v := range list {
-					rows[i] = newSessionRow(v, u.Name)
+					name, err := names.of(ctx, s, v.UserID)
+					if err != nil {
+						return err
+					}
+					rows[i] = newSessionRow(v, name)
 				}
 				return a.list(sessionHeader, rows)
 			})
 		},
 	}
-	c.Flags().StringVar(&user, "user", "", "`user` whose sessions are listed (required)")
+	c.Flags().StringVar(&user, "user", "", "sessions of this `user`")
+	c.Flags().StringVar(&age, "older-than", "", "sessions whose login is longer ago than this `time`")
 	w.flags(c)
 	return c
 }

@@ -92,6 +92,14 @@ func TestSessions(t *testing.T) {
 		t.Fatalf("the list: %v", list)
 	}
 	want(t, "a session", object{"id": 1.0, "user": "erika", "address": "127.0.0.1", "agent": "Firefox 128 on Linux", "created": "TIME", "seen": "TIME", "expires": "TIME"}, list[0])
+	all := b.json("session", "list").([]any)
+	if len(all) != 4 || all[3].(map[string]any)["user"] != "max" {
+		t.Fatalf("the list of all: %v", all)
+	}
+	want(t, "a part of it", all[1:2], b.json("session", "list", "--limit", "1", "--offset", "1"))
+	want(t, "older ones", []any{}, b.json("session", "list", "--older-than", "1h"))
+	want(t, "older ones of one", []any{}, b.json("session", "list", "--older-than", "1h", "--user", "max"))
+	want(t, "counted", 4.0, b.json("stats").(map[string]any)["sessions"])
 	want(t, "end one", object{"ended": 1.0, "user": "erika", "id": 1.0}, b.json("session", "end", "--user", "erika", "1"))
 	want(t, "one ended", []int{401, 200, 200, 200}, statuses())
 	b.refused(3, "max has no session 2", "session", "end", "--user", "max", "2")
@@ -101,7 +109,7 @@ func TestSessions(t *testing.T) {
 	want(t, "end all", object{"ended": 1.0, "users": 2.0}, b.json("session", "end", "--all", "--yes"))
 	want(t, "all ended", []int{401, 401, 401, 401}, statuses())
 	for says, args := range map[string]string{
-		"--user is missing":         "session list",
+		"--older-than":              "session list --older-than x",
 		"name whose sessions":       "session end",
 		"give either --user":        "session end --all --user erika",
 		`"x" is not the ID of a se`: "session end --user erika x",
@@ -109,6 +117,7 @@ func TestSessions(t *testing.T) {
 		b.refused(2, says, strings.Fields(args)...)
 	}
 	b.refused(3, "there is no user", "session", "list", "--user", "nobody")
+	b.refused(3, "there is no user", "session", "list", "--user", "")
 }
 
 // The only superuser has lost the password, and the session that is open somewhere is a

@@ -19,14 +19,15 @@ type statistics struct {
 	UnusedTokens      int `json:"tokens_never_used"`
 	ExpiringTokens    int `json:"tokens_expiring_within_a_week"`
 	ExpiredTokens     int `json:"expired_tokens"`
+	Sessions          int `json:"sessions"`
 	Applications      int `json:"applications"`
 	Activities        int `json:"activities"`
 }
 
 func (a *app) stats() *cobra.Command {
 	return &cobra.Command{
-		Use: "stats", Short: "Count users, tokens, applications and activities", Args: exactly(),
-		Long:    "Counts users, tokens, applications and activities. Numbers are exact up to 10,000.\nRevoked tokens do not count.",
+		Use: "stats", Short: "Count users, tokens, sessions, applications and activities", Args: exactly(),
+		Long:    "Counts users, tokens, sessions, applications and activities. Numbers are exact up to\n10,000. Revoked tokens and sessions that ended do not count. Sessions that a new\npassword or the disabling of their user has killed count until they expire.",
 		Example: examples("ostiary stats", "ostiary stats -o json"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.with(c, settings{}, func(ctx context.Context, s *service) error {
@@ -38,7 +39,8 @@ func (a *app) stats() *cobra.Command {
 					{"Users", count(n.Users)}, {"  active", count(n.ActiveUsers)}, {"  active superusers", count(n.Superusers)},
 					{"Live tokens", ""}, {"  personal", count(n.PersonalTokens)}, {"  of applications", count(n.ApplicationTokens)},
 					{"  never used", count(n.UnusedTokens)}, {"  expiring within a week", count(n.ExpiringTokens)},
-					{"Expired tokens", count(n.ExpiredTokens)}, {"Applications", count(n.Applications)}, {"Activities", count(n.Activities)},
+					{"Expired tokens", count(n.ExpiredTokens)}, {"Sessions", count(n.Sessions)},
+					{"Applications", count(n.Applications)}, {"Activities", count(n.Activities)},
 				})
 			})
 		},
@@ -72,6 +74,9 @@ func (s *service) count(ctx context.Context, now time.Time) (n statistics, err e
 		ExpiredTokens:  tokens(store.AnyToken, store.Condition{Column: store.ColumnExpires, Is: store.AtMost, Values: []any{now}}),
 	}
 	if err != nil {
+		return n, err
+	}
+	if _, n.Sessions, err = s.ListSessions(ctx, store.SessionFilter{All: true}, now, store.Page{}); err != nil {
 		return n, err
 	}
 	if _, n.Applications, err = s.ListApplications(ctx, store.ApplicationFilter{All: true}, store.Page{}); err != nil {

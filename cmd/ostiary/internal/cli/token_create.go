@@ -32,7 +32,7 @@ func (a *app) tokenCreate() *cobra.Command {
 	var n newToken
 	c := &cobra.Command{
 		Use: "create", Short: "Create a personal access token for a user, and show it once", Args: exactly(),
-		Long: "Creates a personal access token for a user and shows its text, once: it is stored\nnowhere. A service whose tokens begin with another prefix needs --token-prefix.",
+		Long: "Creates a personal access token for a user and shows its text, once: it is stored\nnowhere. A service whose tokens begin with another prefix needs --token-prefix. A token of\na service account must have a --description, which is its name.",
 		Example: examples("ostiary token create --user erika --scope read --description backup", "ostiary token create --user erika --expires-in 90d --address 192.0.2.0/24",
 			"ostiary token create --user erika --scope \"read deploy\" --service-scope deploy", "TOKEN=$(ostiary token create --user erika --quiet)"),
 		RunE: func(c *cobra.Command, _ []string) error { return a.createToken(c, n) },

@@ -18,17 +18,25 @@ type userRow struct {
 	Superuser bool   `json:"superuser"`
 	Auditor   bool   `json:"auditor"`
 	Active    bool   `json:"active"`
+	Service   bool   `json:"service_account"`
 	Created   moment `json:"created"`
 }
 
 func newUserRow(u store.User) userRow {
-	return userRow{u.ID, u.Name, u.Email, u.FirstName, u.LastName, u.Admin, u.Auditor, u.Active, moment(u.Created)}
+	return userRow{u.ID, u.Name, u.Email, u.FirstName, u.LastName, u.Admin, u.Auditor, u.Active, u.Service, moment(u.Created)}
 }
 
-const userHeader = "ID NAME EMAIL RIGHTS STATE CREATED"
+const userHeader = "ID NAME KIND EMAIL RIGHTS STATE CREATED"
 
 func (u userRow) cells() []string {
-	return []string{u.ID, u.Name, u.Email, u.rights(), u.state(), u.Created.String()}
+	return []string{u.ID, u.Name, u.kind(), u.Email, u.rights(), u.state(), u.Created.String()}
+}
+
+func (u userRow) kind() string {
+	if u.Service {
+		return "service"
+	}
+	return "person"
 }
 
 func (u userRow) rights() string {
@@ -44,16 +52,16 @@ func (u userRow) state() string {
 
 func (a *app) users() *cobra.Command {
 	return a.group("user", "Create, list, change and delete users", "Creates, lists, changes and deletes users.",
-		a.userCreate(), a.userList(), a.userShow(), a.userDisable(), a.userEnable(), a.userDelete(), a.userPassword(), a.userAdmin())
+		a.userCreate(), a.userList(), a.userShow(), a.userDisable(), a.userEnable(), a.userDelete(), a.userPassword(), a.userAdmin(), a.userService())
 }
 
 func (a *app) userList() *cobra.Command {
 	var w window
-	var superuser, auditor, active, disabled bool
+	var superuser, auditor, active, disabled, services bool
 	var search string
 	c := &cobra.Command{
 		Use: "list", Short: "List users, by ID", Args: exactly(),
-		Example: examples("ostiary user list", "ostiary user list --superuser", "ostiary user list --search example.com -o json"),
+		Example: examples("ostiary user list", "ostiary user list --superuser", "ostiary user list --service", "ostiary user list --search example.com -o json"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			var f store.UserFilter
 			is := func(flag bool, column store.Column, value bool) {
@@ -65,6 +73,7 @@ func (a *app) userList() *cobra.Command {
 			is(auditor, store.ColumnAuditor, true)
 			is(active, store.ColumnActive, true)
 			is(disabled, store.ColumnActive, false)
+			is(services, store.ColumnService, true)
 			if search != "" {
 				var parts []store.Condition
 				for _, column := range []store.Column{store.ColumnName, store.ColumnEmail, store.ColumnFirstName, store.ColumnLastName} {
@@ -89,6 +98,7 @@ func (a *app) userList() *cobra.Command {
 	c.Flags().BoolVar(&auditor, "auditor", false, "system auditors only")
 	c.Flags().BoolVar(&active, "active", false, "active users only")
 	c.Flags().BoolVar(&disabled, "disabled", false, "disabled users only")
+	c.Flags().BoolVar(&services, "service", false, "service accounts only")
 	either(c, "active", "disabled")
 	c.Flags().StringVar(&search, "search", "", "`text` in the name, the address, the first or the last name")
 	w.flags(c)
@@ -139,7 +149,7 @@ func (a *app) userShow() *cobra.Command {
 
 func userFields(u userRow) []field {
 	return []field{
-		{"ID", u.ID}, {"Name", u.Name}, {"Email", u.Email}, {"First name", u.FirstName}, {"Last name", u.LastName},
+		{"ID", u.ID}, {"Name", u.Name}, {"Kind", u.kind()}, {"Email", u.Email}, {"First name", u.FirstName}, {"Last name", u.LastName},
 		{"Superuser", yes(u.Superuser)}, {"Auditor", yes(u.Auditor)}, {"State", u.state()}, {"Created", u.Created.String()},
 	}
 }

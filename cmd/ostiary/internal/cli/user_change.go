@@ -60,18 +60,24 @@ func (a *app) userCreate() *cobra.Command {
 	var disabled bool
 	c := &cobra.Command{
 		Use: "create NAME", Short: "Create a user", Args: exactly("NAME"),
-		Long: "Creates a user. The password is asked for, without an echo, or read from standard\ninput, or made. No flag takes it, because other users of the system see flags.",
+		Long: "Creates a user. The password is asked for, without an echo, or read from standard\ninput, or made. No flag takes it, because other users of the system see flags.\n\nA service account is a program: it has no password, never logs in, and acts by the\ntokens of ostiary token create.",
 		Example: examples("ostiary user create erika --email erika@example.com", "ostiary user create root --superuser --generate",
-			"ostiary user create erika --password-stdin <password-file"),
+			"ostiary user create erika --password-stdin <password-file", "ostiary user create backup --service"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if u.Service && (p.stdin || p.generate) {
+				return usagef("--service: a service account has no password")
+			}
 			u.Name, u.Active = args[0], !disabled
 			return a.with(c, settings{minLength: p.minLength}, func(ctx context.Context, s *service) error {
 				if _, err := s.UserByName(ctx, u.Name); err == nil { // before anybody types a password
 					return refusedf("a user with the name %s exists already", u.Name)
 				}
-				password, err := p.get(ctx, a, s)
-				if err != nil {
-					return err
+				password := ""
+				if !u.Service {
+					var err error
+					if password, err = p.get(ctx, a, s); err != nil {
+						return err
+					}
 				}
 				created, err := s.accounts.Create(ctx, s.by, u, password)
 				if err != nil {
@@ -87,6 +93,7 @@ func (a *app) userCreate() *cobra.Command {
 	c.Flags().BoolVar(&u.Admin, "superuser", false, "let the user do everything")
 	c.Flags().BoolVar(&u.Auditor, "auditor", false, "let the user read everything")
 	c.Flags().BoolVar(&disabled, "disabled", false, "let the user not log in yet")
+	c.Flags().BoolVar(&u.Service, "service", false, "make a service account, which has no password and never logs in")
 	p.flags(c)
 	return c
 }
@@ -110,6 +117,22 @@ func (a *app) userState(use, short string, active bool, example ...string) *cobr
 					return store.UserChange{}, newUserRow(u).state() + " already"
 				}
 				return store.UserChange{Active: &active}, ""
+			})
+		},
+	}
+}
+
+func (a *app) userService() *cobra.Command {
+	return &cobra.Command{
+		Use: "service USER...", Short: "Make users service accounts, which have no password and never log in", Args: some("USER"),
+		Long:    "Makes users service accounts. Their password is removed, and their sessions and the\naccess of applications end; their personal tokens go on. The way back is\nostiary user password --person. The last active superuser stays a person.",
+		Example: examples("ostiary user service backup"),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.changeUsers(c, args, func(u store.User) (store.UserChange, string) {
+				if u.Service {
+					return store.UserChange{}, "a service account already"
+				}
+				return store.UserChange{Service: new(true)}, ""
 			})
 		},
 	}
@@ -192,30 +215,41 @@ func (a *app) userDelete() *cobra.Command {
 
 func (a *app) userPassword() *cobra.Command {
 	var p newPassword
-	var endTokens bool
+	var endTokens, person bool
 	c := &cobra.Command{
 		Use: "password USER", Short: "Give a user a new password, which ends all sessions of the user", Args: exactly("USER"),
-		Long: "Gives a user a new password and ends all sessions of the user. This is also the way\nback in for a superuser who is locked out. Tokens go on, unless --end-tokens is given\nor the service ends them with the password.",
+		Long: "Gives a user a new password and ends all sessions of the user. This is also the way\nback in for a superuser who is locked out. Tokens go on, unless --end-tokens is given\nor the service ends them with the password. A service account gets a password only\ntogether with --person, which makes it a person.",
 		Example: examples("ostiary user password admin", "ostiary user password erika --generate --end-tokens",
-			"ostiary user password erika --password-stdin <password-file"),
-		RunE: func(c *cobra.Command, args []string) error { return a.setPassword(c, args[0], p, endTokens) },
+			"ostiary user password erika --password-stdin <password-file", "ostiary user password backup --person --generate"),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.setPassword(c, args[0], p, endTokens, person)
+		},
 	}
 	c.Flags().BoolVar(&endTokens, "end-tokens", false, "end the tokens of the user, too")
+	c.Flags().BoolVar(&person, "person", false, "make a service account a person, who logs in with the password")
 	p.flags(c)
 	return c
 }
 
-func (a *app) setPassword(c *cobra.Command, name string, p newPassword, endTokens bool) error {
+func (a *app) setPassword(c *cobra.Command, name string, p newPassword, endTokens, person bool) error {
 	return a.with(c, settings{minLength: p.minLength}, func(ctx context.Context, s *service) error {
 		u, err := s.user(ctx, name)
 		if err != nil {
 			return err
 		}
+		change := auth.AccountChange{}
+		switch {
+		case person:
+			change.Service = new(false)
+		case u.Service: // before anybody types a password
+			return refusedf("%s is a service account and has no password; --person makes it a person", u.Name)
+		}
 		password, err := p.get(ctx, a, s)
 		if err != nil {
 			return err
 		}
-		if u, err = s.accounts.Change(ctx, s.by, u.ID, auth.AccountChange{Password: &password}); err != nil {
+		change.Password = &password
+		if u, err = s.accounts.Change(ctx, s.by, u.ID, change); err != nil {
 			return err
 		}
 		if endTokens {

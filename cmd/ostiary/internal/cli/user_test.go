@@ -8,7 +8,7 @@ import (
 type object = map[string]any
 
 func userObject(id, name string, change object) object {
-	o := object{"id": id, "name": name, "email": "", "first_name": "", "last_name": "", "superuser": false, "auditor": false, "active": true, "created": "TIME"}
+	o := object{"id": id, "name": name, "email": "", "first_name": "", "last_name": "", "superuser": false, "auditor": false, "active": true, "service_account": false, "created": "TIME"}
 	for k, v := range change {
 		o[k] = v
 	}
@@ -48,6 +48,15 @@ func TestUsers(t *testing.T) {
 		userObject("3", "max", object{"active": false})}, b.json("user", "disable", "erika", "id:3"))
 	want(t, "password", userObject("3", "max", object{"active": false}), b.jsonWith(goodPassword+"2\n", "user", "password", "max", "--password-stdin"))
 	want(t, "delete", object{"deleted": "max", "id": "3"}, b.json("user", "delete", "max"))
+	want(t, "create a service account", userObject("4", "backup", object{"service_account": true}), b.json("user", "create", "backup", "--service"))
+	want(t, "service accounts", []any{userObject("4", "backup", object{"service_account": true})}, b.json("user", "list", "--service"))
+	want(t, "a person", userObject("4", "backup", object{"password": "RANDOM"}), b.json("user", "password", "backup", "--person", "--generate"))
+	want(t, "a service account", []any{userObject("4", "backup", object{"service_account": true})}, b.json("user", "service", "backup"))
+	want(t, "no password", false, b.json("user", "show", "backup").(object)["has_password"])
+	if out := b.ok("user", "list"); !strings.Contains(out, "backup  service ") {
+		t.Errorf("the table:\n%s", out)
+	}
+	b.json("user", "delete", "backup")
 	if out := b.ok("user", "list"); !strings.HasPrefix(out, "ID  NAME ") || strings.Count(out, "\n") != 3 {
 		t.Errorf("the table:\n%s", out)
 	}
@@ -57,6 +66,7 @@ func TestUsersRefused(t *testing.T) {
 	b := newBench(t)
 	b.user("root", "--superuser")
 	b.user("erika")
+	b.ok("user", "create", "backup", "--service")
 	for _, tt := range []struct {
 		in   string
 		code int
@@ -94,6 +104,12 @@ func TestUsersRefused(t *testing.T) {
 		{"", 4, "last active superuser", "user admin root --revoke"},
 		{"", 3, `there is no user "nobody"`, "user delete nobody"},
 		{goodPassword, 3, `there is no user "nobody"`, "user password nobody --password-stdin"},
+		{"", 2, "--service: a service account has no password", "user create robot --service --generate"},
+		{goodPassword, 2, "--service: a service account has no password", "user create robot --service --password-stdin"},
+		{goodPassword, 4, "backup is a service account and has no password; --person", "user password backup --password-stdin"},
+		{goodPassword, 4, "backup is a service account", "update_password --username backup --password-stdin"},
+		{"", 4, "last active superuser", "user service root"},
+		{"", 2, "--description: A token of a service account needs a name", "token create --user backup"},
 		{"short", 2, "at least 15", "user password erika --password-stdin"},
 		{"", 2, `no command "lst"; did you mean list?`, "user lst"},
 		{"", 2, `no command "x"; see ostiary user --help`, "user x"},

@@ -19,6 +19,7 @@ type DB struct {
 	Dialect sqlstore.Dialect
 	Options sqlstore.Options
 	Store   *sqlstore.Store
+	File    string // of SQLite, "" for a server
 }
 
 // An Opener opens the database that the operator named. The caller closes it.

@@ -45,6 +45,7 @@ func TestName(t *testing.T) {
 		{"an empty file", empty, environment(), "", "the file is empty"},
 		{"a long file", "", environment(database.EnvDSNFile, long), "", "longer than"},
 		{"a folder", dir, environment(), "", "directory"},
+		{"a device without an end", "/dev/zero", environment(), "", "longer than"},
 	} {
 		got, err := database.Name(tt.file, tt.env)
 		if got != tt.want || (err == nil) != (tt.fails == "") || err != nil && !strings.Contains(err.Error(), tt.fails) {

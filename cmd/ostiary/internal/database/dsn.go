@@ -36,7 +36,7 @@ func connect(name string) (*DB, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &DB{Pool: pool, Dialect: sqlstore.SQLite}, nil
+		return &DB{Pool: pool, Dialect: sqlstore.SQLite, File: name}, nil
 	case scheme == "postgres" || scheme == "postgresql":
 		c, err := postgresConfig(name)
 		if err != nil {

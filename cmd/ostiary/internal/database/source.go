@@ -3,6 +3,7 @@ package database
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 )
@@ -48,16 +49,17 @@ func File(file string, env func(string) string) string {
 }
 
 func read(file string) (string, error) {
-	info, err := os.Stat(file)
+	f, err := os.Open(file)
 	if err != nil {
 		return "", err
 	}
-	if info.Size() > maxDSN {
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, maxDSN+1)) // a device has no size, and no end
+	if err != nil {
+		return "", err
+	}
+	if len(content) > maxDSN {
 		return "", fmt.Errorf("%s: longer than %d bytes; the file must have the data source name and nothing else", file, maxDSN)
-	}
-	content, err := os.ReadFile(file)
-	if err != nil {
-		return "", err
 	}
 	name := strings.TrimSpace(string(content))
 	if name == "" {

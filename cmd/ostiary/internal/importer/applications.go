@@ -28,6 +28,7 @@ type sourceApplication struct {
 
 const (
 	maxClientID     = 255
+	maxKind         = 100 // of a type of clients or grants
 	maxNameChars    = 255
 	maxRedirectURIs = 50
 	maxURIText      = 200_000 // characters of the list
@@ -44,13 +45,20 @@ func (r *run) importApplications(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if r.twins.clients, err = r.src.twins(ctx, table, "client_id", maxClientID+1); err != nil {
+		return err
+	}
 	column := func(name string) string { return r.src.column(table, "t", name, "NULL") }
-	query := `SELECT t.id, ` + r.src.clipped("t.client_id", maxClientID+1) + `, ` + r.src.clipped("t.client_secret", 2048) + `, t.client_type, t.authorization_grant_type,
+	user := "NULL"
+	if r.Kind == AWX {
+		user = column("user_id") // which says nothing elsewhere
+	}
+	query := `SELECT t.id, ` + r.src.clipped("t.client_id", maxClientID+1) + `, ` + r.src.clipped("t.client_secret", 2048) + `, ` + r.src.clipped("t.client_type", maxKind) + `, ` + r.src.clipped("t.authorization_grant_type", maxKind) + `,
 		` + r.src.clipped("t.name", maxName) + `, ` + r.src.clipped(column("description"), text.MaxDescription+1) + `, ` + r.src.clipped("t.redirect_uris", maxURIText) + `,
-		` + column("skip_authorization") + `, ` + column("pkce_required") + `, ` + column("organization_id") + `, ` + column("user_id") + `,
+		` + column("skip_authorization") + `, ` + column("pkce_required") + `, ` + column("organization_id") + `, ` + user + `,
 		` + column("created") + `, ` + cmp.Or(r.src.column(table, "t", "modified", ""), column("updated")) + `,
-		` + column("algorithm") + `, ` + column("post_logout_redirect_uris") + `, ` + column("allowed_origins") + `
-	FROM ` + table + ` t WHERE t.id > CAST($1 AS BIGINT) ORDER BY t.id LIMIT CAST($2 AS BIGINT)`
+		` + r.src.clipped(column("algorithm"), 1) + `, ` + r.src.clipped(column("post_logout_redirect_uris"), 1) + `, ` + r.src.clipped(column("allowed_origins"), 1) + `
+	FROM ` + table + ` t WHERE t.id > CAST($1 AS BIGINT) ORDER BY t.id`
 	var batch []sourceApplication
 	return pages(ctx, r.src, query, min(r.Batch, 100), func(rows *sql.Rows) (int64, error) {
 		var a sourceApplication
@@ -112,13 +120,8 @@ func (r *run) importApplication(ctx context.Context, a sourceApplication) error 
 		if err != nil {
 			return err
 		}
-		if to.state == absent && !r.DryRun {
-			if to.id, err = r.insertApplication(ctx, app, remark); err != nil {
-				return err
-			}
-			to.state = same
-		} else if to.state == same {
-			r.remarkNumber(ctx, to.id, app, remark)
+		if err := r.storeApplication(ctx, &to, app, remark); err != nil {
+			return err
 		}
 	}
 	r.applications[a.id] = to
@@ -135,6 +138,8 @@ func (r *run) applicationIn(ctx context.Context, a sourceApplication) (destinati
 		return destination{state: unfit, why: "the client type is neither confidential nor public"}, nil
 	case a.grant == oauth.GrantClientCredentials && a.kind != oauth.ClientConfidential:
 		return destination{state: unfit, why: "a public client cannot act for itself"}, nil
+	case r.twins.clients.other(a.clientID, a.id):
+		return destination{state: conflict, why: "another application of the source, with a smaller ID, has the client identifier"}, nil
 	}
 	found, err := r.dst.ApplicationByClientID(ctx, id)
 	switch {
@@ -197,7 +202,7 @@ func (r *run) convertedApplication(a sourceApplication, remark func(act Act, wha
 	if app.GrantType == oauth.GrantAuthorizationCode && len(app.RedirectURIs) == 0 {
 		remark(Note, "no redirect URI remains: tokens go on, but nobody can authorize the application until it has one", "")
 	}
-	if a.user != 0 && r.Kind == AWX {
+	if a.user != 0 {
 		remark(Note, "AWX gave every token of the application to one user; here a token belongs to who asked for it", fmt.Sprint("user ", a.user))
 	}
 	if a.algorithm+a.logoutURIs+a.allowedOrigins != "" {
@@ -245,20 +250,63 @@ func (r *run) redirects(a sourceApplication, remark func(act Act, what, more str
 	return kept
 }
 
-// insertApplication stores an application. A name that another application of the
-// organization has gets the beginning of the client identifier.
-func (r *run) insertApplication(ctx context.Context, app store.Application, remark func(act Act, what, more string)) (int64, error) {
-	stored, err := r.dst.InsertApplication(ctx, app)
-	if errors.Is(err, store.ErrExists) {
-		renamed := app
-		renamed.Name = distinct(app)
-		stored, err = r.dst.InsertApplication(ctx, renamed)
+// An appName is what no two applications share.
+type appName struct {
+	organization int64
+	name         string
+}
+
+// storeApplication stores an application unless an earlier run did. A name that
+// another application of the organization has gets the client identifier. In a dry
+// run the application counts as stored.
+func (r *run) storeApplication(ctx context.Context, to *destination, app store.Application, remark func(act Act, what, more string)) error {
+	const renamed = "another application of the organization has the name, and the client identifier was added"
+	number := "" // which nobody knows before
+	if to.state == same {
+		stored, err := r.dst.ApplicationByID(ctx, to.id)
+		if err != nil {
+			return err
+		}
+		if stored.Name == distinct(app) {
+			remark(Changed, renamed, "")
+		}
+		number = fmt.Sprint(to.id)
+	} else {
+		taken, err := r.taken(ctx, app)
+		if err != nil {
+			return err
+		}
+		if taken {
+			app.Name = distinct(app)
+			remark(Changed, renamed, "")
+			if taken, err = r.taken(ctx, app); err != nil {
+				return err
+			}
+			if taken {
+				return fmt.Errorf("the application %q: other applications of the organization %d of the target have its name, alone and with the client identifier; rename one", app.ClientID, app.OrganizationID)
+			}
+		}
+		r.planned[appName{app.OrganizationID, app.Name}] = true
+		if !r.DryRun {
+			stored, err := r.dst.InsertApplication(ctx, app)
+			if err != nil {
+				return fmt.Errorf("store the application %q: %w", app.ClientID, err)
+			}
+			*to = destination{state: same, id: stored.ID}
+			number = fmt.Sprint(stored.ID)
+		}
 	}
-	if err != nil {
-		return 0, fmt.Errorf("store the application %q: %w", app.ClientID, err)
+	remark(Note, "the application has a new number", number)
+	return nil
+}
+
+// taken reports whether another application of the organization has the name.
+func (r *run) taken(ctx context.Context, app store.Application) (bool, error) {
+	if r.planned[appName{app.OrganizationID, app.Name}] {
+		return true, nil
 	}
-	r.remarkNumber(ctx, stored.ID, app, remark)
-	return stored.ID, nil
+	_, total, err := r.dst.ListApplications(ctx, store.ApplicationFilter{Organizations: []int64{app.OrganizationID}, Name: app.Name}, store.Page{CountTo: 1})
+	return total > 0, err
 }
 
 // distinct returns a name that no other application has by accident.
@@ -268,13 +316,4 @@ func distinct(app store.Application) string {
 		name = name[:max(most, 0)]
 	}
 	return strings.TrimSpace(strings.TrimSpace(string(name)) + " (" + app.ClientID[:min(len(app.ClientID), maxNameChars-3)] + ")")
-}
-
-// remarkNumber tells the new number of an application, and its name if that is
-// another one.
-func (r *run) remarkNumber(ctx context.Context, id int64, app store.Application, remark func(act Act, what, more string)) {
-	remark(Note, "the application has a new number", fmt.Sprint(id))
-	if now, err := r.dst.ApplicationByID(ctx, id); err == nil && now.Name == distinct(app) {
-		remark(Changed, "another application of the organization has the name, and the client identifier was added", "")
-	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/ostiary/auth/cmd/ostiary/internal/database"
+	"github.com/ostiary/auth/cmd/ostiary/internal/private"
 	"github.com/ostiary/auth/store/sqlstore"
 )
 
@@ -35,23 +37,27 @@ name comes from --source-file, OSTIARY_SOURCE_DSN or OSTIARY_SOURCE_DSN_FILE. St
 old service first. A run that was interrupted is repeated as it was; nothing is brought
 twice. Nothing of the target is ever overwritten.
 
-The new service must accept imported tokens: TokensOptions.Imported.`
+` + MustAccept
 
 // A command has the flags that are not options of [Run].
 type command struct {
 	Options
-	open database.Opener
-	env  func(string) string
+	open  database.Opener
+	env   func(string) string
+	audit Audit
 
 	sourceFile, secretKeyFile, clientSecrets string
 	report, existing                         string
 	quiet                                    bool
 }
 
+// Audit opens the log of audit events, in which each has the operator for its actor.
+type Audit func() (log *slog.Logger, closeLog func() error, err error)
+
 // Command returns the command import. Open opens the target, and env reads the
 // environment.
-func Command(open database.Opener, env func(string) string) *cobra.Command {
-	c := &command{open: open, env: env}
+func Command(open database.Opener, env func(string) string, audit Audit) *cobra.Command {
+	c := &command{open: open, env: env, audit: audit}
 	cmd := &cobra.Command{
 		Use:       "import {awx|django|dab}",
 		Short:     "Bring users, applications and tokens from AWX or Django",
@@ -103,6 +109,9 @@ func (c *command) flags(cmd *cobra.Command) {
 	f.StringToStringVar(&c.RenameScopes, "rename-scope", nil, "scope of the source and the one that stands for it, as `old=new`")
 
 	f.StringVar(&c.existing, "existing", "skip", "what becomes of a user or application whose name the target has: `skip or link`")
+	if err := cmd.RegisterFlagCompletionFunc("existing", cobra.FixedCompletions([]string{"skip", "link"}, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // there is no such flag
+	}
 	f.BoolVar(&c.NewIDs, "new-ids", false, "give the users new numbers")
 	f.Int64Var(&c.Organization, "organization", 0, "`number` of the organization that gets all applications (default: as in the source)")
 	f.BoolVar(&c.Redirects.InsecureHTTPRedirects, "insecure-http-redirects", false, "keep redirect URIs with http to any host")
@@ -117,13 +126,16 @@ func (c *command) flags(cmd *cobra.Command) {
 }
 
 // run imports, and reports in any case.
-func (c *command) run(cmd *cobra.Command) error {
+func (c *command) run(cmd *cobra.Command) (err error) {
 	ctx := cmd.Context()
 	from, err := c.source(ctx)
 	if err != nil {
 		return err
 	}
 	defer from.Close()
+	if err := private.Distinct(c.files(cmd, from)...); err != nil {
+		return err
+	}
 	if err := c.readSecrets(); err != nil {
 		return err
 	}
@@ -134,25 +146,45 @@ func (c *command) run(cmd *cobra.Command) error {
 	default:
 		return errors.New("--existing is skip or link")
 	}
+	log, closeLog, err := c.audit()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeLog()) }()
 	to, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer to.Close()
+	if err := private.Distinct(append(c.files(cmd, from), private.Named{What: "the target", Name: to.File})...); err != nil {
+		return err
+	}
+	report, err := c.openReport()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, report.Close()) }()
 	to.Pool.SetMaxOpenConns(c.Workers + 2)
 	to.Pool.SetMaxIdleConns(c.Workers + 2)
 	b := &bar{out: cmd.ErrOrStderr(), now: time.Now, terminal: onTerminal(cmd.ErrOrStderr())}
 	if !c.quiet {
 		c.Progress = b.update
 	}
-	report, err := Run(ctx, from, to, c.Options)
+	log = log.With(slog.String("kind", string(c.Kind)))
+	if c.DryRun { // which changes nothing
+		log = slog.New(slog.DiscardHandler)
+	}
+	log.LogAttrs(ctx, slog.LevelInfo, "ostiary: import begun")
+	done, err := Run(ctx, from, to, c.Options)
 	b.end()
-	if report.Source != "" {
-		show := report.WriteText
+	log.LogAttrs(ctx, slog.LevelInfo, "ostiary: import ended", append(done.totals(), slog.Bool("complete", err == nil))...)
+	if done.Source != "" {
+		show := done.WriteText
 		if f := cmd.Flag("output"); f != nil && f.Value.String() == "json" {
-			show = report.WriteJSON
+			show = done.WriteJSON
 		}
-		err = errors.Join(err, show(cmd.OutOrStdout()), c.write(report))
+		_ = report.Truncate(0) // a device has no length
+		err = errors.Join(err, show(cmd.OutOrStdout()), done.WriteJSON(report))
 	}
 	if err != nil && ctx.Err() != nil {
 		return fmt.Errorf("interrupted; run the same command again to go on: %w", err)
@@ -160,16 +192,24 @@ func (c *command) run(cmd *cobra.Command) error {
 	return err
 }
 
-// write writes the JSON report.
-func (c *command) write(report *Report) error {
+// openReport opens the file for the report, before there is anything to report.
+func (c *command) openReport() (*os.File, error) {
 	if c.report == "" {
-		return nil
+		return private.Open(os.DevNull)
 	}
-	f, err := os.OpenFile(c.report, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
+	return private.Open(c.report)
+}
+
+// files are those that the command reads and writes. One that it writes would destroy
+// another.
+func (c *command) files(cmd *cobra.Command, from *database.DB) []private.Named {
+	list := []private.Named{{What: "the source", Name: from.File}}
+	for _, name := range []string{"report", "memberships", "new-secrets", "client-secrets", "secret-key-file", "source-file", "dsn-file", "audit-log"} {
+		if f := cmd.Flag(name); f != nil {
+			list = append(list, private.Named{What: "--" + name, Name: f.Value.String()})
+		}
 	}
-	return errors.Join(report.WriteJSON(f), f.Close())
+	return list
 }
 
 // source opens the source.

@@ -2,6 +2,7 @@ package importer_test
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,7 +17,7 @@ import (
 func TestCommand(t *testing.T) {
 	from, _ := sourceOf(t, places[0], "awx.sql")
 	to := places[0].fresh(t)
-	target(t, to)
+	db := target(t, to)
 	dir := t.TempDir()
 	file := func(name, content string) string {
 		path := filepath.Join(dir, name)
@@ -28,7 +29,9 @@ func TestCommand(t *testing.T) {
 	do := func(env map[string]string, args ...string) (out, messages string, err error) {
 		cmd := importer.Command(func(ctx context.Context) (*database.DB, error) {
 			return database.Open(ctx, to, sqlstore.Options{})
-		}, func(name string) string { return env[name] })
+		}, func(name string) string { return env[name] }, func() (*slog.Logger, func() error, error) {
+			return slog.New(slog.DiscardHandler), func() error { return nil }, nil
+		})
 		var stdout, stderr strings.Builder
 		cmd.SetOut(&stdout)
 		cmd.SetErr(&stderr)
@@ -58,6 +61,28 @@ func TestCommand(t *testing.T) {
 			t.Errorf("%s: %q, %v", name, out, err)
 		}
 	}
+	open := file("open", "")
+	if err := os.Chmod(open, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		args string
+		want string
+	}{
+		"the source":           {"--report " + from, "the source and --report are the same file"},
+		"the target":           {"--report " + to, "--report and the target are the same file"},
+		"the secrets":          {"--report " + dir + "/x --new-secrets " + dir + "/../" + filepath.Base(dir) + "/x", "--report and --new-secrets are the same file"},
+		"what others read":     {"--report " + open, "others than its owner"},
+		"a folder that is not": {"--report " + dir + "/none/report", "no such file"},
+		"members for others":   {"--memberships " + open, "others than its owner"},
+	} {
+		if _, _, err := do(source, append([]string{"awx", "--dry-run=false", "--quiet"}, strings.Fields(tt.args)...)...); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("a file for %s: %v", name, err)
+		}
+	}
+	if rows := dump(t, db); len(rows) > 6 { // the users come before their memberships
+		t.Errorf("rows %q", rows)
+	}
 	report := filepath.Join(dir, "report")
 	args := []string{"awx", "--source-file", file("dsn", from+"\n"), "--secret-key-file", file("key", "key\n"), "--report", report, "--scope", "deploy", "--rename-scope", "a=deploy"}
 	out, _, err := do(nil, append(args, "--dry-run")...)
@@ -67,6 +92,11 @@ func TestCommand(t *testing.T) {
 	out, messages, err := do(nil, args...)
 	if err != nil || !strings.Contains(out, "tokens        5 read: 4 stored, 1 left out") || !strings.Contains(messages, "5 of 5") {
 		t.Errorf("%s, %s, %v", out, messages, err)
+	}
+	if !strings.HasSuffix(out, importer.MustAccept+"\n") {
+		t.Errorf("the closing words are missing: %s", out)
+	} else if is, err := importer.Remembered(t.Context(), db); err != nil || !is {
+		t.Errorf("the import is not remembered: %v", err)
 	}
 	if content, err := os.ReadFile(report); err != nil || !strings.Contains(string(content), `"left_out": 1`) {
 		t.Errorf("%s, %v", content, err)

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/ostiary/auth/cmd/ostiary/internal/database"
 	"github.com/ostiary/auth/cmd/ostiary/internal/importer"
 	"github.com/ostiary/auth/store"
@@ -86,6 +88,62 @@ func TestConflicts(t *testing.T) {
 	again := mustImport(t, from, to, o)
 	if now := dump(t, to); strings.Join(now, "\n") != strings.Join(rows, "\n") || outcome(again) != outcome(report) {
 		t.Error("a second run did something else")
+	}
+}
+
+// foreseen is a report without what a dry run cannot know: it is one, and the numbers
+// that applications will get.
+func foreseen(r *importer.Report) string {
+	for _, m := range r.Remarks {
+		if m.What == "the application has a new number" {
+			for i := range m.Detail {
+				m.Detail[i].More = ""
+			}
+		}
+	}
+	r.DryRun = false
+	return outcome(r)
+}
+
+// A dry run says of each clash what the run then does with it.
+func TestDryRunForesees(t *testing.T) {
+	for name, o := range map[string]importer.Options{
+		"skip": {}, "link": {Link: true}, "new IDs": {NewIDs: true}, "link and new IDs": {Link: true, NewIDs: true}, "one organization": {Organization: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, from := sourceOf(t, places[0], "awx.sql")
+			run(t, from, "UPDATE main_oauth2application SET name = 'the same', organization_id = NULL")
+			// The tables of a custom model need not forbid a name that two have.
+			for _, table := range []string{"auth_user", "main_oauth2application"} {
+				run(t, from, "ALTER TABLE "+table+" RENAME TO was_"+table)
+				run(t, from, "CREATE TABLE "+table+" AS SELECT * FROM was_"+table)
+			}
+			run(t, from, "INSERT INTO auth_user SELECT id + 100, password, last_login, is_superuser, username, first_name, last_name, email, is_staff, is_active, date_joined FROM was_auth_user")
+			run(t, from, "UPDATE was_main_oauth2application SET id = id + 100, name = 'another'")
+			run(t, from, "INSERT INTO main_oauth2application SELECT * FROM was_main_oauth2application")
+			to, _, _, _ := occupied(t)
+			if _, err := to.Store.InsertApplication(t.Context(), store.Application{ClientID: "in-the-way", Name: "the same", OrganizationID: 1, GrantType: "password", Created: start}); err != nil {
+				t.Fatal(err)
+			}
+			o.Kind, o.Now, o.DryRun = importer.AWX, start, true
+			dry := mustImport(t, from, to, o)
+			o.DryRun = false
+			report := mustImport(t, from, to, o)
+			want := foreseen(report)
+			if diff := cmp.Diff(want, foreseen(dry)); diff != "" {
+				t.Errorf("the dry run (-run +dry run):\n%s", diff)
+			}
+			for begin, act := range map[string]importer.Act{
+				"another user of the source": importer.Conflict, "another application of the source": importer.Conflict, "another application of the organization": importer.Changed,
+			} {
+				if remarked(report, act, begin) == 0 {
+					t.Errorf("%q is not remarked", begin)
+				}
+			}
+			if diff := cmp.Diff(want, foreseen(mustImport(t, from, to, o))); diff != "" {
+				t.Errorf("a second run (-first +second):\n%s", diff)
+			}
+		})
 	}
 }
 
@@ -178,6 +236,34 @@ func TestOddRows(t *testing.T) {
 	}
 }
 
+// The first and the last number, and dates far away or none, are rows like others, and
+// meet themselves again.
+func TestExtremeRows(t *testing.T) {
+	_, from := sourceOf(t, places[0], "awx.sql")
+	for i, id := range []string{"-9223372036854775807", "-1", "0", "9223372036854775807"} {
+		at := []string{"never", "0001-01-01 00:00:00+00", "9999-12-31 23:59:59+00", ""}[i]
+		run(t, from, `INSERT INTO auth_user SELECT `+id+`, password, NULL, false, 'extreme`+id+`', '', '', '', false, true, ? FROM auth_user WHERE id = 3`, at)
+		run(t, from, `INSERT INTO main_oauth2accesstoken SELECT `+id+`, ?, expires, scope, created, updated, description, last_used, NULL, `+id+`, NULL, modified, NULL
+			FROM main_oauth2accesstoken WHERE id = 10`, strings.Replace(accessText(i), "made", "odds", 1))
+	}
+	to := target(t, places[0].fresh(t))
+	report := mustImport(t, from, to, importer.Options{Kind: importer.AWX, Now: start})
+	if c := *report.Counts["users"]; c != (importer.Counts{Read: 10, Stored: 10}) {
+		t.Errorf("users %+v", c)
+	}
+	if c := *report.Counts["tokens"]; c.Read != 9 || c.Stored+c.LeftOut != 9 {
+		t.Errorf("tokens %+v", c)
+	}
+	rows := dump(t, to)
+	again := mustImport(t, from, to, importer.Options{Kind: importer.AWX, Now: start})
+	if diff := cmp.Diff(outcome(report), outcome(again)); diff != "" {
+		t.Errorf("a second run (-first +second):\n%s", diff)
+	}
+	if diff := cmp.Diff(rows, dump(t, to)); diff != "" {
+		t.Errorf("rows of a second run (-first +second):\n%s", diff)
+	}
+}
+
 func TestScopes(t *testing.T) {
 	_, from := sourceOf(t, places[0], "awx.sql")
 	run(t, from, "UPDATE main_oauth2accesstoken SET scope = 'groups admin deploy' WHERE id = 10")
@@ -204,9 +290,14 @@ func TestRefusedSources(t *testing.T) {
 		"no name":          {"", importer.Options{Kind: importer.Django, Tables: importer.Tables{Users: "x; DROP TABLE auth_user"}}, "no name of a table"},
 		"no migrations":    {"DROP TABLE django_migrations", importer.Options{Kind: importer.AWX}, "give it a name"},
 		"a key for Django": {"", importer.Options{Kind: importer.Django, SecretKey: "x"}, "SECRET_KEY is for AWX"},
-		"a short life":     {"", importer.Options{Kind: importer.AWX, PersonalLifetime: 1}, "personal tokens"},
-		"a short grant":    {"", importer.Options{Kind: importer.AWX, GrantLifetime: time.Hour}, "outlive"},
-		"many workers":     {"", importer.Options{Kind: importer.AWX, Workers: 99}, "workers"},
+		"an odd name":      {"", importer.Options{Kind: importer.AWX, Name: "a\x1b[2Jb"}, "name of the source"},
+		"a long name":      {"", importer.Options{Kind: importer.AWX, Name: strings.Repeat("x", 191)}, "name of the source"},
+		"a hostile table": {`CREATE TABLE "x; DROP TABLE auth_user" (id integer PRIMARY KEY);
+			CREATE TABLE oauth2_provider_accesstoken (id integer PRIMARY KEY, token text, expires text, scope text, user_id integer REFERENCES "x; DROP TABLE auth_user" (id), application_id integer)`,
+			importer.Options{Kind: importer.Django}, `"x; DROP TABLE auth_user"`},
+		"a short life":  {"", importer.Options{Kind: importer.AWX, PersonalLifetime: 1}, "personal tokens"},
+		"a short grant": {"", importer.Options{Kind: importer.AWX, GrantLifetime: time.Hour}, "outlive"},
+		"many workers":  {"", importer.Options{Kind: importer.AWX, Workers: 99}, "workers"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, from := sourceOf(t, places[0], "awx.sql")

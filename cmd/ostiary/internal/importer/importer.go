@@ -40,6 +40,8 @@ type run struct {
 	start  time.Time // of the first run
 
 	applications map[int64]destination // by the ID in the source
+	planned      map[appName]bool      // names of applications that a dry run would store
+	twins        struct{ users, clients twins }
 	newSecrets   *secretsFile
 	known        knownUsers
 }
@@ -47,7 +49,7 @@ type run struct {
 // Run imports from one database into another. The report is complete if the error is
 // nil, and tells how far Run came otherwise. Both databases stay open.
 func Run(ctx context.Context, from, to *database.DB, o Options) (*Report, error) {
-	r := &run{Options: o, report: newReport(), applications: map[int64]destination{}}
+	r := &run{Options: o, report: newReport(), applications: map[int64]destination{}, planned: map[appName]bool{}}
 	if err := r.complete(); err != nil {
 		return r.report, err
 	}

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+
+	"github.com/ostiary/auth/cmd/ostiary/internal/private"
 )
 
 // equivalents are settings of AWX that concern authentication, with what stands for
@@ -53,7 +55,7 @@ func (r *run) readEquivalents(ctx context.Context) error {
 	if ok, err := r.src.has(ctx, "conf_setting"); err != nil || !ok {
 		return err
 	}
-	rows, err := r.src.tx.QueryContext(ctx, "SELECT c.key, CAST(c.value AS TEXT) FROM conf_setting c WHERE c.user_id IS NULL ORDER BY c.key, c.id")
+	rows, err := r.src.tx.QueryContext(ctx, "SELECT "+r.src.clipped("c.key", 100)+", "+r.src.clipped("CAST(c.value AS TEXT)", 10_000)+" FROM conf_setting c WHERE c.user_id IS NULL ORDER BY c.key, c.id")
 	if err != nil {
 		return err
 	}
@@ -109,14 +111,14 @@ func (r *run) countLeftovers(ctx context.Context) error {
 
 // The members of organizations, by the number of the row.
 const (
-	awxMembers = `SELECT m.id, m.user_id, u.username, o.id, o.name, m.role_id = o.admin_role_id
+	awxMembers = `SELECT m.id, m.user_id, %s, o.id, %s, m.role_id = o.admin_role_id
 		FROM main_rbac_roles_members m JOIN main_organization o ON m.role_id IN (o.admin_role_id, o.member_role_id)
 		JOIN %s u ON u.id = m.user_id
-		WHERE m.id > CAST($1 AS BIGINT) ORDER BY m.id LIMIT CAST($2 AS BIGINT)`
-	dabMembers = `SELECT m.id, m.user_id, u.username, CAST(m.object_id AS BIGINT), '', d.name = 'Organization Admin'
+		WHERE m.id > CAST($1 AS BIGINT) ORDER BY m.id`
+	dabMembers = `SELECT m.id, m.user_id, %s, CAST(m.object_id AS BIGINT), %s, d.name = 'Organization Admin'
 		FROM dab_rbac_roleuserassignment m JOIN dab_rbac_roledefinition d ON d.id = m.role_definition_id
 		JOIN %s u ON u.id = m.user_id
-		WHERE d.name IN ('Organization Admin', 'Organization Member') AND m.id > CAST($1 AS BIGINT) ORDER BY m.id LIMIT CAST($2 AS BIGINT)`
+		WHERE d.name IN ('Organization Admin', 'Organization Member') AND m.id > CAST($1 AS BIGINT) ORDER BY m.id`
 )
 
 // listMemberships writes the members of organizations into a file. The store has no
@@ -125,17 +127,18 @@ func (r *run) listMemberships(ctx context.Context) error {
 	query := ""
 	for _, version := range []struct {
 		query  string
+		name   string // of the organization
 		tables []string
 	}{
-		{awxMembers, []string{"main_rbac_roles_members", "main_organization"}},
-		{dabMembers, []string{"dab_rbac_roleuserassignment", "dab_rbac_roledefinition"}},
+		{awxMembers, "o.name", []string{"main_rbac_roles_members", "main_organization"}},
+		{dabMembers, "''", []string{"dab_rbac_roleuserassignment", "dab_rbac_roledefinition"}},
 	} {
 		ok, err := r.src.hasAll(ctx, version.tables...)
 		if err != nil {
 			return err
 		}
 		if ok && query == "" {
-			query = fmt.Sprintf(version.query, r.src.tables.Users)
+			query = fmt.Sprintf(version.query, r.src.clipped("u.username", maxName), r.src.clipped(version.name, maxName), r.src.tables.Users)
 		}
 	}
 	if query == "" {
@@ -178,10 +181,11 @@ func openMembers(name string, dry bool) (*membersFile, error) {
 	if name == "" || dry {
 		name = os.DevNull
 	}
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	f, err := private.Open(name)
 	if err != nil {
 		return nil, err
 	}
+	_ = f.Truncate(0) // a device has no length
 	m := &membersFile{csv.NewWriter(f), f}
 	return m, m.Write([]string{"user_id", "user", "organization_id", "organization", "administers"})
 }

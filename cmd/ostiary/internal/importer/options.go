@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ostiary/auth/internal/text"
 	"github.com/ostiary/auth/oauth"
 )
 
@@ -89,6 +90,8 @@ const (
 	maxWorkers   = 32
 	awxRefresh   = 2_628_000 * time.Second // AWX's REFRESH_TOKEN_EXPIRE_SECONDS
 	maxTableName = 128
+	// maxSourceName is how many characters the table of marks has for it.
+	maxSourceName = 190
 )
 
 var goodTable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
@@ -97,6 +100,9 @@ var goodTable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 func (o *Options) complete() error {
 	if !slices.Contains(kinds, o.Kind) {
 		return fmt.Errorf("%q is no kind of source: give awx, django or dab", o.Kind)
+	}
+	if why := text.Name(o.Name, maxSourceName); o.Name != "" && why != "" {
+		return fmt.Errorf("the name of the source %s", why)
 	}
 	if o.SecretKey != "" && o.Kind != AWX {
 		return errors.New("a SECRET_KEY is for AWX: Django hashes client secrets or keeps them in clear")

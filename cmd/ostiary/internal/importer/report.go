@@ -2,13 +2,15 @@ package importer
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/ostiary/auth/cmd/ostiary/internal/printable"
 )
 
 // A Report tells what an import did and did not. It has no secret. The same source,
@@ -105,6 +107,20 @@ func (r *Report) count(step string) *Counts {
 	return r.Counts[step]
 }
 
+// totals are the numbers for the audit log, which has no names.
+func (r *Report) totals() []slog.Attr {
+	var list []slog.Attr
+	var sum Counts
+	for _, step := range []string{stepUsers, stepApplications, stepTokens} {
+		c := r.count(step)
+		list = append(list, slog.Int64(step, c.Stored))
+		sum.Before += c.Before
+		sum.Linked += c.Linked
+		sum.LeftOut += c.LeftOut
+	}
+	return append(list, slog.Int64("stored_before", sum.Before), slog.Int64("linked", sum.Linked), slog.Int64("left_out", sum.LeftOut))
+}
+
 // A remark is about one record.
 type remark struct {
 	act  Act
@@ -164,13 +180,14 @@ func (r *Report) sorted() {
 // WriteJSON writes everything.
 func (r *Report) WriteJSON(w io.Writer) error {
 	r.sorted()
-	e := json.NewEncoder(w)
-	e.SetIndent("", " ")
-	return e.Encode(r)
+	return printable.JSON(w, r, " ")
 }
 
 // shownItems is the number of records that the text names for a remark.
 const shownItems = 5
+
+// MustAccept says what the service needs for the tokens of an import.
+const MustAccept = "Imported tokens count where the service accepts them: TokensOptions.Imported, which is -awx-tokens of the example server."
 
 // WriteText writes a summary for people. Names are quoted, for people chose them.
 func (r *Report) WriteText(w io.Writer) error {
@@ -204,15 +221,22 @@ func (r *Report) WriteText(w io.Writer) error {
 				fmt.Fprintf(&b, "    … the JSON report has all\n")
 				break
 			}
-			fmt.Fprintf(&b, "    %d %q %s\n", item.ID, item.Name, item.More)
+			fmt.Fprintf(&b, "    %d %q %s\n", item.ID, item.Name, printable.Text(item.More))
 		}
 	}
 	for i, s := range r.Settings {
 		if i == 0 {
 			b.WriteString("\nSettings of the source, and what stands for them here:\n")
 		}
-		fmt.Fprintf(&b, "    %s = %s: %s\n", s.Name, s.Value, s.Here)
+		fmt.Fprintf(&b, "    %s = %s: %s\n", s.Name, printable.Text(s.Value), s.Here)
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	if c := r.Counts[stepTokens]; c != nil && c.Stored+c.Before > 0 {
+		fmt.Fprintf(&b, "\n%s\n", MustAccept)
+	}
+	for line := range strings.Lines(b.String()) {
+		if _, err := io.WriteString(w, printable.Text(strings.TrimSuffix(line, "\n"))+"\n"); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -1,9 +1,11 @@
 package importer
 
 import (
+	"io"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -49,6 +51,14 @@ tokens, left out: 4 × four
 	}
 	if diff := cmp.Diff([]Span{{1, 3}, {5, 5}, {9, 10}}, r.Remarks[1].IDs); diff != "" {
 		t.Errorf("IDs (-want +got):\n%s", diff)
+	}
+	r.Source, r.Settings = "\u009b31m", []Setting{{"SESSION_COOKIE_AGE", "\x1b]0;title\x07\u202e", "x"}}
+	r.add(stepUsers, remark{Note, "linked", Item{1, "\u009b2J", "user \x1b[2J"}})
+	for name, write := range map[string]func(io.Writer) error{"text": r.WriteText, "JSON": r.WriteJSON} {
+		var b strings.Builder
+		if err := write(&b); err != nil || strings.IndexFunc(b.String(), func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }) >= 0 {
+			t.Errorf("a terminal would obey the %s %q, %v", name, b.String(), err)
+		}
 	}
 	if strings.Contains(json.String(), "\x1b") || strings.Contains(json.String(), `"none"`) {
 		t.Errorf("JSON:\n%s", json.String())

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/cmd/ostiary/internal/private"
 	"github.com/ostiary/auth/internal/secret"
 	"github.com/ostiary/auth/store"
 )
@@ -29,26 +30,15 @@ func openSecrets(name string) (*secretsFile, error) {
 	if name == "" {
 		return nil, errors.New("some applications need a new client secret: name a file for them with --new-secrets")
 	}
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
+	f, err := private.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	s := &secretsFile{f, map[string]string{}}
-	if err := errors.Join(s.check(name), s.read()); err != nil {
-		return nil, errors.Join(err, f.Close())
+	if err := s.read(); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", name, err), f.Close())
 	}
 	return s, nil
-}
-
-func (s *secretsFile) check(name string) error {
-	info, err := s.file.Stat()
-	if err != nil {
-		return err
-	}
-	if !info.Mode().IsRegular() || info.Mode().Perm()&0o077 != 0 {
-		return fmt.Errorf("%s: others than its owner may read it; remove it or set its mode to 0600", name)
-	}
-	return nil
 }
 
 // read reads what an earlier run left. A last line without an end was never used.
@@ -58,7 +48,8 @@ func (s *secretsFile) read() error {
 	for {
 		line, err := in.ReadString('\n')
 		if errors.Is(err, io.EOF) {
-			return s.file.Truncate(whole)
+			_, errSeek := s.file.Seek(whole, io.SeekStart)
+			return errors.Join(s.file.Truncate(whole), errSeek)
 		}
 		if err != nil {
 			return err

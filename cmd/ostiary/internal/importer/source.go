@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/ostiary/auth/cmd/ostiary/internal/database"
@@ -76,12 +77,18 @@ func (s *source) findTables(ctx context.Context, named Tables) error {
 		if err != nil {
 			return err
 		}
+		if referred != "" && !goodTable.MatchString(referred) {
+			return fmt.Errorf("the users are in a table with the name %q, which is not read: name a view of it with --users-table", referred)
+		}
 		s.tables.Users = cmp.Or(referred, "auth_user")
 	}
 	if exists, err := s.has(ctx, s.tables.Users); err != nil || !exists {
 		return cmp.Or(err, s.missing(s.tables.Users))
 	}
-	return s.checkColumns()
+	if err := s.checkColumns(); err != nil {
+		return err
+	}
+	return s.checkKeys(ctx)
 }
 
 // tableOf returns name if it is one of the usual names.
@@ -114,6 +121,30 @@ func (s *source) checkColumns() error {
 			if len(s.columns[table]) > 0 && !s.columns[table][column] {
 				return fmt.Errorf("the table %s has no column %s: this version of the source is not known", table, column)
 			}
+		}
+	}
+	return nil
+}
+
+// checkKeys refuses keys that are no numbers: users have numbers here, because AWX's
+// clients take an ID for one.
+func (s *source) checkKeys(ctx context.Context) error {
+	for _, key := range [][2]string{
+		{s.tables.Users, "id"}, {s.tables.Applications, "id"}, {s.tables.AccessTokens, "id"}, {s.tables.AccessTokens, "user_id"}, {s.tables.RefreshTokens, "id"},
+	} {
+		if !s.columns[key[0]][key[1]] {
+			continue
+		}
+		var value any
+		err := s.tx.QueryRowContext(ctx, "SELECT t."+key[1]+" FROM "+key[0]+" t WHERE t."+key[1]+" IS NOT NULL LIMIT 1").Scan(&value)
+		if errors.Is(err, sql.ErrNoRows) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("look at the keys of the table %s: %w", key[0], err)
+		}
+		if _, ok := value.(int64); !ok {
+			return fmt.Errorf("the column %s of the table %s has no numbers, as with UUIDs for keys: number the users by views, as doc/moving-in.md shows", key[1], key[0])
 		}
 	}
 	return nil
@@ -194,6 +225,40 @@ func (s *source) count(ctx context.Context, from string) (n int64, err error) {
 	return n, err
 }
 
+// twins are names that several records of the source have, with the first ID of each.
+type twins map[string]int64
+
+// maxTwins is how many such names there may be.
+const maxTwins = 100_000
+
+// other reports whether the record is not the first one that has the name.
+func (t twins) other(name words, id int64) bool {
+	first, ok := t[string(name)]
+	return ok && id != first
+}
+
+// twins looks for them, because a custom model need not forbid them.
+func (s *source) twins(ctx context.Context, table, column string, most int) (twins, error) {
+	rows, err := s.tx.QueryContext(ctx, "SELECT "+s.clipped("t."+column, most)+", MIN(t.id) FROM "+table+" t GROUP BY 1 HAVING COUNT(*) > 1 LIMIT "+fmt.Sprint(maxTwins+1))
+	if err != nil {
+		return nil, fmt.Errorf("look for doubled names in the table %s: %w", table, err)
+	}
+	defer rows.Close()
+	found := twins{}
+	for rows.Next() {
+		var name words
+		var id number
+		if err := rows.Scan(&name, &id); err != nil {
+			return nil, err
+		}
+		found[string(name)] = int64(id)
+	}
+	if len(found) > maxTwins {
+		return nil, fmt.Errorf("more than %d names in the table %s are doubled", maxTwins, table)
+	}
+	return found, rows.Err()
+}
+
 // origin returns the name by which the target remembers the source: that of the
 // operator, or one made of the first migration of the database, which happened once.
 func (s *source) origin(ctx context.Context) (string, error) {
@@ -212,14 +277,17 @@ func (s *source) origin(ctx context.Context) (string, error) {
 }
 
 // pages reads rows in the order of the column id, a bounded number at a time.
-// Query has the placeholder $1 for the last ID and $2 for the number of rows. Scan
-// reads a row and returns its ID. Done gets what was read.
+// Query has the placeholder $1 for the last ID. Scan reads a row and returns its ID.
+// Done gets what was read.
 func pages(ctx context.Context, s *source, query string, most int, scan func(rows *sql.Rows) (int64, error), done func() error) error {
+	// The number of rows is no parameter: PostgreSQL would plan for a tenth of all, and
+	// join whole tables for each page.
+	query += fmt.Sprint(" LIMIT ", most)
 	if s.dialect == sqlstore.SQLite {
-		query = strings.NewReplacer("$1", "?1", "$2", "?2").Replace(query)
+		query = strings.ReplaceAll(query, "$1", "?1")
 	}
-	for last, n := int64(-1<<62), most; n == most; {
-		rows, err := s.tx.QueryContext(ctx, query, last, most)
+	for last, n := int64(math.MinInt64), most; n == most; {
+		rows, err := s.tx.QueryContext(ctx, query, last)
 		if err != nil {
 			return fmt.Errorf("read the source: %w", err)
 		}

@@ -113,6 +113,17 @@ func (t *target) hasMarks(ctx context.Context) (bool, error) {
 	return n > 0, err
 }
 
+// Remembered reports whether an import has brought tokens into a database.
+func Remembered(ctx context.Context, db *database.DB) (bool, error) {
+	t := &target{db: db}
+	if exists, err := t.hasMarks(ctx); err != nil || !exists {
+		return false, err
+	}
+	var n int
+	err := db.Pool.QueryRowContext(ctx, t.bind(`SELECT COUNT(*) FROM `+t.table()+` WHERE step = ?`), stepTokens).Scan(&n)
+	return n > 0, err
+}
+
 // mark remembers that the fate of all records up to an ID is decided. A crash in
 // between repeats a batch, which is harmless.
 func (t *target) mark(ctx context.Context, step string, id int64) error {

@@ -63,14 +63,15 @@ func (r *run) tokensQuery() string {
 	refreshes, join := "NULL, NULL, NULL, NULL", ""
 	if len(r.src.columns[refresh]) > 0 {
 		refreshes = "f.id, " + r.src.clipped("f.token", maxTokenText) + ", " + r.src.column(refresh, "f", "created", "NULL") + ", " + r.src.column(refresh, "f", "revoked", "NULL")
-		join = "LEFT JOIN " + refresh + " f ON f.access_token_id = t.id"
+		// The bound on both sides, or a merge reads all refresh tokens before the page.
+		join = "LEFT JOIN " + refresh + " f ON f.access_token_id = t.id AND f.access_token_id > CAST($1 AS BIGINT)"
 	}
 	return `SELECT t.id, ` + r.src.clipped("t.token", maxTokenText) + `, t.expires, ` + r.src.clipped("t.scope", maxScopeText) + `,
 		` + r.src.clipped(column("description"), text.MaxDescription+1) + `, ` + column("created") + `,
 		` + cmp.Or(r.src.column(access, "t", "modified", ""), column("updated")) + `, ` + column("last_used") + `,
 		t.user_id, t.application_id, u.id, ` + r.src.clipped("u.username", maxName+1) + `, u.date_joined, u.is_active, ` + refreshes + `
 	FROM ` + access + ` t LEFT JOIN ` + users + ` u ON u.id = t.user_id ` + join + `
-	WHERE t.id > CAST($1 AS BIGINT) ORDER BY t.id LIMIT CAST($2 AS BIGINT)`
+	WHERE t.id > CAST($1 AS BIGINT) ORDER BY t.id`
 }
 
 const (
@@ -188,6 +189,9 @@ func (r *run) applicationOf(t sourceToken) (to destination, why string) {
 	to, known := r.applications[int64(t.application)]
 	if !known || !to.reachable() && !(r.DryRun && to.state == absent) {
 		return to, whyNoApp
+	}
+	if to.state == absent {
+		to.id = -1 // of no application of the target, and not 0, which is personal
 	}
 	return to, ""
 }

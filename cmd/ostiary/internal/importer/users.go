@@ -152,6 +152,9 @@ func (r *run) destination(p person, byName, byID map[string]store.User) destinat
 	if why := unfitName(p.name); why != "" {
 		return destination{state: unfit, why: why}
 	}
+	if r.twins.users.other(p.name, p.id) {
+		return destination{state: conflict, why: "another user of the source, with a smaller ID, has the name: rename one there"}
+	}
 	named, nameTaken := byName[string(p.name)]
 	numbered, idTaken := byID[strconv.FormatInt(p.id, 10)]
 	switch {
@@ -173,6 +176,9 @@ func (r *run) destination(p person, byName, byID map[string]store.User) destinat
 func (r *run) importUsers(ctx context.Context) error {
 	total, err := r.src.count(ctx, r.src.tables.Users)
 	if err != nil {
+		return err
+	}
+	if r.twins.users, err = r.src.twins(ctx, r.src.tables.Users, "username", maxName+1); err != nil {
 		return err
 	}
 	query, err := r.usersQuery(ctx)
@@ -205,7 +211,7 @@ func (r *run) usersQuery(ctx context.Context) (string, error) {
 	return `SELECT t.id, ` + text("username", maxName+1) + `, ` + text("password", maxName+1) + `,
 		` + text("first_name", maxName+1) + `, ` + text("last_name", maxName+1) + `, ` + text("email", maxName+1) + `,
 		t.is_superuser, t.is_active, t.date_joined, ` + auditor + `
-	FROM ` + table + ` t WHERE t.id > CAST($1 AS BIGINT) ORDER BY t.id LIMIT CAST($2 AS BIGINT)`, nil
+	FROM ` + table + ` t WHERE t.id > CAST($1 AS BIGINT) ORDER BY t.id`, nil
 }
 
 // auditorColumn returns an expression for the flag of system auditors, which is in

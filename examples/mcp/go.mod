@@ -1,0 +1,23 @@
+module github.com/ostiary/auth/examples/mcp
+
+go 1.26.0
+
+replace github.com/ostiary/auth => ../..
+
+require (
+	github.com/modelcontextprotocol/go-sdk v1.8.0
+	github.com/ostiary/auth v0.1.0
+)
+
+require (
+	github.com/alexedwards/scs/v2 v2.9.0 // indirect
+	github.com/google/jsonschema-go v0.4.3 // indirect
+	github.com/segmentio/asm v1.1.3 // indirect
+	github.com/segmentio/encoding v0.5.4 // indirect
+	github.com/yosida95/uritemplate/v3 v3.0.2 // indirect
+	golang.org/x/crypto v0.59.0 // indirect
+	golang.org/x/oauth2 v0.35.0 // indirect
+	golang.org/x/sync v0.20.0 // indirect
+	golang.org/x/sys v0.50.0 // indirect
+	golang.org/x/time v0.15.0 // indirect
+)
