@@ -152,7 +152,12 @@ func (a *api) appendUser(b []byte, p *auth.Principal, u store.User) []byte {
 	b = strconv.AppendBool(b, u.Auditor)
 	b = append(b, `,"is_active":`...)
 	b = strconv.AppendBool(b, u.Active)
-	return append(b, `,"password":"`+userMask+`"}`...)
+	b = append(b, `,"is_service_account":`...)
+	b = strconv.AppendBool(b, u.Service)
+	if !u.Service {
+		b = append(b, `,"password":"`+userMask+`"`...)
+	}
+	return append(b, '}')
 }
 
 // appendMe appends the text of the JSON of a me with the one page that there is.

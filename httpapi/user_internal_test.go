@@ -19,11 +19,11 @@ import (
 
 // FuzzUserText holds that users are written as encoding/json writes them.
 func FuzzUserText(f *testing.F) {
-	f.Add("1", "alice", "Al\"ice", "<&>\\", "a@example.com", int64(1), uint8(0))
-	f.Add("", "\u2028ü\x7f", "\x00\n\t", "\xff\xc0", "", int64(0), uint8(0xff))
-	f.Add("9007199254740993", "~ !", "", "", "", int64(1785484800123456), uint8(0x15))
-	f.Add("a/b%é", "", "", "", "", int64(-62135596800000000), uint8(0x2a))
-	f.Fuzz(func(t *testing.T, id, name, first, last, email string, created int64, bits uint8) {
+	f.Add("1", "alice", "Al\"ice", "<&>\\", "a@example.com", int64(1), uint16(0))
+	f.Add("", "\u2028ü\x7f", "\x00\n\t", "\xff\xc0", "", int64(0), uint16(0x1ff))
+	f.Add("9007199254740993", "~ !", "", "", "", int64(1785484800123456), uint16(0x15))
+	f.Add("a/b%é", "", "", "", "", int64(-62135596800000000), uint16(0x2a))
+	f.Fuzz(func(t *testing.T, id, name, first, last, email string, created int64, bits uint16) {
 		bit := func(n int) bool { return bits>>n&1 != 0 }
 		a := &api{}
 		if bit(0) {
@@ -42,7 +42,7 @@ func FuzzUserText(f *testing.F) {
 			a.Accounts = new(auth.Accounts)
 		}
 		p := &auth.Principal{ID: "1", Admin: bit(5)}
-		u := store.User{ID: id, Name: name, FirstName: first, LastName: last, Email: email, Admin: bit(6), Auditor: bit(7), Active: !bit(6)}
+		u := store.User{ID: id, Name: name, FirstName: first, LastName: last, Email: email, Admin: bit(6), Auditor: bit(7), Active: !bit(6), Service: bit(8)}
 		if created != 0 {
 			u.Created = time.UnixMicro(created % (1 << 57)) // within the years that JSON has
 		}
