@@ -28,7 +28,7 @@ const (
 )
 
 // IsURL reports whether a client identifier is the URL of a document, good or not.
-// Identifiers of registered clients are letters and digits.
+// Identifiers of registered clients are letters and digits; imported ones can be URLs.
 func IsURL(clientID string) bool { return strings.HasPrefix(clientID, scheme) }
 
 // parseURL returns the host of a client identifier URL, with its port if there is one
