@@ -70,7 +70,7 @@ func (a *Accounts) Change(ctx context.Context, by *Principal, id string, c Accou
 	}
 	before := slog.Group(audit.KeyBefore, slog.String(audit.KeyUser, audit.Clip(u.Name)),
 		slog.Bool(audit.KeyAdmin, u.Admin), slog.Bool(audit.KeyAuditor, u.Auditor), slog.Bool(audit.KeyActive, u.Active), slog.Bool(audit.KeyService, u.Service))
-	switch u, err = a.store.ChangeUser(ctx, id, c.UserChange); {
+	switch u, err = a.store.ChangeUser(ctx, id, withoutSame(u, c.UserChange)); {
 	case errors.Is(err, store.ErrExists):
 		return store.User{}, errNameTaken
 	case errors.Is(err, store.ErrNotFound):
@@ -102,6 +102,18 @@ func ownChange(u store.User, c store.UserChange) (store.UserChange, error) {
 	}
 	c.Name, c.Admin, c.Auditor, c.Active, c.Service = nil, nil, nil, nil, nil
 	return c, nil
+}
+
+// withoutSame returns c without the rights and the state that u has. A form or a client
+// sends all of them. They must not undo what somebody else changes at the same time,
+// above all not for users who lose a right and change themselves.
+func withoutSame(u store.User, c store.UserChange) store.UserChange {
+	for to, have := range map[**bool]bool{&c.Admin: u.Admin, &c.Auditor: u.Auditor, &c.Active: u.Active, &c.Service: u.Service} {
+		if *to != nil && **to == have {
+			*to = nil
+		}
+	}
+	return c
 }
 
 // checkService refuses a password of a service account, a person without one, and
