@@ -30,7 +30,8 @@ type AccountChange struct {
 // Change changes a user and returns the user as it is then. Users themselves may
 // send the name, the rights and the state that they have, and must not change
 // them. A service account gets no password, and becomes a person only with one.
-// Nobody changes Service of themselves.
+// Nobody changes Service of themselves. Change does not write the rights and the state
+// that the user has already.
 //
 // Change returns an [*Error] with status 403 or 404 if by lacks the right, 400
 // for invalid fields, 409 if no active superuser would be left, and 429 after too
