@@ -31,7 +31,9 @@ type AccountChange struct {
 // send the name, the rights and the state that they have, and must not change
 // them. A service account gets no password, and becomes a person only with one.
 // Nobody changes Service of themselves. Change does not write the rights and the state
-// that the user has already.
+// that the user has already. Access tokens that applications had before a person became
+// a service account, and that have not expired, are good again when the account becomes a
+// person, unless TokensOptions.EndWithPassword is set: [Tokens.EndAll] ends them.
 //
 // Change returns an [*Error] with status 403 or 404 if by lacks the right, 400
 // for invalid fields, 409 if no active superuser would be left, and 429 after too
