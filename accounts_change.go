@@ -30,7 +30,10 @@ type AccountChange struct {
 // Change changes a user and returns the user as it is then. Users themselves may
 // send the name, the rights and the state that they have, and must not change
 // them. A service account gets no password, and becomes a person only with one.
-// Nobody changes Service of themselves.
+// Nobody changes Service of themselves. Change does not write the rights and the state
+// that the user has already. Access tokens that applications had before a person became
+// a service account, and that have not expired, are good again when the account becomes a
+// person, unless TokensOptions.EndWithPassword is set: [Tokens.EndAll] ends them.
 //
 // Change returns an [*Error] with status 403 or 404 if by lacks the right, 400
 // for invalid fields, 409 if no active superuser would be left, and 429 after too
@@ -70,7 +73,7 @@ func (a *Accounts) Change(ctx context.Context, by *Principal, id string, c Accou
 	}
 	before := slog.Group(audit.KeyBefore, slog.String(audit.KeyUser, audit.Clip(u.Name)),
 		slog.Bool(audit.KeyAdmin, u.Admin), slog.Bool(audit.KeyAuditor, u.Auditor), slog.Bool(audit.KeyActive, u.Active), slog.Bool(audit.KeyService, u.Service))
-	switch u, err = a.store.ChangeUser(ctx, id, c.UserChange); {
+	switch u, err = a.store.ChangeUser(ctx, id, withoutSame(u, c.UserChange)); {
 	case errors.Is(err, store.ErrExists):
 		return store.User{}, errNameTaken
 	case errors.Is(err, store.ErrNotFound):
@@ -102,6 +105,18 @@ func ownChange(u store.User, c store.UserChange) (store.UserChange, error) {
 	}
 	c.Name, c.Admin, c.Auditor, c.Active, c.Service = nil, nil, nil, nil, nil
 	return c, nil
+}
+
+// withoutSame returns c without the rights and the state that u has. A form or a client
+// sends all of them. They must not undo what somebody else changes at the same time,
+// above all not for users who lose a right and change themselves.
+func withoutSame(u store.User, c store.UserChange) store.UserChange {
+	for to, have := range map[**bool]bool{&c.Admin: u.Admin, &c.Auditor: u.Auditor, &c.Active: u.Active, &c.Service: u.Service} {
+		if *to != nil && **to == have {
+			*to = nil
+		}
+	}
+	return c
 }
 
 // checkService refuses a password of a service account, a person without one, and

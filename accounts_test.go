@@ -262,3 +262,38 @@ func TestManagerEndsDuringTheHash(t *testing.T) {
 		})
 	}
 }
+
+// overtaken is a store in which somebody else changes a user just before a change.
+type overtaken struct {
+	*memory.Store
+	first func()
+}
+
+func (o *overtaken) ChangeUser(ctx context.Context, id string, c store.UserChange) (store.User, error) {
+	o.first()
+	return o.Store.ChangeUser(ctx, id, c)
+}
+
+// A change that sends what it has read does not undo what came between: superusers who
+// lose a right do not give it back to themselves, nor does a service account become a
+// person without a password.
+func TestChangeDoesNotUndoAnother(t *testing.T) {
+	for name, other := range map[string]store.UserChange{
+		"demoted":           {Admin: new(false), Auditor: new(false)},
+		"disabled":          {Active: new(false)},
+		"a service account": {Service: new(true)},
+	} {
+		s := newSystem(t, nil)
+		u := s.addUser(store.User{Name: "boss", Admin: true, Auditor: true, Active: true})
+		var want store.User
+		db := &overtaken{s.db.Store, func() { want = auth.Must(s.db.ChangeUser(t.Context(), u.ID, other)) }}
+		a := auth.Must(auth.NewAccounts(db, s.passwords, &auth.AccountsOptions{Logger: quiet}))
+		got, err := a.Change(t.Context(), by(u), u.ID, auth.AccountChange{UserChange: store.UserChange{
+			Email: new("x@example.com"), Admin: new(true), Auditor: new(true), Active: new(true), Service: new(false),
+		}})
+		want.Email = "x@example.com"
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%s: %v (-want +got)\n%s", name, err, diff)
+		}
+	}
+}

@@ -107,7 +107,7 @@ func TestUsesInAnOutage(t *testing.T) {
 			return nil
 		})
 		s.use(t, issued)
-		time.Sleep(5 * time.Second)
+		time.Sleep(5*time.Second + time.Millisecond) // not at a tick of Run
 		s.db.on(nil)
 		if !s.used(t, issued).IsZero() {
 			t.Fatal("the store was not down")

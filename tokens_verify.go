@@ -130,10 +130,11 @@ func (t *Tokens) CouldBeRefresh(s string) bool {
 // of its own and waits for it at its end. Without Run, each request whose use is to
 // be written does that itself.
 //
-// A use that Run writes may be later than the use of the token, by a second at most. A
-// use is lost if the process crashes before it is written. While the store is
-// down, uses wait for the next attempt. Run returns an error at once if another call of
-// it has not returned.
+// A use that Run writes may be later than the use of the token, by a second at most, or
+// by the time for which the store was down. While it is down, up to 10,000 uses wait for
+// the next attempt. A use is lost if the process crashes before it is written, or if the
+// store is down when ctx ends. Run returns an error at once if another call of it has not
+// returned.
 func (t *Tokens) Run(ctx context.Context) error {
 	if !t.uses.begin() {
 		return errors.New("auth: Tokens.Run is running already")

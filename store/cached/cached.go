@@ -128,7 +128,8 @@ func New(st Backing, opts *Options) (*Store, error) {
 // An answer is what the store said about a live access token. It never changes.
 type answer struct {
 	access store.Access
-	asked  uint64 // the number of changes before the store was asked
+	asked  uint64        // the number of changes before the store was asked
+	until  time.Duration // since Store.started; it is believed strictly before
 }
 
 // worth reports whether an access token may be kept: it is live as far as its record
@@ -159,9 +160,10 @@ func (s *Store) AccessByDigest(ctx context.Context, d store.Digest) (store.Acces
 	if !leads {
 		select {
 		case <-f.Done:
-			// What the other call found may have changed before this one began. What
-			// it did not find may be there by now.
-			if f.Value != nil && s.holds(f.Value) {
+			// What the other call found may have changed before this one began, in
+			// another process also if that call took long. What it did not find may be
+			// there by now.
+			if f.Value != nil && time.Since(s.started) < f.Value.until && s.holds(f.Value) {
 				return f.Value.copied(), nil
 			}
 			return s.behind.AccessByDigest(ctx, d)
@@ -170,15 +172,15 @@ func (s *Store) AccessByDigest(ctx context.Context, d store.Digest) (store.Acces
 		}
 	}
 	defer s.flights.Leave(d, f)
-	asked, start := s.changes.count(), time.Since(s.started)
+	asked, until := s.changes.count(), time.Since(s.started)+s.maxAge
 	a, err := s.behind.AccessByDigest(ctx, d)
 	if err != nil || !worth(&a) {
 		return a, err
 	}
-	kept := &answer{a, asked}
+	kept := &answer{a, asked, until}
 	kept.access.Addresses = slices.Clone(a.Addresses)
 	f.Value = kept
-	s.answers.Put(&d, kept, start+s.maxAge, time.Since(s.started))
+	s.answers.Put(&d, kept, until, time.Since(s.started))
 	return a, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -250,6 +251,34 @@ func TestQueryOlderThanAChange(t *testing.T) {
 		if w.access(st, w.token.Digest).Revoked.IsZero() {
 			t.Error("the answer of before is kept")
 		}
+	})
+}
+
+// A caller that joins a query which takes longer than MaxAge gets no answer that is older
+// than that: another process may have revoked the token meanwhile.
+func TestQuerySlowerThanMaxAge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		st := w.open(cached.Options{})
+		var queries atomic.Int64
+		w.db.answers = func() {
+			if queries.Add(1) == 1 {
+				time.Sleep(2 * time.Second)
+			}
+		}
+		var all sync.WaitGroup
+		all.Go(func() { w.access(st, w.token.Digest) })
+		synctest.Wait()
+		if _, err := w.db.RevokeTokens(t.Context(), store.Selection{TokenID: w.token.ID}, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2*time.Second - 1)
+		all.Go(func() {
+			if w.access(st, w.token.Digest).Revoked.IsZero() {
+				t.Error("a token passes that was revoked longer ago than MaxAge")
+			}
+		})
+		all.Wait()
 	})
 }
 
