@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ostiary/auth/audit"
+	"github.com/ostiary/auth/internal/client"
 	"github.com/ostiary/auth/internal/hook"
 	"github.com/ostiary/auth/internal/options"
 	"github.com/ostiary/auth/observe"
@@ -354,7 +355,7 @@ func (g *Gate) eventRequest(r *http.Request, p *Principal) {
 		slog.String(audit.KeyCredential, p.Credential.String()), slog.Int64(audit.KeyTokenID, p.TokenID),
 		slog.Int64(audit.KeyApplicationID, p.ApplicationID),
 		slog.String(audit.KeyMethod, audit.Clip(r.Method)), slog.String(audit.KeyPath, audit.Clip(r.URL.Path)),
-		audit.Client(ClientAddr(r)))
+		slog.String(audit.KeyClient, client.TextOf(r)))
 }
 
 func (g *Gate) eventRefused(r *http.Request, p *Principal, e *Error) {
@@ -370,12 +371,12 @@ func (g *Gate) eventRefused(r *http.Request, p *Principal, e *Error) {
 	if !g.log.Enabled(ctx, level) {
 		return
 	}
-	attrs := []slog.Attr{
+	var room [14]slog.Attr // on the stack
+	attrs := append(room[:0],
 		slog.String(audit.KeyOutcome, "failure"),
 		slog.Int(audit.KeyStatus, e.Status), slog.String(audit.KeyCode, e.Code), slog.String(audit.KeyReason, audit.Clip(e.Detail)),
 		slog.String(audit.KeyMethod, audit.Clip(r.Method)), slog.String(audit.KeyPath, audit.Clip(r.URL.Path)),
-		audit.Client(ClientAddr(r)),
-	}
+		slog.String(audit.KeyClient, client.TextOf(r)))
 	if p != nil && (p.ID != "" || p.ApplicationID != 0) {
 		attrs = append(attrs, slog.String(audit.KeyUser, audit.Clip(p.Name)), slog.String(audit.KeyUserID, p.ID),
 			slog.String(audit.KeyCredential, p.Credential.String()), slog.Int64(audit.KeyTokenID, p.TokenID),

@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -40,6 +41,28 @@ func TestRefusalAllocations(t *testing.T) {
 			_, _ = s.gate.Check(r)
 		}); n > 0 {
 			t.Errorf("Check, %s: %v allocations, want 0", name, n)
+		}
+	}
+}
+
+// forgetful takes all records and keeps none.
+type forgetful struct{ slog.Handler }
+
+func (forgetful) Enabled(context.Context, slog.Level) bool { return true }
+
+// TestEventAllocations holds that the event of a refusal is one allocation, which is
+// the record of package slog.
+func TestEventAllocations(t *testing.T) {
+	s := newBenchSystem(t)
+	loud := auth.NewGate(s.chain, &auth.GateOptions{Logger: slog.New(forgetful{slog.DiscardHandler})})
+	h := loud.Require(http.NotFoundHandler())
+	w := &nowhere{make(http.Header)}
+	for name, r := range refusedRequests(t, s) {
+		if n := testing.AllocsPerRun(1000, func() {
+			clear(w.header)
+			h.ServeHTTP(w, r)
+		}); n > 1 {
+			t.Errorf("%s: %v allocations, want 1", name, n)
 		}
 	}
 }
