@@ -248,7 +248,7 @@ func FuzzSessionEntries(f *testing.F) {
 		if err != nil || !bytes.Equal(merged, again) {
 			t.Fatalf("%x merged with itself is %x, %v", again, merged, err)
 		}
-		for _, k := range slices.Collect(maps.Keys(values)) {
+		for k := range values {
 			delete(values, k)
 			if holdsValues(again, values) {
 				t.Fatalf("%x is taken for %v", again, values)

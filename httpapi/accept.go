@@ -3,6 +3,7 @@ package httpapi
 import (
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -25,6 +26,9 @@ func wants(r *http.Request, mediaType string) bool {
 func accepts(r *http.Request, ranges ...string) bool {
 	values := r.Header["Accept"]
 	if len(values) == 0 {
+		return true
+	}
+	if len(values) == 1 && slices.Contains(ranges, values[0]) { // as most clients send it
 		return true
 	}
 	for part := range strings.SplitSeq(strings.Join(values, ","), ",") {

@@ -140,6 +140,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 
@@ -176,6 +177,7 @@ func New(c Config) (http.Handler, error) {
 			rt.add(&routes[i])
 		}
 	}
+	rt.fix()
 	a.addGatewayLinks() // the host's links lead elsewhere
 	return rt, a.addHostLinks()
 }
@@ -214,7 +216,19 @@ func (a *api) addHostLinks() error {
 type router struct {
 	api     *api
 	routes  []served
+	fixed   map[string]*served // the routes whose paths have no variable segment, by path
 	mounted sync.Once
+}
+
+// fix makes the index of the routes without variables, once all routes are added.
+func (rt *router) fix() {
+	rt.fixed = make(map[string]*served)
+	for i := range rt.routes {
+		s := &rt.routes[i]
+		if rt.find(s.segments) == s && !slices.ContainsFunc(s.segments, variable) {
+			rt.fixed[strings.Join(s.segments, "/")] = s
+		}
+	}
 }
 
 // served is a route of the configuration with its handler.
@@ -250,6 +264,10 @@ func (rt *router) addAt(path string, r *route) {
 
 // ServeHTTP implements [http.Handler].
 func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s := rt.fixed[r.URL.Path]; s != nil && r.URL.RawPath == "" {
+		rt.serve(w, r, s, nil)
+		return
+	}
 	segments := strings.Split(r.URL.EscapedPath(), "/")
 	for i := range segments {
 		s, err := url.PathUnescape(segments[i])
@@ -261,18 +279,7 @@ func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	segments = rt.api.fromGateway(segments)
 	if s := rt.find(segments); s != nil {
-		if stripped(r) {
-			rt.noteMount(r)
-		}
-		// The path is that of the audit events. The caller's request must not
-		// change.
-		r = r.WithContext(auth.WithClientAddr(r.Context(), auth.ClientAddr(r)))
-		for i, name := range s.segments {
-			if variable(name) {
-				r.SetPathValue(strings.Trim(name, "{}"), segments[i])
-			}
-		}
-		s.handler.ServeHTTP(w, r)
+		rt.serve(w, r, s, segments)
 		return
 	}
 	if rt.find(append(segments, "")) != nil {
@@ -283,6 +290,21 @@ func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		rt.noteMount(r)
 	}
 	rt.api.fail(w, r, errNoRoute)
+}
+
+// serve calls the handler of a route that has no variable segment, or whose path
+// has these segments.
+func (rt *router) serve(w http.ResponseWriter, r *http.Request, s *served, segments []string) {
+	if stripped(r) {
+		rt.noteMount(r)
+	}
+	r = newRouted(r)
+	for i, value := range segments {
+		if name := s.segments[i]; variable(name) {
+			r.SetPathValue(strings.Trim(name, "{}"), value)
+		}
+	}
+	s.handler.ServeHTTP(w, r)
 }
 
 // below reports whether a route is asked for below a prefix.

@@ -46,11 +46,15 @@ type listQuery struct {
 // parseList reads the query. Only the given filters and orders are allowed. The
 // filter search looks into the columns that are named.
 func parseList(r *http.Request, known filters, orders map[string]store.OrderBy, searched ...store.Column) (*listQuery, error) {
+	q := &listQuery{path: r.URL.EscapedPath(), page: 1, size: defaultPageSize}
+	if r.URL.RawQuery == "" {
+		return q, nil
+	}
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return nil, badRequest("The query of the URL is malformed.")
 	}
-	q := &listQuery{path: r.URL.EscapedPath(), values: values, page: 1, size: defaultPageSize}
+	q.values = values
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		v := values[name]
 		if len(v) > 1 && !strings.Contains(name, "__") { // two comparisons of a field make sense
@@ -150,7 +154,8 @@ func fetch[R, T any](q *listQuery, list func(store.Page) ([]R, int, error), show
 // link returns the address of another page, relative to the host, with all other
 // parameters as they are.
 func (q *listQuery) link(page int) *string {
-	values := maps.Clone(q.values)
+	values := url.Values{}
+	maps.Copy(values, q.values)
 	values.Set("page", strconv.Itoa(page))
 	if values.Has("page_size") {
 		values.Set("page_size", strconv.Itoa(q.size))

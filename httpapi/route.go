@@ -125,11 +125,17 @@ func withoutAuthorization(next http.Handler) http.Handler {
 	})
 }
 
+// Fields of every answer. Nobody changes a value in place.
+var (
+	noStore = []string{"no-store"}
+	noSniff = []string{"nosniff"}
+)
+
 // serve calls the handler of the method.
 func (rt *route) serve(a *api, w http.ResponseWriter, r *http.Request) error {
 	h := w.Header()
-	h.Set("Cache-Control", "no-store") // it depends on the caller, or has a secret
-	h.Set("X-Content-Type-Options", "nosniff")
+	h["Cache-Control"] = noStore // it depends on the caller, or has a secret
+	h["X-Content-Type-Options"] = noSniff
 	if rt.anyOrigin {
 		allowAnyOrigin(h)
 		if preflight(r) {

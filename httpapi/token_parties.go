@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/ostiary/auth/internal/stores"
 	"github.com/ostiary/auth/store"
 )
 
@@ -51,7 +52,7 @@ func (a *api) owner(ctx context.Context, id string) (store.User, error) {
 	if id == "" { // the token acts for its application alone
 		return store.User{}, nil
 	}
-	u, err := a.Users.UserByID(ctx, id)
+	u, err := stores.UserByID(ctx, a.Users, id)
 	if errors.Is(err, store.ErrNotFound) {
 		return store.User{ID: id}, nil
 	}

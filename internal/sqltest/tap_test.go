@@ -22,6 +22,7 @@ type tap struct {
 	mu     sync.Mutex
 	seen   map[string]bool // statements
 	asked  []asked         // queries that during has seen, nil outside of it
+	trips  []string        // what trippedBy has seen, nil outside of it
 	calls  int             // since arm
 	victim int             // the call to spoil, 0 for none
 	how    harm
@@ -69,6 +70,29 @@ func (t *tap) counted() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.calls
+}
+
+// trippedBy returns the round trips that f made: statements, and the beginnings and
+// ends of transactions. A statement that the driver has to prepare first counts twice,
+// and one that was prepared before once. Rows that are fetched do not count.
+func (t *tap) trippedBy(f func()) []string {
+	t.mu.Lock()
+	t.trips = []string{}
+	t.mu.Unlock()
+	f()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := t.trips
+	t.trips = nil
+	return all
+}
+
+func (t *tap) trip(what string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.trips != nil {
+		t.trips = append(t.trips, what)
+	}
 }
 
 // call makes a call on c, or does harm to it.
@@ -209,7 +233,7 @@ func (c *tapConn) CheckNamedValue(v *driver.NamedValue) error {
 
 func (c *tapConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
 	c.tap.see(query)
-	s := &tapStmt{conn: c}
+	s := &tapStmt{conn: c, query: query}
 	err := c.tap.call(ctx, c, "prepare", func() (err error) {
 		s.Stmt, err = c.Conn.(driver.ConnPrepareContext).PrepareContext(ctx, query)
 		return err
@@ -221,6 +245,7 @@ func (c *tapConn) PrepareContext(ctx context.Context, query string) (driver.Stmt
 }
 
 func (c *tapConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	c.tap.trip("BEGIN")
 	t := &tapTx{conn: c, ctx: ctx}
 	err := c.tap.call(ctx, c, "begin", func() (err error) {
 		t.Tx, err = c.Conn.(driver.ConnBeginTx).BeginTx(ctx, opts)
@@ -235,6 +260,7 @@ func (c *tapConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx
 
 func (c *tapConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (res driver.Result, err error) {
 	c.tap.see(query)
+	c.tap.trip(query)
 	skip := false
 	err = c.tap.call(ctx, c, "exec", func() (err error) {
 		res, err = c.Conn.(driver.ExecerContext).ExecContext(ctx, query, args)
@@ -250,6 +276,7 @@ func (c *tapConn) ExecContext(ctx context.Context, query string, args []driver.N
 func (c *tapConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (rows driver.Rows, err error) {
 	c.tap.see(query)
 	c.tap.ask(query, args)
+	c.tap.trip(query)
 	skip := false
 	err = c.tap.call(ctx, c, "query", func() (err error) {
 		rows, err = c.Conn.(driver.QueryerContext).QueryContext(ctx, query, args)
@@ -274,7 +301,8 @@ func (c *tapConn) rows(ctx context.Context, rows driver.Rows, err error) (driver
 
 type tapStmt struct {
 	driver.Stmt
-	conn *tapConn
+	conn  *tapConn
+	query string
 }
 
 func (s *tapStmt) Close() error {
@@ -292,6 +320,7 @@ func (s *tapStmt) CheckNamedValue(v *driver.NamedValue) error {
 }
 
 func (s *tapStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (res driver.Result, err error) {
+	s.conn.tap.trip(s.query)
 	err = s.conn.tap.call(ctx, s.conn, "exec", func() (err error) {
 		res, err = s.Stmt.(driver.StmtExecContext).ExecContext(ctx, args)
 		return err
@@ -300,6 +329,7 @@ func (s *tapStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (re
 }
 
 func (s *tapStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (rows driver.Rows, err error) {
+	s.conn.tap.trip(s.query)
 	err = s.conn.tap.call(ctx, s.conn, "query", func() (err error) {
 		rows, err = s.Stmt.(driver.StmtQueryContext).QueryContext(ctx, args)
 		return err
@@ -324,6 +354,7 @@ type tapTx struct {
 }
 
 func (t *tapTx) Commit() error {
+	t.conn.tap.trip("COMMIT")
 	return t.conn.tap.call(t.ctx, t.conn, "commit", t.Tx.Commit)
 }
 
@@ -331,5 +362,6 @@ func (t *tapTx) Rollback() error {
 	if t.conn.gone {
 		return driver.ErrBadConn
 	}
+	t.conn.tap.trip("ROLLBACK")
 	return t.conn.tap.call(context.Background(), t.conn, "rollback", t.Tx.Rollback)
 }

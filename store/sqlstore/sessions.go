@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/ostiary/auth/internal/stores"
 	"github.com/ostiary/auth/store"
 )
 
@@ -27,7 +28,9 @@ func (s *Store) SessionByDigest(ctx context.Context, d store.Digest) (store.Sess
 		return store.Session{}, store.User{}, err
 	}
 	s.noticeSkew("session", v.Created, v.Seen)
-	if !own {
+	if own {
+		stores.See(ctx, s, u)
+	} else {
 		var err error
 		if u, err = s.hostUser(ctx, v.UserID); err != nil {
 			return store.Session{}, store.User{}, err

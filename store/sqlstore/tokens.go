@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ostiary/auth/internal/stores"
 	"github.com/ostiary/auth/store"
 )
 
@@ -58,7 +59,9 @@ func (s *Store) AccessByDigest(ctx context.Context, d store.Digest) (store.Acces
 		a.Revoked = r.Revoked
 	}
 	s.noticeSkew("token", a.LastUsed)
-	if !own {
+	if own {
+		stores.See(ctx, s, a.User)
+	} else {
 		var err error
 		if a.User, err = s.hostUser(ctx, a.UserID); err != nil {
 			return store.Access{}, err
