@@ -1,6 +1,8 @@
 # Every module of the repository. internal/tools has no packages: it pins the tools.
+# bench/rivals requires the API server of Kubernetes, whose compilation takes five
+# minutes of a processor: only make bench builds it.
 MODULES := $(sort $(patsubst %/go.mod,%,$(shell find . -name go.mod -not -path '*/node_modules/*')))
-MODULES := $(filter-out ./internal/tools,$(MODULES))
+MODULES := $(filter-out ./internal/tools ./bench/rivals,$(MODULES))
 # Users import these; the others are never released.
 RELEASED := $(filter-out ./internal/% ./examples ./examples/% ./bench,$(MODULES))
 export GOWORK := off
@@ -22,7 +24,7 @@ JOBS ?= 1
 # in which files move.
 LAYOUT ?= on
 
-.PHONY: help run lint api test portable cover release vulnerabilities bench fuzz
+.PHONY: help run lint api test portable cover release vulnerabilities bench benchmarks fuzz
 
 help: ## show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST)
@@ -71,7 +73,10 @@ release: ## make VERSION=v1.2.3 the current version in all modules, and check th
 vulnerabilities: ## look for known vulnerabilities in what importers build (needs jq)
 	@.ci/vulnerabilities $(RELEASED) examples examples/mcp
 
-bench: ## run the benchmarks
+bench: ## measure beside floors and other libraries (writes doc/performance.md; ARGS="-rounds 60 -tokens 1000000")
+	@cd bench/rivals && go run . -o ../../doc/performance.md $(ARGS)
+
+benchmarks: ## run the benchmarks of all modules
 	@for m in $(MODULES); do \
 		echo "== bench $$m" && ($(ENTER) && go test -run '^$$' -bench . -benchmem ./...) || exit 1; done
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ostiary/auth/audit"
+	"github.com/ostiary/auth/internal/client"
 	"github.com/ostiary/auth/internal/hook"
 	"github.com/ostiary/auth/internal/options"
 	"github.com/ostiary/auth/observe"
@@ -27,8 +28,8 @@ type Gate struct {
 	warnBefore   time.Duration
 	log          *slog.Logger
 	hook         *hook.Hook
-	deny         func(http.ResponseWriter, *http.Request, *Error)
-	ownDeny      bool // deny is of the host
+	deny         func(http.ResponseWriter, *http.Request, *Error) // of the host, or nil
+	prepared     map[*Error]prepared
 }
 
 // GateOptions are the options of [NewGate].
@@ -99,9 +100,7 @@ func NewGate(a Authenticator, opts *GateOptions) *Gate {
 		deny:         opts.Deny,
 	}
 	g.hook = hook.New(opts.Observe, g.log)
-	if g.ownDeny = g.deny != nil; !g.ownDeny {
-		g.deny = denyJSON
-	}
+	g.prepared = prepare(&g.challenge)
 	g.parts, g.ours = parts(a)
 	g.basics = partsOf[*Basic](g.parts)
 	if opts.Basic && g.ours && len(g.basics) == 0 {
@@ -306,7 +305,7 @@ func (g *Gate) Deny(w http.ResponseWriter, r *http.Request, err error) {
 
 // HasDeny reports whether the host writes the bodies of refusals by
 // [GateOptions].Deny. A handler with other bodies for some clients asks it first.
-func (g *Gate) HasDeny() bool { return g.ownDeny }
+func (g *Gate) HasDeny() bool { return g.deny != nil }
 
 // DenyWith is [Gate.Deny] with another body, such as a page. [GateOptions].Deny
 // says what body must do.
@@ -314,18 +313,31 @@ func (g *Gate) DenyWith(w http.ResponseWriter, r *http.Request, err error, body 
 	g.refuse(w, r, nil, err, body)
 }
 
-// refuse is DenyWith for a request whose principal is known.
+// refuse is DenyWith for a request whose principal is known. A nil body is the
+// default one.
 func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, p *Principal, err error, body func(http.ResponseWriter, *http.Request, *Error)) {
 	e := refusal(err)
 	g.eventRefused(r, p, e)
 
-	if e.Status == http.StatusUnauthorized || e.Code == "insufficient_scope" {
-		w.Header()["Www-Authenticate"] = g.challenge.with(e)
+	h := w.Header()
+	ready, isReady := g.prepared[e]
+	switch {
+	case isReady:
+		h["Www-Authenticate"] = ready.challenge
+	case e.Status == http.StatusUnauthorized || e.Code == "insufficient_scope":
+		h["Www-Authenticate"] = g.challenge.with(e)
+	case e == errMethod:
+		h["Allow"] = allowed
 	}
-	if e == errMethod {
-		w.Header()["Allow"] = allowed
+	if body != nil {
+		writeRefusal(w, r, e, body)
+		return
 	}
-	writeRefusal(w, r, e, body)
+	if !isReady {
+		ready.body = bodyOf(e)
+	}
+	refusalFields(h, e)
+	ready.body.write(w, e.Status)
 }
 
 func (g *Gate) eventRequest(r *http.Request, p *Principal) {
@@ -343,7 +355,7 @@ func (g *Gate) eventRequest(r *http.Request, p *Principal) {
 		slog.String(audit.KeyCredential, p.Credential.String()), slog.Int64(audit.KeyTokenID, p.TokenID),
 		slog.Int64(audit.KeyApplicationID, p.ApplicationID),
 		slog.String(audit.KeyMethod, audit.Clip(r.Method)), slog.String(audit.KeyPath, audit.Clip(r.URL.Path)),
-		audit.Client(ClientAddr(r)))
+		slog.String(audit.KeyClient, client.TextOf(r)))
 }
 
 func (g *Gate) eventRefused(r *http.Request, p *Principal, e *Error) {
@@ -359,12 +371,12 @@ func (g *Gate) eventRefused(r *http.Request, p *Principal, e *Error) {
 	if !g.log.Enabled(ctx, level) {
 		return
 	}
-	attrs := []slog.Attr{
+	var room [14]slog.Attr // on the stack
+	attrs := append(room[:0],
 		slog.String(audit.KeyOutcome, "failure"),
 		slog.Int(audit.KeyStatus, e.Status), slog.String(audit.KeyCode, e.Code), slog.String(audit.KeyReason, audit.Clip(e.Detail)),
 		slog.String(audit.KeyMethod, audit.Clip(r.Method)), slog.String(audit.KeyPath, audit.Clip(r.URL.Path)),
-		audit.Client(ClientAddr(r)),
-	}
+		slog.String(audit.KeyClient, client.TextOf(r)))
 	if p != nil && (p.ID != "" || p.ApplicationID != 0) {
 		attrs = append(attrs, slog.String(audit.KeyUser, audit.Clip(p.Name)), slog.String(audit.KeyUserID, p.ID),
 			slog.String(audit.KeyCredential, p.Credential.String()), slog.Int64(audit.KeyTokenID, p.TokenID),

@@ -54,7 +54,8 @@ func onHeap(p Principal, err error) (*Principal, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &p, nil
+	found := p // the address of p would put it on the heap after an error, too
+	return &found, nil
 }
 
 // Credential is the kind of proof that a request brought.

@@ -36,18 +36,22 @@ var (
 	errNeedsWrite       = &Error{Status: http.StatusForbidden, Code: "insufficient_scope", Detail: detailForbidden, Scope: ScopeWrite}
 )
 
-// writeRefusal writes the header of a refusal and calls body for the rest.
-func writeRefusal(w http.ResponseWriter, r *http.Request, e *Error, body func(http.ResponseWriter, *http.Request, *Error)) {
-	h := w.Header()
+// refusalFields sets the fields of a refusal that do not depend on its body.
+func refusalFields(h http.Header, e *Error) {
 	vary(h)
 	h["Cache-Control"] = noStore
 	h["X-Content-Type-Options"] = noSniff
 	if e.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(seconds(e.RetryAfter))) // RFC 9110 section 10.2.3
 	}
+}
+
+// writeRefusal writes the header of a refusal and calls body for the rest.
+func writeRefusal(w http.ResponseWriter, r *http.Request, e *Error, body func(http.ResponseWriter, *http.Request, *Error)) {
+	refusalFields(w.Header(), e)
 	rw := refusalWriter{ResponseWriter: w, status: e.Status}
 	if body(&rw, r, e); !rw.wrote {
-		denyJSON(w, r, e)
+		bodyOf(e).write(w, e.Status)
 	}
 }
 
@@ -130,19 +134,34 @@ func statusReason(e *Error) observe.Reason {
 	return observe.ReasonOutage
 }
 
-// denyJSON writes the body that AWX's clients read.
-func denyJSON(w http.ResponseWriter, _ *http.Request, e *Error) {
-	body := unauthorizedJSON // it says nothing about the cause: the challenge does
-	if e.Status != http.StatusUnauthorized {
-		body = detailJSON(e.Detail)
-	}
-	w.Header()["Content-Type"] = isJSON
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(e.Status)
-	_, _ = w.Write(body) // an error means that the client has gone
+// A detailBody is the body that AWX's clients read, a JSON object with a detail.
+type detailBody struct {
+	text   []byte
+	length []string // of Content-Length
 }
 
-var unauthorizedJSON = detailJSON(detailUnauthorized)
+var unauthorizedJSON = newDetailBody(detailUnauthorized)
+
+// bodyOf returns the default body of a refusal.
+func bodyOf(e *Error) detailBody {
+	if e.Status == http.StatusUnauthorized {
+		return unauthorizedJSON // it says nothing about the cause: the challenge does
+	}
+	return newDetailBody(e.Detail)
+}
+
+func newDetailBody(detail string) detailBody {
+	text := detailJSON(detail)
+	return detailBody{text, []string{strconv.Itoa(len(text))}}
+}
+
+func (b detailBody) write(w http.ResponseWriter, status int) {
+	h := w.Header()
+	h["Content-Type"] = isJSON
+	h["Content-Length"] = b.length
+	w.WriteHeader(status)
+	_, _ = w.Write(b.text) // an error means that the client has gone
+}
 
 func detailJSON(detail string) []byte {
 	body, err := json.Marshal(struct {

@@ -266,7 +266,9 @@ func (s *Session) serve(w http.ResponseWriter, r *http.Request, next http.Handle
 // deny writes the refusal for a failed store.
 func (s *Session) deny(w http.ResponseWriter, r *http.Request, err error) {
 	s.log.ErrorContext(r.Context(), audit.StoreFailed, audit.KeyOperation, "session", audit.KeyError, err)
-	writeRefusal(w, r, refusal(err), denyJSON)
+	e := refusal(err)
+	refusalFields(w.Header(), e)
+	bodyOf(e).write(w, e.Status)
 }
 
 // Manager returns the scs manager with the values of the host. The context must

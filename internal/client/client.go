@@ -6,6 +6,7 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+	"strings"
 )
 
 // Key is the type of the key under which a context carries a *netip.Addr. A
@@ -64,6 +65,20 @@ func Context(r *http.Request) context.Context {
 // Text returns the address that ctx carries as text, "" if it is not known.
 func Text(ctx context.Context) string {
 	addr, _ := From(ctx)
+	return String(addr)
+}
+
+// TextOf returns the address [Of] r as text, "" if it is not known.
+func TextOf(r *http.Request) string {
+	if addr, ok := From(r.Context()); ok {
+		return String(addr)
+	}
+	addr := Peer(r.RemoteAddr)
+	// A peer with an IPv4 address has that text in RemoteAddr, because there is only
+	// one of an address. The part of RemoteAddr needs no allocation.
+	if host, _, ok := strings.Cut(r.RemoteAddr, ":"); ok && addr.Is4() && host[0] != '[' {
+		return host
+	}
 	return String(addr)
 }
 

@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"testing"
@@ -63,4 +64,17 @@ func TestSite(t *testing.T) {
 	if got := client.Site(netip.Prefix{}); got != (netip.Prefix{}) {
 		t.Errorf("no network: %v", got)
 	}
+}
+
+// FuzzTextOf holds that TextOf is the text of Of.
+func FuzzTextOf(f *testing.F) {
+	for _, s := range []string{"", ":", "127.0.0.1:1", "127.0.0.1", "[::1]:1", "[::ffff:127.0.0.1]:1", "[127.0.0.1]:1", "127.0.0.01:1", "[fe80::1%eth0]:1", "@", "127.0.0.1:1:1"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, peer string) {
+		r := &http.Request{RemoteAddr: peer}
+		if got, want := client.TextOf(r), client.String(client.Of(r)); got != want {
+			t.Errorf("%q: %q, want %q", peer, got, want)
+		}
+	})
 }

@@ -1,0 +1,25 @@
+package bench
+
+import (
+	"context"
+	"testing"
+
+	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/observe"
+)
+
+// Bearer returns the contest of requests with an access token, all of which are
+// let in.
+func Bearer(tb testing.TB) Contest {
+	s := newSystem(tb)
+	tokens := s.issue(tb, Stored)
+	fields := Fields("Authorization", prefixed("Bearer ", tokens))
+	watched := auth.NewGate(s.chain, &auth.GateOptions{Logger: quiet, Observe: func(context.Context, observe.Event) {}})
+	return Contest{"bearer", []Contestant{
+		Serving("floor, tuned", tuned(tokens, theirs), Passed, fields),
+		Serving("floor, naive", naive(tokens, theirs), Passed, fields),
+		Serving("Require", s.gate.Require(ours), Passed, fields),
+		Serving("Require, behind Session.Handler", s.session.Handler(s.gate.Require(ours)), Passed, fields),
+		Serving("Require, with a hook", watched.Require(ours), Passed, fields),
+	}}
+}

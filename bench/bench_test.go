@@ -1,0 +1,59 @@
+package bench
+
+import (
+	"testing"
+	"time"
+)
+
+// TestRatios holds what a request costs against a floor of the same run, in process
+// time. It finds a path that has become twice as slow, on a busy machine, too: what a
+// neighbour takes away only makes a ratio worse by chance, so that the smallest of
+// several rounds counts, and the first round in which all ratios hold is the last.
+func TestRatios(t *testing.T) {
+	cases := []*struct {
+		contest, name, floor string
+		ratio                float64 // on an idle machine
+		allocs               float64
+		least, leastAllocs   float64 // of the rounds
+	}{
+		{contest: "bearer", name: "Require", floor: "floor, tuned", ratio: 2.6, allocs: 1},
+		{contest: "bearer", name: "Require, behind Session.Handler", floor: "floor, tuned", ratio: 3.3, allocs: 2},
+		{contest: "bearer", name: "Require, with a hook", floor: "floor, tuned", ratio: 2.8, allocs: 1},
+		{contest: "refused", name: "Check, unknown token", floor: "floor, unknown token", ratio: 6},
+		{contest: "refused", name: "Require, unknown token", floor: "floor, whole refusal", ratio: 1.9},
+		{contest: "refused", name: "Require, unknown token, with an event", floor: "floor, whole refusal with an event", ratio: 1.4, allocs: 1},
+	}
+	contests := []Contest{Bearer(t), Refused(t)}
+	for round := range 5 {
+		report := Report{}
+		for _, c := range contests {
+			report.Figures = append(report.Figures, c.Run(Effort{Slice: 2 * time.Millisecond, Rounds: 10})...)
+		}
+		hold := true
+		for _, tt := range cases {
+			f, floor := report.Of(tt.contest, tt.name), report.Of(tt.contest, tt.floor)
+			if floor.CPU == 0 {
+				t.Fatalf("%s has no %q", tt.contest, tt.floor)
+			}
+			if ratio := f.CPU / floor.CPU; round == 0 || ratio < tt.least {
+				tt.least = ratio
+			}
+			if round == 0 || f.Allocs < tt.leastAllocs {
+				tt.leastAllocs = f.Allocs
+			}
+			hold = hold && tt.least <= 2*tt.ratio && tt.leastAllocs <= tt.allocs+0.1
+		}
+		if hold {
+			break
+		}
+	}
+	for _, tt := range cases {
+		t.Logf("%s, %s: %.2f × %s, %.2f allocations", tt.contest, tt.name, tt.least, tt.floor, tt.leastAllocs)
+		if tt.least > 2*tt.ratio {
+			t.Errorf("%s, %s: %.2f times %s, want at most twice %.1f", tt.contest, tt.name, tt.least, tt.floor, tt.ratio)
+		}
+		if tt.leastAllocs > tt.allocs+0.1 {
+			t.Errorf("%s, %s: %.2f allocations, want %v", tt.contest, tt.name, tt.leastAllocs, tt.allocs)
+		}
+	}
+}

@@ -1,0 +1,80 @@
+package bench
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// A Report is what one run has measured.
+type Report struct {
+	Figures []Figure
+	Memory  Memory
+}
+
+// Of returns the figure of a contestant, or the zero Figure.
+func (r Report) Of(contest, name string) Figure {
+	for _, f := range r.Figures {
+		if f.Contest == contest && f.Name == name {
+			return f
+		}
+	}
+	return Figure{}
+}
+
+// Markdown returns the tables.
+func (r Report) Markdown() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Machine: %s, %d processors, %s, %s/%s.\n", processor(), runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	contest, floor := "", Figure{}
+	for _, f := range r.Figures {
+		if f.Contest != contest {
+			contest, floor = f.Contest, f
+			fmt.Fprintf(&b, "\n### %s\n\n| what | CPU | × first | wall | allocations | bytes | CPU, 2 cores | 2 cores do × |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n", strings.ToUpper(f.Contest[:1])+f.Contest[1:])
+		}
+		fmt.Fprintf(&b, "| %s | %s | %.2f | %s | %.0f | %.0f | %s | %.1f |\n", f.Name, nanoseconds(f.CPU), f.CPU/floor.CPU, nanoseconds(f.Wall), f.Allocs, f.Bytes, nanoseconds(f.CPU2), f.Throughput2)
+	}
+	if m := r.Memory; m.Tokens > 0 {
+		fmt.Fprintf(&b, "\n### Memory\n\n%d tokens in store/memory: %.0f bytes a token, %.0f with a refresh token. A full collection takes %v.\n",
+			m.Tokens, m.Bytes, m.WithRefresh, m.Collection.Round(time.Millisecond))
+	}
+	return b.String()
+}
+
+func nanoseconds(n float64) string {
+	if n < 1000 {
+		return fmt.Sprintf("%.0f ns", n)
+	}
+	return fmt.Sprintf("%.2f µs", n/1000)
+}
+
+func processor() string {
+	info, _ := os.ReadFile("/proc/cpuinfo")
+	for line := range strings.Lines(string(info)) {
+		if k, v, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(k) == "model name" {
+			return strings.TrimSpace(v)
+		}
+	}
+	return "unknown processor"
+}
+
+const begin, end = "<!-- measured -->\n", "<!-- end -->\n"
+
+// Replace replaces what stands between the two marks of a document.
+func Replace(file, text string) error {
+	old, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("read the document: %w", err)
+	}
+	head, rest, ok := strings.Cut(string(old), begin)
+	_, tail, closed := strings.Cut(rest, end)
+	if !ok || !closed {
+		return fmt.Errorf("%s has no marks %q and %q", file, begin, end)
+	}
+	if err := os.WriteFile(file, []byte(head+begin+"\n"+text+"\n"+end+tail), 0o644); err != nil {
+		return fmt.Errorf("write the document: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,91 @@
+package auth_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/authtest"
+)
+
+// refusedRequests returns requests that a gate of s refuses, by the cause.
+func refusedRequests(t *testing.T, s benchSystem) map[string]*http.Request {
+	other := newBenchSystem(t)
+	unknown := authtest.AddToken(t, other.tokens, other.alice, auth.ScopeRead)
+	return map[string]*http.Request{
+		"no credential": request(t, func(http.Header) {}),
+		"unknown token": request(t, func(h http.Header) { h.Set("Authorization", "Bearer "+unknown) }),
+		"malformed":     request(t, func(h http.Header) { h.Set("Authorization", "Bearer \x01") }),
+	}
+}
+
+// TestRefusalAllocations holds that a stranger costs no allocation.
+func TestRefusalAllocations(t *testing.T) {
+	s := newBenchSystem(t)
+	h := s.gate.Require(http.NotFoundHandler())
+	w := &nowhere{make(http.Header)}
+	for name, r := range refusedRequests(t, s) {
+		if n := testing.AllocsPerRun(1000, func() {
+			clear(w.header)
+			h.ServeHTTP(w, r)
+		}); n > 0 {
+			t.Errorf("Require, %s: %v allocations, want 0", name, n)
+		}
+		if n := testing.AllocsPerRun(1000, func() {
+			_, _ = s.gate.Check(r)
+		}); n > 0 {
+			t.Errorf("Check, %s: %v allocations, want 0", name, n)
+		}
+	}
+}
+
+// forgetful takes all records and keeps none.
+type forgetful struct{ slog.Handler }
+
+func (forgetful) Enabled(context.Context, slog.Level) bool { return true }
+
+// TestEventAllocations holds that the event of a refusal is one allocation, which is
+// the record of package slog.
+func TestEventAllocations(t *testing.T) {
+	s := newBenchSystem(t)
+	loud := auth.NewGate(s.chain, &auth.GateOptions{Logger: slog.New(forgetful{slog.DiscardHandler})})
+	h := loud.Require(http.NotFoundHandler())
+	w := &nowhere{make(http.Header)}
+	for name, r := range refusedRequests(t, s) {
+		if n := testing.AllocsPerRun(1000, func() {
+			clear(w.header)
+			h.ServeHTTP(w, r)
+		}); n > 1 {
+			t.Errorf("%s: %v allocations, want 1", name, n)
+		}
+	}
+}
+
+// TestPreparedRefusals holds that a refusal that was made with the gate is the one that
+// would be made now.
+func TestPreparedRefusals(t *testing.T) {
+	s := newBenchSystem(t)
+	gate := auth.NewGate(s.chain, &auth.GateOptions{Basic: true, Scope: "read", Realm: "there", Logger: slog.New(slog.DiscardHandler)})
+	for name, r := range refusedRequests(t, s) {
+		_, err := gate.Check(r)
+		now := &auth.Error{Status: http.StatusUnauthorized, Detail: "no credential"}
+		if e, ok := errors.AsType[*auth.Error](err); ok {
+			copied := *e // which the gate does not know
+			now = &copied
+		}
+		answer := func(err error) []any {
+			w := httptest.NewRecorder()
+			gate.Deny(w, r, err)
+			return []any{w.Code, w.Header(), w.Body.String()}
+		}
+		if diff := cmp.Diff(answer(now), answer(err)); diff != "" {
+			t.Errorf("%s (-made now +prepared):\n%s", name, diff)
+		}
+	}
+}
