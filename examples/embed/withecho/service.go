@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v5"
 
 	"github.com/ostiary/auth"
 	"github.com/ostiary/auth/httpapi"
@@ -30,7 +30,7 @@ func New(db *memory.Store) http.Handler {
 	return session.Handler(e)
 }
 
-func job(c echo.Context) error {
+func job(c *echo.Context) error {
 	p, _ := auth.FromContext(c.Request().Context())
 	return c.String(http.StatusOK, fmt.Sprintf("job %s of %s", c.Param("id"), p.Name))
 }
