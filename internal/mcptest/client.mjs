@@ -25,6 +25,11 @@ const callbacks = createServer();
 callbacks.listen(0, '127.0.0.1');
 await once(callbacks, 'listening');
 const redirectUrl = `http://127.0.0.1:${callbacks.address().port}/callback`;
+callbacks.on('request', (request, response) => {
+  // The browser also asks for an icon, at any time.
+  if (request.url.startsWith('/callback?')) callbacks.emit('callback', request, response);
+  else response.writeHead(404).end();
+});
 
 // What an application keeps.
 const document = URL.canParse(clientID) ? clientID : undefined;
@@ -67,7 +72,7 @@ async function connect() {
 
 // Does work again after the browser has come back, if the SDK says that it must.
 async function authorized(work) {
-  const back = once(callbacks, 'request');
+  const back = once(callbacks, 'callback');
   try {
     return await work();
   } catch (e) {
