@@ -88,6 +88,18 @@ func New(opts *Options) (*Fetcher, error) {
 // Insecure reports whether Options.InsecureLoopback is set.
 func (f *Fetcher) Insecure() bool { return f.opts.InsecureLoopback }
 
+// IsClient reports whether a client_id is the URL of a document that f may fetch. It
+// does not ask Options.Allow, and fetches nothing.
+func (f *Fetcher) IsClient(clientID string) bool {
+	host, fault := parseURL(clientID, f.opts.InsecureLoopback)
+	return fault == "" && f.serves(host)
+}
+
+// serves reports whether the documents of a host may be fetched, as far as lists say.
+func (f *Fetcher) serves(host string) bool {
+	return matches(f.opts.AllowHosts, host) && !matches(f.opts.BlockHosts, host)
+}
+
 // An Error says why a client_id or its document is not accepted.
 type Error struct {
 	// Detail is a sentence for people. It has nothing that the server of the
@@ -152,7 +164,7 @@ func (f *Fetcher) accept(ctx context.Context, clientID string) (string, error) {
 	switch {
 	case fault != "":
 		return "", &Error{Detail: fault}
-	case !matches(f.opts.AllowHosts, host) || matches(f.opts.BlockHosts, host):
+	case !f.serves(host):
 		return "", &Error{Detail: faultPolicy}
 	case f.opts.Allow == nil:
 		return host, nil

@@ -135,7 +135,7 @@ func (srv *Server) CreateApplication(ctx context.Context, by *auth.Principal, re
 		Modified:       now,
 	}
 	assign(&app.RequirePKCE, req.RequirePKCE)
-	err := srv.check(ctx, by, app, srv.checkPKCE(app, req.RequirePKCE), srv.checkChosenResource(&req.Resource),
+	err := srv.check(ctx, by, app, srv.checkReserved(store.Application{}, app), srv.checkPKCE(app, req.RequirePKCE), srv.checkChosenResource(&req.Resource),
 		checkChoice("ClientType", req.ClientType, ClientConfidential, ClientPublic),
 		checkChoice("GrantType", req.GrantType, GrantAuthorizationCode, GrantPassword, GrantClientCredentials, GrantDeviceCode),
 	)
@@ -259,7 +259,7 @@ func (srv *Server) ChangeApplication(ctx context.Context, by *auth.Principal, id
 	}
 	// An application that is older than the rules must be disabled in spite of them.
 	if c != (ApplicationChange{Disabled: c.Disabled}) {
-		if err := srv.check(ctx, by, app, srv.checkPKCE(app, c.RequirePKCE), srv.checkChosenResource(c.Resource)); err != nil {
+		if err := srv.check(ctx, by, app, srv.checkReserved(old, app), srv.checkPKCE(app, c.RequirePKCE), srv.checkChosenResource(c.Resource)); err != nil {
 			return store.Application{}, err
 		}
 	}

@@ -149,6 +149,17 @@ func fromDocument(app store.Application) bool {
 // documentName returns the name of the application of a document.
 func documentName(clientID string) string { return strings.TrimPrefix(clientID, "https://") }
 
+// checkReserved refuses a new name of an application that the application of a
+// document has or will get. Names are unique within an organization, so the client of
+// that document could not be used.
+func (srv *Server) checkReserved(old, app store.Application) error {
+	moved := old.Name != app.Name || old.OrganizationID != app.OrganizationID
+	if moved && srv.HasDocuments() && app.OrganizationID == srv.opts.Documents.OrganizationID && srv.opts.Documents.Fetcher.IsClient("https://"+app.Name) {
+		return badField("Name", "", "The name is reserved for the client with the document at that address.")
+	}
+	return nil
+}
+
 // sameDescription reports whether a document changes nothing of an application.
 func sameDescription(a, b store.Application) bool {
 	return a.Name == b.Name && a.Description == b.Description && slices.Equal(a.RedirectURIs, b.RedirectURIs) &&

@@ -1,6 +1,8 @@
 package oauth_test
 
 import (
+	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -57,5 +59,49 @@ func TestDocumentRegisteredMeanwhile(t *testing.T) {
 	}
 	if diff := cmp.Diff(app, d.row(d.id)); diff != "" {
 		t.Errorf("the document has changed the registered application (-before +after):\n%s", diff)
+	}
+}
+
+// Nobody takes the name that the application of a document gets, neither by a new
+// application nor by renaming or moving one: the client could not be used. An
+// application that has such a name already can still be changed.
+func TestDocumentNameReserved(t *testing.T) {
+	d := newDocuments(t, nil)
+	name := strings.TrimPrefix(d.id, "https://")
+	create := func(name string) (oauth.IssuedApplication, error) {
+		return d.server.CreateApplication(t.Context(), by(d.admin), oauth.ApplicationRequest{Name: name, OrganizationID: 1,
+			ClientType: oauth.ClientConfidential, GrantType: oauth.GrantAuthorizationCode, RedirectURIs: []string{"https://registered.example/cb"}})
+	}
+	reserved := func(what string, err error) {
+		t.Helper()
+		e, ok := errors.AsType[*auth.Error](err)
+		if !ok || e.Status != 400 || e.Field != "Name" {
+			t.Errorf("%s: %v, want a refusal of the name", what, err)
+		}
+	}
+	for _, name := range []string{name, strings.TrimSuffix(name, ".json") + "/2.json"} {
+		_, err := create(name)
+		reserved("create "+name, err)
+	}
+	var app oauth.IssuedApplication
+	for _, name := range []string{"Tom/Jerry", "https://" + name, name + "?x", "example.com"} {
+		var err error
+		if app, err = create(name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	_, err := d.server.ChangeApplication(t.Context(), by(d.admin), app.ID, oauth.ApplicationChange{Name: &name})
+	reserved("rename", err)
+
+	squatter := auth.Must(d.db.InsertApplication(t.Context(), store.Application{ClientID: "old", Name: name, OrganizationID: 2,
+		GrantType: oauth.GrantAuthorizationCode, RedirectURIs: []string{"https://registered.example/cb"}, RequirePKCE: true}))
+	text, home := "Other", int64(1)
+	if _, err := d.server.ChangeApplication(t.Context(), by(d.admin), squatter.ID, oauth.ApplicationChange{Name: &name, Description: &text}); err != nil {
+		t.Errorf("an application with such a name cannot be changed: %v", err)
+	}
+	_, err = d.server.ChangeApplication(t.Context(), by(d.admin), squatter.ID, oauth.ApplicationChange{OrganizationID: &home})
+	reserved("move", err)
+	if code, err := d.consents(d.server, d.alice, d.id, d.uri); code == "" {
+		t.Errorf("the client of the document cannot be used: %v", err)
 	}
 }

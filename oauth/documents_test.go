@@ -397,13 +397,11 @@ func TestDocumentRefusals(t *testing.T) {
 	}
 }
 
-// An application that has the name of a document's keeps it.
+// An application that had the name of a document's before documents were on keeps it.
 func TestDocumentNameTaken(t *testing.T) {
 	d := newDocuments(t, nil)
-	if _, err := d.server.CreateApplication(t.Context(), by(d.admin), oauth.ApplicationRequest{Name: strings.TrimPrefix(d.id, "https://"), OrganizationID: 1,
-		ClientType: oauth.ClientPublic, GrantType: oauth.GrantAuthorizationCode, RedirectURIs: []string{d.uri}}); err != nil {
-		t.Fatal(err)
-	}
+	auth.Must(d.db.InsertApplication(t.Context(), store.Application{ClientID: "old", Name: strings.TrimPrefix(d.id, "https://"), OrganizationID: 1,
+		GrantType: oauth.GrantAuthorizationCode, RedirectURIs: []string{d.uri}, RequirePKCE: true}))
 	for range 25 { // and each attempt is taken back
 		_, err := d.consents(d.server, d.alice, d.id, d.uri)
 		refusesStatus(t, err, 400, "")
