@@ -15,7 +15,9 @@
 //
 //	audit                 names and attributes of the audit events, for logs
 //	observe               the events for metrics and traces
+//	activity              the audit events as a stream that users can read
 //	oauth                 the OAuth 2.0 authorization server
+//	clientdoc             the documents of OAuth clients that nobody has registered
 //	remote                the access tokens of another service
 //	gateway               signed requests to services behind this one, forward authentication
 //	httpapi               login, token, user and OAuth endpoints in the wire format of AWX
