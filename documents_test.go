@@ -60,3 +60,22 @@ func TestNamesInDocuments(t *testing.T) {
 		}
 	}
 }
+
+// TestPackagesInDocument checks that the package documentation names each package
+// and module that exports something.
+func TestPackagesInDocument(t *testing.T) {
+	text, _, _ := strings.Cut(read(t, "auth.go"), "\npackage auth")
+	packages := make(map[string]bool)
+	for s := range strings.Lines(read(t, "doc/api.txt")) {
+		name, _, _ := strings.Cut(s, ":")
+		packages[strings.TrimPrefix(name, "auth/")] = true
+	}
+	if len(packages) < 2 {
+		t.Fatal("doc/api.txt names no package")
+	}
+	for name := range packages {
+		if !regexp.MustCompile(`\b` + name + `\b`).MatchString(text) {
+			t.Errorf("auth.go: the package documentation does not name %s", name)
+		}
+	}
+}
