@@ -70,6 +70,10 @@ func (a *Accounts) Change(ctx context.Context, by *Principal, id string, c Accou
 		if err := a.proved(ctx, by, u, c.CurrentPassword); err != nil {
 			return store.User{}, err
 		}
+		// The proof waits for its place among other passwords.
+		if err := a.stillThere(ctx, by); err != nil {
+			return store.User{}, err
+		}
 	}
 	before := slog.Group(audit.KeyBefore, slog.String(audit.KeyUser, audit.Clip(u.Name)),
 		slog.Bool(audit.KeyAdmin, u.Admin), slog.Bool(audit.KeyAuditor, u.Auditor), slog.Bool(audit.KeyActive, u.Active), slog.Bool(audit.KeyService, u.Service))
