@@ -68,7 +68,7 @@ var shown = map[store.ObjectKind][]string{
 	store.ObjectToken: {audit.KeyScope, audit.KeyExpires, audit.KeyApplicationID, audit.KeyParentID},
 	store.ObjectApplication: {
 		audit.KeyApplication, audit.KeyOrganizationID, audit.KeyConfidential, audit.KeyGrantType, audit.KeyRedirectURIs, audit.KeySkipConsent,
-		audit.KeyResource, audit.KeyDisabled,
+		audit.KeyRequirePKCE, audit.KeyResource, audit.KeyDisabled,
 	},
 }
 
