@@ -64,6 +64,9 @@ var (
 // there are. Superusers and system auditors see all users. Everybody else sees
 // the superusers and themselves.
 func (a *Accounts) List(ctx context.Context, by *Principal, f store.UserFilter, p store.Page) ([]store.User, int, error) {
+	if by == nil {
+		return nil, 0, errNobody
+	}
 	if !by.Admin && !by.Auditor {
 		self := []store.Condition{{Column: store.ColumnAdmin, Values: []any{true}}}
 		if by.ID != "" {
@@ -91,6 +94,8 @@ func (a *Accounts) MayDelete(by *Principal, u store.User) bool {
 // manages returns why by manages no users at all, nil if by manages some.
 func (a *Accounts) manages(by *Principal) error {
 	switch {
+	case by == nil:
+		return errNobody
 	case by.ApplicationID != 0 || by.ViaApplicationID != 0:
 		return errManagedByPerson
 	case by.ID == "":

@@ -8,10 +8,10 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/ostiary/auth/audit"
-	"github.com/ostiary/auth/internal/header"
 	"github.com/ostiary/auth/internal/text"
 	"github.com/ostiary/auth/store"
 )
@@ -68,6 +68,10 @@ func (a *Accounts) Change(ctx context.Context, by *Principal, id string, c Accou
 			return store.User{}, err
 		}
 		if err := a.proved(ctx, by, u, c.CurrentPassword); err != nil {
+			return store.User{}, err
+		}
+		// The proof waits for its place among other passwords.
+		if err := a.stillThere(ctx, by); err != nil {
 			return store.User{}, err
 		}
 	}
@@ -231,7 +235,7 @@ func checkUser(name, email, first, last *string) error {
 		case s == nil:
 		case utf8.RuneCountInString(*s) > maxPersonName:
 			errs = append(errs, wrong(field, fmt.Sprintf("Ensure this field has no more than %d characters.", maxPersonName)))
-		case !utf8.ValidString(*s) || header.HasControl(*s):
+		case !text.Seen(*s):
 			errs = append(errs, wrong(field, "Control characters are not allowed."))
 		}
 	}
@@ -243,5 +247,5 @@ func checkUser(name, email, first, last *string) error {
 func plausibleEmail(s string) bool {
 	local, domain, found := strings.Cut(s, "@")
 	return found && local != "" && domain != "" && !strings.Contains(domain, "@") &&
-		utf8.RuneCountInString(s) <= maxEmail && utf8.ValidString(s) && !header.HasControl(s) && !strings.ContainsAny(s, " \t")
+		utf8.RuneCountInString(s) <= maxEmail && text.Seen(s) && !strings.ContainsFunc(s, unicode.IsSpace) && !strings.ContainsAny(s, "\u200c\u200d")
 }

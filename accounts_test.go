@@ -263,6 +263,48 @@ func TestManagerEndsDuringTheHash(t *testing.T) {
 	}
 }
 
+// comparedMeanwhile is a hasher during whose comparison something happens.
+type comparedMeanwhile struct {
+	interruptedHasher
+	compare func()
+}
+
+func (h comparedMeanwhile) Verify(hash, password string) (ok, outdated bool, err error) {
+	h.compare()
+	return h.interruptedHasher.Verify(hash, password)
+}
+
+// A superuser loses the right, or the login, while the current password is compared:
+// nothing else of the change is stored either.
+func TestManagerEndsDuringTheProof(t *testing.T) {
+	for name, tt := range map[string]struct {
+		other  store.UserChange
+		status int
+	}{
+		"demoted":           {store.UserChange{Admin: new(false)}, 403},
+		"a service account": {store.UserChange{Service: new(true)}, 401},
+		"disabled":          {store.UserChange{Active: new(false)}, 401},
+	} {
+		mem := memory.New()
+		auth.Must(mem.InsertUser(t.Context(), store.User{Name: "root", Admin: true, Active: true}))
+		manager := auth.Must(mem.InsertUser(t.Context(), store.User{Name: "manager", Admin: true, Active: true}))
+		if err := mem.SetPasswordHash(t.Context(), manager.ID, "slow$"+goodPassword); err != nil {
+			t.Fatal(err)
+		}
+		manager = auth.Must(mem.UserByID(t.Context(), manager.ID))
+		var want store.User
+		hasher := comparedMeanwhile{interruptedHasher{func() {}}, func() { want = auth.Must(mem.ChangeUser(t.Context(), manager.ID, tt.other)) }}
+		a := auth.Must(auth.NewAccounts(mem, auth.Must(auth.NewPasswords(mem, mem, &auth.PasswordsOptions{Hasher: hasher, Logger: quiet})), nil))
+		by := &auth.Principal{ID: manager.ID, Admin: true, Epoch: manager.Epoch, HasEpoch: true}
+		_, err := a.Change(t.Context(), by, manager.ID, auth.AccountChange{
+			UserChange: store.UserChange{Name: new("root2"), Auditor: new(true)}, Password: new("another " + goodPassword), CurrentPassword: goodPassword,
+		})
+		if diff := cmp.Diff(want, auth.Must(mem.UserByID(t.Context(), manager.ID))); diff != "" || statusOf(err) != tt.status {
+			t.Errorf("%s: %v (-want +got)\n%s", name, err, diff)
+		}
+	}
+}
+
 // overtaken is a store in which somebody else changes a user just before a change.
 type overtaken struct {
 	*memory.Store

@@ -13,14 +13,18 @@ import (
 	"github.com/ostiary/auth/store"
 )
 
-// mayManageSessions reports whether by may list and end the sessions of a user.
-// The user and administrators may. A token may only if a person made it and it has
-// the scope write.
-func mayManageSessions(by *Principal, userID string) bool {
-	if by.ApplicationID != 0 || by.ViaApplicationID != 0 || !by.Scopes.Has(ScopeWrite) {
-		return false
+// mayManageSessions returns an [*Error] unless by may list and end the sessions of a
+// user. The user and administrators may. A token may only if a person made it and it
+// has the scope write.
+func mayManageSessions(by *Principal, userID string) error {
+	switch {
+	case by == nil:
+		return errNobody
+	case by.ApplicationID != 0 || by.ViaApplicationID != 0 || !by.Scopes.Has(ScopeWrite),
+		userID == "" || !by.Admin && by.ID != userID:
+		return errForbidden
 	}
-	return userID != "" && (by.Admin || by.ID == userID)
+	return nil
 }
 
 // List returns one page of the live sessions of a user, ordered by their beginning,
@@ -65,7 +69,10 @@ func (s *Session) Search(ctx context.Context, by *Principal, f store.SessionFilt
 	if f.UserID != "" {
 		return s.list(ctx, by, f, p)
 	}
-	if !f.All || !by.Admin || !mayManageSessions(by, by.ID) {
+	switch {
+	case by == nil:
+		return nil, 0, errNobody
+	case !f.All || !by.Admin || mayManageSessions(by, by.ID) != nil:
 		return nil, 0, errForbidden
 	}
 	if s.opts.Enabled != nil && !s.opts.Enabled() {
@@ -94,8 +101,8 @@ func (s *Session) Search(ctx context.Context, by *Principal, f store.SessionFilt
 }
 
 func (s *Session) list(ctx context.Context, by *Principal, f store.SessionFilter, p store.Page) ([]store.Session, int, error) {
-	if !mayManageSessions(by, f.UserID) {
-		return nil, 0, errForbidden
+	if err := mayManageSessions(by, f.UserID); err != nil {
+		return nil, 0, err
 	}
 	if s.opts.Enabled != nil && !s.opts.Enabled() {
 		return nil, 0, nil
@@ -131,8 +138,8 @@ func (s *Session) Current(ctx context.Context) int64 {
 // 404 if the user has no such session or the session has ended. It clears the
 // cookie if the session is that of the request with the context ctx.
 func (s *Session) EndOne(ctx context.Context, by *Principal, userID string, id int64) error {
-	if !mayManageSessions(by, userID) {
-		return errForbidden
+	if err := mayManageSessions(by, userID); err != nil {
+		return err
 	}
 	if id < 1 { // which the store would take for "any"
 		return errNotFound
@@ -157,8 +164,8 @@ func (s *Session) EndOne(ctx context.Context, by *Principal, userID string, id i
 // session of the request with the context ctx if that is one of the user's. It asks
 // of by what [Session.List] asks. A concurrent login is either ended or comes after.
 func (s *Session) EndOthers(ctx context.Context, by *Principal, userID string) (int, error) {
-	if !mayManageSessions(by, userID) {
-		return 0, errForbidden
+	if err := mayManageSessions(by, userID); err != nil {
+		return 0, err
 	}
 	sel := store.SessionSelection{UserID: userID}
 	if st := s.state(ctx); s.Current(ctx) != 0 && st.row.UserID == userID {

@@ -296,6 +296,9 @@ func (t *Tokens) EndTree(ctx context.Context, by *Principal, id int64) error {
 // token of an application. Otherwise EndAll returns an [*Error] with status 403.
 // Repeating it is harmless. The audit event has no token.
 func (t *Tokens) EndAll(ctx context.Context, by *Principal, userID string) error {
+	if by == nil {
+		return errNobody
+	}
 	if userID == "" || by.ViaApplicationID != 0 || by.ApplicationID != 0 || !by.Admin && by.ID != userID {
 		return errForbidden
 	}

@@ -79,7 +79,10 @@ func replaced(by *Principal, tok store.Token) bool {
 // the tokens of applications. Later changes by the owner reach tok like every
 // minted token.
 func (t *Tokens) Confirm(ctx context.Context, by *Principal, tok store.Token) error {
-	if by.TokenID == 0 {
+	switch {
+	case by == nil:
+		return errNobody
+	case by.TokenID == 0:
 		return nil
 	}
 	_, err := t.minter(ctx, by, Scopes(tok.Scopes))

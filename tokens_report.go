@@ -37,6 +37,9 @@ func (t *Tokens) Pattern() string { return secret.Pattern(t.opts.Prefix) }
 // EndReported returns an [*Error] with status 400 for more than 100
 // tokens. It does not look at the rights of by.
 func (t *Tokens) EndReported(ctx context.Context, by *Principal, reported ...Secret) error {
+	if by == nil {
+		return errNobody
+	}
 	if len(reported) > maxReported {
 		return &Error{Status: http.StatusBadRequest, Field: "Tokens", Detail: "Must not have more than " + strconv.Itoa(maxReported) + " tokens."}
 	}

@@ -185,7 +185,10 @@ func (s *Stream) List(ctx context.Context, by *auth.Principal, f store.ActivityF
 // visible returns the filter for what by may see.
 func (s *Stream) visible(ctx context.Context, by *auth.Principal) (f store.ActivityFilter, err error) {
 	switch {
-	case by == nil || by.ID == "":
+	case by == nil:
+		_, err = s.opts.Organizations.Memberships(ctx, by)
+		return f, err
+	case by.ID == "":
 		return f, errForbidden
 	case by.ApplicationID != 0:
 		return store.ActivityFilter{UserID: by.ID, ApplicationID: by.ApplicationID}, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -121,6 +122,39 @@ func TestEntries(t *testing.T) {
 				t.Errorf("entries (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// Who changes an application cannot hide it behind text that is cut off.
+func TestLongChangesAreSeen(t *testing.T) {
+	long := "https://app.example/" + strings.Repeat("x", 300)
+	many := make([]string, 49)
+	for i := range many {
+		many[i] = "https://app.example/" + strconv.Itoa(i)
+	}
+	cut := long[:256] + "…"
+	for _, tt := range []struct {
+		name        string
+		before, now []string
+		old, new    any
+	}{
+		{"behind a long one", []string{long}, []string{long, "https://evil.example/"}, "", "https://evil.example/"},
+		{"behind many", many, append(slices.Clone(many), "https://evil.example/"), "", "https://evil.example/"},
+		{"in place of one of many", many, append(slices.Clone(many[:48]), "https://evil.example/"), "https://app.example/48", "https://evil.example/"},
+		{"in the part that is cut off", []string{long + "a"}, []string{long + "b"}, cut, cut},
+		{"the order of many", many, append(slices.Clone(many[1:]), many[0]), "", ""},
+	} {
+		got := entries(t, func(log *slog.Logger) {
+			log.Info(audit.ApplicationChanged, audit.KeyApplicationID, int64(4), audit.KeyRedirectURIs, tt.now, audit.KeySkipConsent, false,
+				slog.Group(audit.KeyBefore, audit.KeyRedirectURIs, tt.before, audit.KeySkipConsent, false))
+		})
+		want := []activity.Change{{Field: audit.KeyRedirectURIs, Old: tt.old, New: tt.new}}
+		if len(got) != 1 {
+			t.Fatalf("%s: %d entries", tt.name, len(got))
+		}
+		if diff := cmp.Diff(want, activity.Changes(got[0])); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
 	}
 }
 

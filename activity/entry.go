@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -67,7 +68,7 @@ var shown = map[store.ObjectKind][]string{
 	store.ObjectToken: {audit.KeyScope, audit.KeyExpires, audit.KeyApplicationID, audit.KeyParentID},
 	store.ObjectApplication: {
 		audit.KeyApplication, audit.KeyOrganizationID, audit.KeyConfidential, audit.KeyGrantType, audit.KeyRedirectURIs, audit.KeySkipConsent,
-		audit.KeyResource, audit.KeyDisabled,
+		audit.KeyRequirePKCE, audit.KeyResource, audit.KeyDisabled,
 	},
 }
 
@@ -143,10 +144,15 @@ func (a attributes) changes(ev event, of store.Activity) (list []Change) {
 	case of.Operation == store.OperationUpdate:
 		if before, ok := a[audit.KeyBefore]; ok && before.Kind() == slog.KindGroup {
 			for _, old := range before.Group() {
-				was, is := valueOf(old.Value.Resolve()), a.value(old.Key)
-				if was != is {
-					list = append(list, Change{old.Key, was, is})
+				was, is := old.Value.Resolve(), a[old.Key]
+				if same(was, is) {
+					continue
 				}
+				if l, m := texts(was), texts(is); tooLong(l) || tooLong(m) {
+					// What is new must not be behind the cut.
+					was, is = slog.AnyValue(without(l, m)), slog.AnyValue(without(m, l))
+				}
+				list = append(list, Change{old.Key, valueOf(was), valueOf(is)})
 			}
 		}
 	case of.Associated == "":
@@ -168,6 +174,27 @@ func (a attributes) value(key string) any {
 	return valueOf(v)
 }
 
+// same reports whether two attributes are equal, of which valueOf shows a part only.
+func same(v, w slog.Value) bool {
+	if l, m := texts(v), texts(w); l != nil || m != nil {
+		return slices.Equal(l, m)
+	}
+	return v.Equal(w)
+}
+
+// texts returns the texts of an attribute that is a list of them, or nil.
+func texts(v slog.Value) []string {
+	list, _ := v.Any().([]string)
+	return list
+}
+
+func tooLong(list []string) bool { return len(strings.Join(list, " ")) > maxText }
+
+// without returns the texts of list that are not among others.
+func without(list, others []string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return slices.Contains(others, s) })
+}
+
 // valueOf returns text for everything that is no number and no bool.
 func valueOf(v slog.Value) any {
 	switch v.Kind() {
@@ -181,7 +208,10 @@ func valueOf(v slog.Value) any {
 		}
 		return v.Time().UTC().Format("2006-01-02T15:04:05.000000Z")
 	}
-	if list, ok := v.Any().([]string); ok {
+	switch list := v.Any().(type) {
+	case nil:
+		return nil
+	case []string:
 		return clean(strings.Join(list, " "))
 	}
 	return clean(v.String())

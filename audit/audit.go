@@ -156,6 +156,7 @@ const (
 	KeyGrantType      = "grant_type"
 	KeyRedirectURIs   = "redirect_uris"
 	KeySkipConsent    = "skip_consent"
+	KeyRequirePKCE    = "require_pkce"
 	KeyResource       = "resource"
 	KeyDisabled       = "disabled"
 

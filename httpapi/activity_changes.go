@@ -12,7 +12,7 @@ var changeNames = map[string]string{
 	audit.KeyUser: "username", audit.KeyAdmin: "is_superuser", audit.KeyAuditor: "is_system_auditor", audit.KeyActive: "is_active", audit.KeyService: "is_service_account",
 	audit.KeyApplicationID: "application", audit.KeyParentID: "parent",
 	audit.KeyApplication: "name", audit.KeyOrganizationID: "organization", audit.KeyConfidential: "client_type",
-	audit.KeyGrantType: "authorization_grant_type", audit.KeySkipConsent: "skip_authorization",
+	audit.KeyGrantType: "authorization_grant_type", audit.KeySkipConsent: "skip_authorization", audit.KeyRequirePKCE: "pkce_required",
 }
 
 // showChanges returns the changes in AWX's words: new values, and for an update

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/httpapi"
 	"github.com/ostiary/auth/store"
 )
 
@@ -320,5 +322,26 @@ func TestNoSecretIsLoggedOrShownAgain(t *testing.T) { // 274, 128, 105
 	tokens, _, err := s.db.ListTokens(t.Context(), store.TokenFilter{All: true}, store.Page{Limit: 100})
 	if err != nil || strings.Contains(fmt.Sprintf("%+v", tokens), rotated) {
 		t.Errorf("the store has the token in clear (%v)", err)
+	}
+}
+
+// R-217: the warning about a prefix has the path alone.
+func TestMountIsLoggedWithoutSecrets(t *testing.T) {
+	for _, target := range []string{
+		"/x/api/v2/me/?access_token=canary", "/x/api/v2/tokens/?code=canary", "http://user:canary@app.example/x/api/v2/me/", "/x/api/v2/me/?%00canary",
+	} {
+		for name, mount := range map[string]func(http.Handler) http.Handler{
+			"cut off": func(h http.Handler) http.Handler { return http.StripPrefix("/x", h) },
+			"left":    func(h http.Handler) http.Handler { return h },
+		} {
+			s := newSystem(t)
+			api := auth.Must(httpapi.New(httpapi.Config{Gate: s.gate, Users: s.db, Tokens: s.tokens, Logger: slog.New(slog.NewJSONHandler(s.logs, nil))}))
+			mount(api).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", target, nil))
+			log := s.logs.String()
+			warned := strings.Contains(log, `"path":"/x/api/`) && strings.Contains(log, "mounted below a prefix")
+			if strings.Contains(log, "canary") || !warned && name == "left" {
+				t.Errorf("%s, %s: logged\n%s", target, name, log)
+			}
+		}
 	}
 }

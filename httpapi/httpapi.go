@@ -325,11 +325,16 @@ func stripped(r *http.Request) bool {
 	return len(sent) > len(path) && strings.HasPrefix(sent, "/") && strings.HasSuffix(sent, path)
 }
 
-// noteMount logs, once, that the handler is below a prefix.
+// noteMount logs, once, that the handler is below a prefix. The query and the user
+// of an absolute address can have secrets.
 func (rt *router) noteMount(r *http.Request) {
 	rt.mounted.Do(func() {
+		path := r.URL.Path
+		if sent, err := url.ParseRequestURI(r.RequestURI); err == nil {
+			path = sent.Path
+		}
 		rt.api.log.WarnContext(r.Context(), "httpapi: the handler is mounted below a prefix, where its links lead nowhere and clients do not recognise them: "+
-			"mount it at the root of the host, with the pattern /api/", audit.KeyPath, audit.Clip(r.RequestURI))
+			"mount it at the root of the host, with the pattern /api/", audit.KeyPath, audit.Clip(path))
 	})
 }
 

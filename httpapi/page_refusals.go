@@ -74,6 +74,7 @@ var refusals = []string{
 	"Redirect URIs of a private-use scheme must have the form %s:/path or %s://host/path",
 	"The application was changed at the same time: try again.",
 	"The grant type needs a redirect URI.",
+	"The name is reserved for the client with the document at that address.",
 	"The consent to this application was withdrawn at the same time.",
 	"There is no object with this ID.",
 	"There must not be more than %s redirect URIs",

@@ -260,8 +260,11 @@ func readDescription(o object, to *string) error {
 	return err
 }
 
+// readExpires refuses the year 1, which a request of package auth takes for no expiry.
 func readExpires(o object, to *time.Time) (err error) {
-	*to, err = o.instant("expires")
+	if *to, err = o.instant("expires"); err == nil && to.IsZero() && o.given("expires") {
+		err = badField("expires", "This date is in the past.")
+	}
 	return err
 }
 

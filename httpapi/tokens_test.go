@@ -143,6 +143,10 @@ func TestChosenExpiry(t *testing.T) { // 139
 		}
 		time.Sleep(time.Hour)
 		s.do("GET", "/api/v2/me/", bearer(doc["token"].(string))).is401()
+		// A time that was never set is not the same as none.
+		for _, never := range []string{"0001-01-01T00:00:00Z", "0001-01-01T01:00:00+01:00", "0000-12-31T23:59:59Z", "1970-01-01T00:00:00Z"} {
+			s.do("POST", "/api/v2/tokens/", basic("alice", "alice-pw"), jsonBody(`{"expires":"`+never+`"}`)).wants(400).blames("expires")
+		}
 	})
 }
 

@@ -158,6 +158,9 @@ func TestUserRefusals(t *testing.T) {
 		{"a taken name", "PATCH", "/api/v2/users/alice/", as("admin"), object("username", "bob"), 400, []string{"username"}},
 		{"no address", "PATCH", "/api/v2/users/alice/", as("admin"), object("email", "alice"), 400, []string{"email"}},
 		{"a long name", "PATCH", "/api/v2/users/alice/", as("admin"), object("last_name", strings.Repeat("ü", 151), "first_name", "\x01"), 400, []string{"first_name", "last_name"}},
+		{"names that hide", "PATCH", "/api/v2/users/alice/", basic("alice", "alice-pw"), object("last_name", "\u202enimda", "first_name", "a\u200bb"), 400, []string{"first_name", "last_name"}},
+		{"an address that hides", "PATCH", "/api/v2/users/alice/", basic("alice", "alice-pw"), object("email", "boss@exam\u200dple.com"), 400, []string{"email"}},
+		{"an address with a wide blank", "PATCH", "/api/v2/users/alice/", basic("alice", "alice-pw"), object("email", "boss\u3000@example.com"), 400, []string{"email"}},
 		{"no boolean", "PATCH", "/api/v2/users/alice/", as("admin"), object("is_superuser", "maybe", "is_active", nil), 400, []string{"is_active", "is_superuser"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

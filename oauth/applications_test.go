@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -416,5 +417,32 @@ func TestApplicationCheckOutage(t *testing.T) {
 	_, err := s.server.CreateApplication(t.Context(), by(s.admin), request1(func(r *oauth.ApplicationRequest) { r.ClientType, r.Name = "other", "" }))
 	if _, refused := errors.AsType[*auth.Error](err); refused || !errors.Is(err, down) {
 		t.Errorf("error is %v, want the outage alone", err)
+	}
+}
+
+// R-216: each change of what an application may do is in the event, with what was before.
+func TestEveryChangeOfAnApplicationIsRecorded(t *testing.T) {
+	s := newOAuth(t, func(o *settings) { o.Resources = []string{"https://jobs.example/"} })
+	for _, tt := range []struct {
+		change        oauth.ApplicationChange
+		before, after string
+	}{
+		{oauth.ApplicationChange{Name: new("other")}, `application="authorization-code confidential https://app.example/cb"`, "application=other"},
+		{oauth.ApplicationChange{OrganizationID: new(int64(2))}, "organization_id=1", "organization_id=2"},
+		{oauth.ApplicationChange{ClientType: new(oauth.ClientPublic)}, "confidential=true", "confidential=false"},
+		{oauth.ApplicationChange{RedirectURIs: &[]string{"https://b.example/"}}, "redirect_uris=[https://app.example/cb]", "redirect_uris=[https://b.example/]"},
+		{oauth.ApplicationChange{SkipConsent: new(true)}, "skip_consent=false", "skip_consent=true"},
+		{oauth.ApplicationChange{RequirePKCE: new(true)}, "require_pkce=false", "require_pkce=true"},
+		{oauth.ApplicationChange{Resource: new("https://jobs.example/")}, `resource=""`, "resource=https://jobs.example/"},
+		{oauth.ApplicationChange{Disabled: new(true)}, "disabled=false", "disabled=true"},
+	} {
+		app := s.app(oauth.GrantAuthorizationCode, oauth.ClientConfidential)
+		if _, err := s.server.ChangeApplication(t.Context(), by(s.admin), app.ID, tt.change); err != nil {
+			t.Errorf("%s: %v", tt.after, err)
+		}
+		s.wantEvent("auth: application changed", "application_id="+strconv.FormatInt(app.ID, 10)+" ", " "+tt.after, "before."+tt.before)
+		if err := s.server.DeleteApplication(t.Context(), by(s.admin), app.ID); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -156,7 +156,8 @@ func (c clientClaim) matches(app store.Application, now time.Time) bool {
 // and cannot be guessed, so the limit only bounds the load. A success costs no
 // write, and failures in the name of a client do not lock it out.
 func (srv *Server) refuseClient(ctx context.Context, clientID string) error {
-	v, err := srv.attempts.Charge(ctx, []store.Charge{{Key: "client:" + client.NetworkOf(ctx).String(), Limit: srv.opts.ClientFailures}}, time.Now())
+	// Spare: failures from very many networks must not cost the counter of a password.
+	v, err := srv.attempts.Charge(ctx, []store.Charge{{Key: "client:" + client.NetworkOf(ctx).String(), Limit: srv.opts.ClientFailures, Spare: true}}, time.Now())
 	if err != nil {
 		return fmt.Errorf("oauth: count a failed client authentication: %w", err)
 	}

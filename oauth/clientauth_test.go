@@ -17,6 +17,7 @@ import (
 	"github.com/ostiary/auth"
 	"github.com/ostiary/auth/oauth"
 	"github.com/ostiary/auth/store"
+	"github.com/ostiary/auth/store/memory"
 )
 
 func basic(pair string) http.Header {
@@ -225,4 +226,49 @@ func FuzzClientBasic(f *testing.F) {
 		}
 		refuses(t, err, "invalid_client")
 	})
+}
+
+// chargesSeen is a store that notes the charges it gets.
+type chargesSeen struct {
+	*memory.Store
+	seen []store.Charge
+}
+
+func (c *chargesSeen) Charge(ctx context.Context, charges []store.Charge, now time.Time) (store.Verdict, error) {
+	c.seen = append(c.seen, charges...)
+	return c.Store.Charge(ctx, charges, now)
+}
+
+// B3: what anybody can make one of for each network gives way in a store that is full,
+// before the counters of passwords and of user codes do.
+func TestCountersOfNetworksGiveWay(t *testing.T) {
+	s := newOAuth(t, nil)
+	attempts := &chargesSeen{Store: s.db}
+	server := auth.Must(oauth.NewServer(s.tokens, s.db, attempts, &s.opts.Options))
+	device := s.appAt(oauth.GrantDeviceCode, oauth.ClientPublic)
+	for _, ip := range []string{"203.0.113.1", "2001:db8::1", "2001:db8:0:1::1"} {
+		ctx := auth.WithClientAddr(t.Context(), netip.MustParseAddr(ip))
+		_, err := server.Authenticate(ctx, nil, url.Values{"client_id": {"nobody"}})
+		refuses(t, err, "invalid_client")
+		if _, err := server.StartDevice(ctx, device.Application, "", nil); err != nil {
+			t.Error(err)
+		}
+	}
+	_, err := server.FindDevice(t.Context(), by(s.alice), "BCDF-GHJK")
+	refusesStatus(t, err, 400, "UserCode")
+	var networks, others int
+	for _, c := range attempts.seen {
+		network := strings.HasPrefix(c.Key, "client:") || strings.HasPrefix(c.Key, "device-start:")
+		if network != c.Spare {
+			t.Errorf("%s: spare is %v", c.Key, c.Spare)
+		}
+		if network {
+			networks++
+		} else {
+			others++
+		}
+	}
+	if networks != 6 || others != 4 {
+		t.Errorf("%d counters of networks and %d others", networks, others)
+	}
 }

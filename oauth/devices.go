@@ -73,7 +73,7 @@ func (srv *Server) StartDevice(ctx context.Context, app store.Application, scope
 	}
 	now := time.Now()
 	_, err = srv.charge(ctx, now, observe.KindDeviceCode,
-		store.Charge{Key: "device-start:" + client.NetworkOf(ctx).String(), Limit: srv.opts.Devices.Requests},
+		store.Charge{Key: "device-start:" + client.NetworkOf(ctx).String(), Limit: srv.opts.Devices.Requests, Spare: true},
 		store.Charge{Key: "device-start-application:" + strconv.FormatInt(app.ID, 10), Limit: srv.opts.Devices.PerApplication})
 	if err != nil {
 		return DeviceAuthorization{}, err

@@ -39,7 +39,7 @@ func applicationAttrs(app store.Application) []slog.Attr {
 		slog.String(audit.KeyApplication, audit.Clip(app.Name)),
 		slog.Int64(audit.KeyOrganizationID, app.OrganizationID), slog.Bool(audit.KeyConfidential, app.Confidential),
 		slog.String(audit.KeyGrantType, app.GrantType), slog.Any(audit.KeyRedirectURIs, app.RedirectURIs),
-		slog.Bool(audit.KeySkipConsent, app.SkipConsent), slog.String(audit.KeyResource, app.Resource),
+		slog.Bool(audit.KeySkipConsent, app.SkipConsent), slog.Bool(audit.KeyRequirePKCE, app.RequirePKCE), slog.String(audit.KeyResource, app.Resource),
 		slog.Bool(audit.KeyDisabled, app.Disabled),
 	}
 }

@@ -152,11 +152,14 @@ func (srv *Server) ExchangePassword(ctx context.Context, app store.Application, 
 	if err != nil {
 		return auth.IssuedToken{}, err
 	}
-	u, err := p.Verify(ctx, x.Username, x.Password)
+	verified, err := p.Verify(ctx, x.Username, x.Password)
+	var u store.User
 	if err == nil {
-		u, err = srv.tokens.Owner(ctx, u.ID)
+		u, err = srv.tokens.Owner(ctx, verified.ID)
 	}
-	if err == nil && u.Service { // since the password was verified
+	// A hash takes a while, in which another password may be set. Tokens of the new
+	// epoch would outlive that.
+	if err == nil && (u.Service || u.Epoch != verified.Epoch) {
 		return auth.IssuedToken{}, errBadCredentials
 	}
 	e, ok := errors.AsType[*auth.Error](err)

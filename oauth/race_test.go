@@ -1,6 +1,7 @@
 package oauth_test
 
 import (
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -190,6 +191,59 @@ func TestRevocationRace(t *testing.T) {
 		})
 		for _, w := range won {
 			s.wantDead("tokens of a revoked family", w)
+		}
+	}
+}
+
+// meanwhile is a hasher during whose comparison something else happens.
+type meanwhile struct {
+	plain
+	do func()
+}
+
+func (m meanwhile) Verify(hash, password string) (ok, outdated bool, err error) {
+	defer m.do()
+	return m.plain.Verify(hash, password)
+}
+
+// A8: what a password gets does not outlive a change of its user that came while it
+// was compared, as by an owner who shuts somebody out.
+func TestPasswordGrantDuringAChange(t *testing.T) {
+	const good = "correct horse battery"
+	for _, tt := range []struct {
+		name   string
+		change func(*oauthSystem) error
+	}{
+		{"another password", func(s *oauthSystem) error {
+			return s.db.SetPasswordHash(s.t.Context(), s.alice.ID, "plain:another horse battery")
+		}},
+		{"the same password again", func(s *oauthSystem) error {
+			return s.db.SetPasswordHash(s.t.Context(), s.alice.ID, "plain:"+good)
+		}},
+		{"a service account, and a person again", func(s *oauthSystem) error {
+			service, person := true, false
+			_, err := s.db.ChangeUser(s.t.Context(), s.alice.ID, store.UserChange{Service: &service})
+			if err == nil {
+				_, err = s.db.ChangeUser(s.t.Context(), s.alice.ID, store.UserChange{Service: &person})
+			}
+			return err
+		}},
+	} {
+		for _, endWithPassword := range []bool{true, false} { // a refresh token dies in any case
+			t.Run(fmt.Sprintf("%s, EndWithPassword %v", tt.name, endWithPassword), func(t *testing.T) {
+				s := newOAuth(t, func(o *settings) { o.EndWithPassword = endWithPassword })
+				app := s.appAt(oauth.GrantPassword, oauth.ClientConfidential)
+				if err := s.db.SetPasswordHash(t.Context(), s.alice.ID, "plain:"+good); err != nil {
+					t.Fatal(err)
+				}
+				passwords := auth.Must(auth.NewPasswords(s.db, s.db, &auth.PasswordsOptions{Hasher: meanwhile{do: func() {
+					if err := tt.change(s); err != nil {
+						t.Error(err)
+					}
+				}}}))
+				_, err := s.server.ExchangePassword(t.Context(), app.Application, passwords, oauth.PasswordExchange{Username: "alice", Password: good})
+				refuses(t, err, "invalid_grant")
+			})
 		}
 	}
 }

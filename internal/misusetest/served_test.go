@@ -7,11 +7,14 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/activity"
 	"github.com/ostiary/auth/authtest"
 	"github.com/ostiary/auth/gateway"
 	"github.com/ostiary/auth/oauth"
@@ -31,40 +34,74 @@ func TestNobody(t *testing.T) {
 	ctx, db, srv := t.Context(), h.tokens, auth.Must(oauth.NewServer(h.tokens, h.db, h.db, &oauth.Options{Issuer: "https://api.example", Devices: &oauth.DeviceOptions{}}))
 	app := auth.Must(h.db.InsertApplication(ctx, store.Application{ClientID: "c", Name: "a"}))
 	tok := auth.Must(db.Issue(ctx, &auth.Principal{ID: h.alice.ID, Scopes: auth.Unrestricted}, auth.TokenRequest{}))
+	accounts := auth.Must(auth.NewAccounts(h.db, auth.Must(auth.NewPasswords(h.db, h.db, nil)), nil))
+	stream := auth.Must(activity.NewStream(h.db, nil))
 	second := func(_, _ any, err error) error { return err }
-	for name, f := range map[string]func() error{
-		"Issue":       func() error { return last(db.Issue(ctx, nil, auth.TokenRequest{})) },
-		"Prepare":     func() error { return second(db.Prepare(ctx, nil, auth.TokenRequest{}, time.Hour, time.Hour)) },
-		"OwnerBy":     func() error { return last(db.OwnerBy(ctx, nil)) },
-		"Token":       func() error { return last(db.Token(ctx, nil, tok.ID)) },
-		"Visible":     func() error { return last(db.Visible(ctx, nil)) },
-		"List":        func() error { return second(db.List(ctx, nil, store.TokenFilter{}, store.Page{Limit: 1})) },
-		"Change":      func() error { return last(db.Change(ctx, nil, tok.ID, auth.TokenChange{})) },
-		"Rotate":      func() error { return last(db.Rotate(ctx, nil, tok.ID)) },
-		"End":         func() error { return db.End(ctx, nil, tok.ID) },
-		"EndTree":     func() error { return db.EndTree(ctx, nil, tok.ID) },
-		"Memberships": func() error { return last(db.Organizations().Memberships(ctx, nil)) },
-		"Application": func() error { return last(srv.Application(ctx, nil, app.ID)) },
-		"ListApplications": func() error {
+	calls := map[string]func() error{
+		"Tokens.Issue":              func() error { return last(db.Issue(ctx, nil, auth.TokenRequest{})) },
+		"Tokens.Prepare":            func() error { return second(db.Prepare(ctx, nil, auth.TokenRequest{}, time.Hour, time.Hour)) },
+		"Tokens.OwnerBy":            func() error { return last(db.OwnerBy(ctx, nil)) },
+		"Tokens.Token":              func() error { return last(db.Token(ctx, nil, tok.ID)) },
+		"Tokens.Visible":            func() error { return last(db.Visible(ctx, nil)) },
+		"Tokens.List":               func() error { return second(db.List(ctx, nil, store.TokenFilter{}, store.Page{Limit: 1})) },
+		"Tokens.Change":             func() error { return last(db.Change(ctx, nil, tok.ID, auth.TokenChange{})) },
+		"Tokens.Rotate":             func() error { return last(db.Rotate(ctx, nil, tok.ID)) },
+		"Tokens.End":                func() error { return db.End(ctx, nil, tok.ID) },
+		"Tokens.EndTree":            func() error { return db.EndTree(ctx, nil, tok.ID) },
+		"Organizations.Memberships": func() error { return last(db.Organizations().Memberships(ctx, nil)) },
+		"Server.Application":        func() error { return last(srv.Application(ctx, nil, app.ID)) },
+		"Server.ListApplications": func() error {
 			return second(srv.ListApplications(ctx, nil, store.ApplicationFilter{}, store.Page{Limit: 1}))
 		},
-		"CreateApplication": func() error { return last(srv.CreateApplication(ctx, nil, oauth.ApplicationRequest{})) },
-		"ChangeApplication": func() error { return last(srv.ChangeApplication(ctx, nil, app.ID, oauth.ApplicationChange{})) },
-		"RotateSecret":      func() error { return last(srv.RotateSecret(ctx, nil, app.ID, 0)) },
-		"DeleteApplication": func() error { return srv.DeleteApplication(ctx, nil, app.ID) },
-		"Summarize":         func() error { return last(srv.Summarize(ctx, nil, []store.Application{app}, 1)) },
-		"ListConsents":      func() error { return second(srv.ListConsents(ctx, nil, store.Page{Limit: 1})) },
-		"WithdrawConsent":   func() error { return srv.WithdrawConsent(ctx, nil, app.ID) },
-		"FindDevice":        func() error { return last(srv.FindDevice(ctx, nil, "BCDF-GHJK")) },
-		"DecideDevice":      func() error { return srv.DecideDevice(ctx, nil, oauth.DeviceRequest{}, true) },
-		"DecidedDevice":     func() error { return last(srv.DecidedDevice(ctx, nil, "BCDF-GHJK")) },
-		"NeedsConsent":      func() error { return last(srv.NeedsConsent(ctx, nil, oauth.Authorization{Application: app}, false)) },
-		"Authorize":         func() error { return last(srv.Authorize(ctx, nil, oauth.Authorization{Application: app})) },
-		"IssueFor":          func() error { return last(srv.IssueFor(ctx, nil, app.ID, auth.TokenRequest{})) },
-	} {
+		"Server.CreateApplication": func() error { return last(srv.CreateApplication(ctx, nil, oauth.ApplicationRequest{})) },
+		"Server.ChangeApplication": func() error { return last(srv.ChangeApplication(ctx, nil, app.ID, oauth.ApplicationChange{})) },
+		"Server.RotateSecret":      func() error { return last(srv.RotateSecret(ctx, nil, app.ID, 0)) },
+		"Server.DeleteApplication": func() error { return srv.DeleteApplication(ctx, nil, app.ID) },
+		"Server.Summarize":         func() error { return last(srv.Summarize(ctx, nil, []store.Application{app}, 1)) },
+		"Server.ListConsents":      func() error { return second(srv.ListConsents(ctx, nil, store.Page{Limit: 1})) },
+		"Server.WithdrawConsent":   func() error { return srv.WithdrawConsent(ctx, nil, app.ID) },
+		"Server.FindDevice":        func() error { return last(srv.FindDevice(ctx, nil, "BCDF-GHJK")) },
+		"Server.DecideDevice":      func() error { return srv.DecideDevice(ctx, nil, oauth.DeviceRequest{}, true) },
+		"Server.DecidedDevice":     func() error { return last(srv.DecidedDevice(ctx, nil, "BCDF-GHJK")) },
+		"Server.NeedsConsent":      func() error { return last(srv.NeedsConsent(ctx, nil, oauth.Authorization{Application: app}, false)) },
+		"Server.Authorize":         func() error { return last(srv.Authorize(ctx, nil, oauth.Authorization{Application: app})) },
+		"Server.IssueFor":          func() error { return last(srv.IssueFor(ctx, nil, app.ID, auth.TokenRequest{})) },
+		"Tokens.IssueTo":           func() error { return last(db.IssueTo(ctx, nil, h.alice.ID, auth.TokenRequest{})) },
+		"Tokens.Confirm":           func() error { return db.Confirm(ctx, nil, tok.Token) },
+		"Tokens.EndAll":            func() error { return db.EndAll(ctx, nil, h.alice.ID) },
+		"Tokens.EndSelected":       func() error { return db.EndSelected(ctx, nil, store.Selection{All: true}) },
+		"Tokens.EndReported":       func() error { return db.EndReported(ctx, nil, tok.AccessToken) },
+		"Server.EndReported":       func() error { return srv.EndReported(ctx, nil, tok.AccessToken) },
+		"Server.ListConsentsOf":    func() error { return second(srv.ListConsentsOf(ctx, nil, h.alice.ID, store.Page{Limit: 1})) },
+		"Server.WithdrawConsentOf": func() error { return srv.WithdrawConsentOf(ctx, nil, h.alice.ID, app.ID) },
+		"Accounts.List":            func() error { return second(accounts.List(ctx, nil, store.UserFilter{}, store.Page{Limit: 1})) },
+		"Accounts.Create": func() error {
+			return last(accounts.Create(ctx, nil, store.User{Name: "new", Active: true}, "correct horse battery"))
+		},
+		"Accounts.Change": func() error { return last(accounts.Change(ctx, nil, h.alice.ID, auth.AccountChange{})) },
+		"Accounts.Delete": func() error { return accounts.Delete(ctx, nil, h.alice.ID) },
+		"Session.List":    func() error { return second(h.session.List(ctx, nil, h.alice.ID, store.Page{Limit: 1})) },
+		"Session.Find":    func() error { return last(h.session.Find(ctx, nil, h.alice.ID, 1)) },
+		"Session.Search": func() error {
+			return second(h.session.Search(ctx, nil, store.SessionFilter{All: true}, store.Page{Limit: 1}))
+		},
+		"Session.EndOne":    func() error { return h.session.EndOne(ctx, nil, h.alice.ID, 1) },
+		"Session.EndOthers": func() error { return last(h.session.EndOthers(ctx, nil, h.alice.ID)) },
+		"Stream.List":       func() error { return second(stream.List(ctx, nil, store.ActivityFilter{}, store.Page{Limit: 1})) },
+		"Stream.Entry":      func() error { return last(stream.Entry(ctx, nil, 1)) },
+	}
+	for name, f := range calls {
 		e, refused := errors.AsType[*auth.Error](refusal(f))
 		if !refused || e.Status != 401 || e.Err == nil || !strings.Contains(e.Err.Error(), "put Gate.Require around the handler") {
 			t.Errorf("%s of nobody: %v, want 401 and the remedy", name, refusal(f))
+		}
+	}
+	if accounts.MayChange(nil, h.alice) || accounts.MayDelete(nil, h.alice) {
+		t.Error("nobody may change a user")
+	}
+	for _, m := range regexp.MustCompile(`(?m)type (\w+), method \*?(\w+)\(ctx context.Context, by \*(auth\.)?Principal`).FindAllStringSubmatch(string(auth.Must(os.ReadFile("../../doc/api.txt"))), -1) {
+		if name := m[1] + "." + m[2]; calls[name] == nil {
+			t.Errorf("%s is not asked", name)
 		}
 	}
 }

@@ -47,6 +47,18 @@ func Name(s string, most int) string {
 	return ""
 }
 
+// Seen reports whether a reader sees every character of s, or needs it to see the
+// others: blanks of every width, joiners and variation selectors pass, bidirectional
+// overrides and zero width spaces do not.
+func Seen(s string) bool {
+	for _, r := range s {
+		if !shows(r) && r != '\u200c' && r != '\u200d' && !unicode.In(r, unicode.Zs, unicode.Variation_Selector) {
+			return false
+		}
+	}
+	return utf8.ValidString(s)
+}
+
 // blank has the characters that Unicode counts as symbols, letters or marks
 // although nothing is seen of them.
 var blank = map[rune]bool{

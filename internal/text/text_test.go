@@ -82,6 +82,20 @@ func TestName(t *testing.T) {
 	}
 }
 
+// C10: the names of persons have joiners and wide blanks, and hide nothing.
+func TestSeen(t *testing.T) {
+	for _, good := range []string{"", " ", "Zoë", "山田\u3000太郎", "می\u200cخواهم", "क\u094d\u200dष", "\u2764\ufe0f", "O’Neill-Smith"} {
+		if !text.Seen(good) {
+			t.Errorf("%q is refused", good)
+		}
+	}
+	for _, bad := range []string{"x\u202egnihsihp", "a\u2066b", "a\u200bb", "\ufeffa", "a\u00adb", "a\u2028b", "\u3164", "a\U000e0061", "a\tb", "a\u0085b", "a\xff", "a\ue000", "\u2800"} {
+		if text.Seen(bad) {
+			t.Errorf("%q passes", bad)
+		}
+	}
+}
+
 // FuzzName: a name that passes survives what software does to names that it
 // shows: trimming, cutting off what does not print, and splitting into lines.
 func FuzzName(f *testing.F) {
