@@ -144,6 +144,36 @@ func TestNothingIsWrong(t *testing.T) {
 	}
 }
 
+// secretFile plants a file with a secret that others read, and returns its name.
+func (s *system) secretFile() string {
+	name := filepath.Join(s.dir, "secret")
+	s.must(os.WriteFile(name, []byte("x"), 0o600))
+	s.must(os.Chmod(name, 0o640))
+	return name
+}
+
+// Every file with a secret that a variable or the data source name has is looked at.
+func TestSecretFiles(t *testing.T) {
+	for _, name := range []string{"OSTIARY_SOURCE_DSN_FILE", "OSTIARY_AWX_SECRET_KEY_FILE", "OSTIARY_DB_FILE", "OSTIARY_ADMIN_PASSWORD_FILE", "OSTIARY_USERS", "OSTIARY_TLS_KEY"} {
+		s := newSystem(t)
+		s.env[name] = s.secretFile()
+		if found := s.found(); len(found) != 1 || !strings.HasPrefix(found[0], "warning settings: others than its owner can read") {
+			t.Errorf("%s: found %q", name, found)
+		}
+		s.must(os.Chmod(s.env[name], 0o600))
+		if found := s.found(); found != nil {
+			t.Errorf("%s with the mode 0600: found %q", name, found)
+		}
+	}
+	for _, parameter := range []string{"passfile", "sslkey"} {
+		s := newSystem(t)
+		s.DSN = "postgres://u:p@127.0.0.1:1/x?" + parameter + "=" + s.secretFile()
+		if found := s.found(); !strings.HasPrefix(found[0], "warning settings: others than its owner can read") {
+			t.Errorf("%s: found %q", parameter, found)
+		}
+	}
+}
+
 // planted are mistakes, each with the one finding that it must make.
 var planted = map[string]struct {
 	plant func(*system)

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/ostiary/auth/cmd/ostiary/internal/database"
+	"github.com/ostiary/auth/cmd/ostiary/internal/printable"
 	"github.com/ostiary/auth/cmd/ostiary/internal/private"
 	"github.com/ostiary/auth/store/sqlstore"
 )
@@ -49,6 +50,7 @@ type command struct {
 	sourceFile, secretKeyFile, clientSecrets string
 	report, existing                         string
 	quiet                                    bool
+	warn                                     func(string)
 }
 
 // Audit opens the log of audit events, in which each has the operator for its actor.
@@ -128,6 +130,7 @@ func (c *command) flags(cmd *cobra.Command) {
 // run imports, and reports in any case.
 func (c *command) run(cmd *cobra.Command) (err error) {
 	ctx := cmd.Context()
+	c.warn = func(text string) { fmt.Fprintln(cmd.ErrOrStderr(), "ostiary: warning:", printable.Text(text)) }
 	from, err := c.source(ctx)
 	if err != nil {
 		return err
@@ -245,14 +248,12 @@ func (c *command) readSecrets() error {
 		return err
 	}
 	defer f.Close()
+	private.Look(f, c.clientSecrets, c.warn)
 	if c.ClientSecrets, err = ReadSecrets(f); err != nil {
 		return fmt.Errorf("%s: %w", c.clientSecrets, err)
 	}
 	return nil
 }
-
-// maxSecret is the length of the longest secret in a file, in bytes.
-const maxSecret = 64 << 10
 
 // secret returns the content of a file, or what the environment says. Two different
 // places at once are refused.
@@ -269,21 +270,7 @@ func (c *command) secret(file, variable string) (string, error) {
 	if file == "" {
 		return "", nil
 	}
-	f, err := os.Open(file)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	content, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
-	switch {
-	case err != nil:
-		return "", err
-	case len(content) > maxSecret:
-		return "", fmt.Errorf("%s: longer than %d bytes", file, maxSecret)
-	case strings.TrimSpace(string(content)) == "":
-		return "", fmt.Errorf("%s: the file is empty", file)
-	}
-	return strings.TrimSpace(string(content)), nil
+	return private.Read(file, c.warn)
 }
 
 // onTerminal reports whether w is a terminal.
