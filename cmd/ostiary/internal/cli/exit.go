@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/cmd/ostiary/internal/importer"
 	"github.com/ostiary/auth/cmd/ostiary/internal/printable"
 )
 
@@ -52,7 +53,7 @@ func (a *app) exit(ctx context.Context, err error) int {
 		return exitUsage
 	case is[missingError](err):
 		return exitNotFound
-	case is[refusedError](err):
+	case is[refusedError](err), errors.Is(err, importer.ErrHeld):
 		return exitRefused
 	}
 	if e, ok := errors.AsType[*auth.Error](err); ok {

@@ -173,6 +173,7 @@ func (c *command) run(cmd *cobra.Command) (err error) {
 	if !c.quiet {
 		c.Progress = b.update
 	}
+	c.Tell = func(text string) { fmt.Fprintln(cmd.ErrOrStderr(), "ostiary:", printable.Text(text)) }
 	log = log.With(slog.String("kind", string(c.Kind)))
 	if c.DryRun { // which changes nothing
 		log = slog.New(slog.DiscardHandler)
