@@ -285,6 +285,37 @@ func TestPlantedMistakes(t *testing.T) {
 	t.Logf("%d planted mistakes", len(planted))
 }
 
+// Of many mistakes at once none hides another.
+func TestPlantedTogether(t *testing.T) {
+	s := newSystem(t)
+	var want []string
+	for _, name := range []string{
+		"a file of the data source name that others read", "a database that others read", "a folder that everybody writes",
+		"a password in the environment", "a superuser without a password", "an old hash", "a token for years",
+		"a token that nobody uses", "no purge", "a redirect in clear", "metadata of another issuer",
+	} {
+		planted[name].plant(s)
+		want = append(want, planted[name].want)
+	}
+	for _, of := range []struct{ variable, what string }{
+		{"OSTIARY_AWX_SECRET_KEY_FILE", "the file with SECRET_KEY of AWX"}, {"OSTIARY_ADMIN_PASSWORD_FILE", "the file with the password of admin"},
+		{"OSTIARY_USERS", "the file of users"}, {"OSTIARY_TLS_KEY", "the private key"},
+	} {
+		s.env[of.variable] = s.secretFile()
+		want = append(want, "warning settings: others than its owner can read "+of.what)
+	}
+	found := s.found()
+	for _, w := range want {
+		if !slices.ContainsFunc(found, func(f string) bool { return strings.HasPrefix(f, w) }) {
+			t.Errorf("not found: %s", w)
+		}
+	}
+	if len(found) != len(want) {
+		t.Errorf("%d mistakes, found %d: %q", len(want), len(found), found)
+	}
+	t.Logf("%d mistakes at once", len(want))
+}
+
 // What is wrong about a data source name needs no server to be seen.
 func TestSettings(t *testing.T) {
 	for name, want := range map[string]string{

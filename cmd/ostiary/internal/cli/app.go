@@ -72,5 +72,6 @@ func (a *app) connect() (*database.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	return database.Connect(name, a.options())
+	db, err := database.Connect(name, a.options())
+	return db, database.Hint(err)
 }

@@ -40,6 +40,12 @@ twice. Nothing of the target is ever overwritten.
 
 ` + MustAccept
 
+// A UsageError is a mistake in the arguments, or in what they name.
+type UsageError struct{ error }
+
+// Unwrap returns the mistake.
+func (e UsageError) Unwrap() error { return e.error }
+
 // A command has the flags that are not options of [Run].
 type command struct {
 	Options
@@ -137,17 +143,17 @@ func (c *command) run(cmd *cobra.Command) (err error) {
 	}
 	defer from.Close()
 	if err := private.Distinct(c.files(cmd, from)...); err != nil {
-		return err
+		return UsageError{err}
 	}
 	if err := c.readSecrets(); err != nil {
-		return err
+		return UsageError{err}
 	}
 	switch c.existing {
 	case "skip":
 	case "link":
 		c.Link = true
 	default:
-		return errors.New("--existing is skip or link")
+		return UsageError{errors.New("--existing is skip or link")}
 	}
 	log, closeLog, err := c.audit()
 	if err != nil {
@@ -160,7 +166,7 @@ func (c *command) run(cmd *cobra.Command) (err error) {
 	}
 	defer to.Close()
 	if err := private.Distinct(append(c.files(cmd, from), private.Named{What: "the target", Name: to.File})...); err != nil {
-		return err
+		return UsageError{err}
 	}
 	report, err := c.openReport()
 	if err != nil {
@@ -220,14 +226,14 @@ func (c *command) files(cmd *cobra.Command, from *database.DB) []private.Named {
 func (c *command) source(ctx context.Context) (*database.DB, error) {
 	name, err := c.secret(c.sourceFile, envSource)
 	if err != nil {
-		return nil, err
+		return nil, UsageError{err}
 	}
 	if name == "" {
-		return nil, fmt.Errorf("no source is named: set %s, or name a file with %s_FILE or --source-file", envSource, envSource)
+		return nil, UsageError{fmt.Errorf("no source is named: set %s, or name a file with %s_FILE or --source-file", envSource, envSource)}
 	}
 	db, err := database.Connect(name, sqlstore.Options{})
 	if err != nil {
-		return nil, fmt.Errorf("the source: %w", err)
+		return nil, UsageError{fmt.Errorf("the source: %w", err)}
 	}
 	if err := db.Pool.PingContext(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("the source: %w", err), db.Close())

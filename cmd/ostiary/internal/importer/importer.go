@@ -53,7 +53,7 @@ type run struct {
 func Run(ctx context.Context, from, to *database.DB, o Options) (report *Report, err error) {
 	r := &run{Options: o, report: newReport(), applications: map[int64]destination{}, planned: map[appName]bool{}}
 	if err := r.complete(); err != nil {
-		return r.report, err
+		return r.report, UsageError{err}
 	}
 	if r.src, err = openSource(ctx, from, r.Options); err != nil {
 		return r.report, err
