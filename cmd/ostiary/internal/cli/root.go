@@ -76,7 +76,7 @@ func (a *app) root() *cobra.Command {
 	for _, c := range root.Commands() {
 		switch c.Name() {
 		case "completion":
-			c.Args, c.RunE = a.noSuchCommand()
+			c.Args, c.RunE = cobra.ArbitraryArgs, needsCommand
 		case "help": // cobra shows the help of the command above one that does not exist
 			c.Args = func(_ *cobra.Command, args []string) error {
 				if found, rest, err := root.Find(args); err == nil && len(rest) > 0 {
@@ -103,22 +103,19 @@ func version() string {
 // group returns a command that has only subcommands.
 func (a *app) group(name, short, long string, list ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{Use: name, Short: short, Long: long}
-	c.Args, c.RunE = a.noSuchCommand()
+	c.Args, c.RunE = cobra.ArbitraryArgs, needsCommand
 	c.SuggestionsMinimumDistance = 2
 	c.AddCommand(list...)
 	return c
 }
 
-// noSuchCommand is what a command with nothing but subcommands does.
-func (a *app) noSuchCommand() (cobra.PositionalArgs, func(*cobra.Command, []string) error) {
-	// Otherwise a wrong subcommand would be an argument that shows the help.
-	return cobra.ArbitraryArgs, func(c *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			_ = c.Help()
-			return usageError{}
-		}
-		return unknown(c, args[0])
+// needsCommand runs a command that has only subcommands. A wrong one is an argument.
+func needsCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		_ = c.Help()
+		return usageError{}
 	}
+	return unknown(c, args[0])
 }
 
 // unknown returns that a command has no such subcommand.
