@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 	"unicode/utf8"
 )
@@ -50,6 +51,10 @@ const envPrefix = "OSTIARY_"
 // secrets are the settings that can have a file of their own, NAME-file. Their values
 // are never shown.
 var secrets = []string{"db", "admin-password"}
+
+// secretFiles are the settings that name a file with a secret. The configuration file may
+// have one, too.
+var secretFiles = []string{"db-file", "admin-password-file", "users", "tls-key"}
 
 // commands are flags that are no settings.
 var commands = map[string]bool{"config": true, "print-config": true, "healthcheck": true}
@@ -253,10 +258,15 @@ func readSecret(path string) (string, error) {
 	return value, nil
 }
 
+// readable reports whether others than its owner can read a file. Windows does not say.
+func readable(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o044 != 0 && runtime.GOOS != "windows"
+}
+
 // noteReadable remembers a file that shows a secret to others.
 func (s *settings) noteReadable(path string, entries []entry) {
-	info, err := os.Stat(path)
-	if err != nil || info.Mode().Perm()&0o044 == 0 {
+	if !readable(path) {
 		return
 	}
 	for _, e := range entries {

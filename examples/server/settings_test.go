@@ -1,6 +1,7 @@
 package main
 
 import (
+	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -231,6 +232,38 @@ func shownConfig(t *testing.T, args ...string) string {
 		t.Fatal(err)
 	}
 	return out.String()
+}
+
+// Whoever names a file with a secret is told that others can read it, by whichever
+// setting.
+func TestSecretFileThatOthersRead(t *testing.T) {
+	noSecret := map[string]bool{"config": true /* TestWarnings */, "tls-cert": true}
+	file := inFile(t, "postgres://u:p@h/d")
+	c, err := parseFlags(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.settings.flags.VisitAll(func(f *flag.Flag) {
+		if !strings.Contains(f.Usage, "`file`") || noSecret[f.Name] {
+			return
+		}
+		for mode, want := range map[os.FileMode]bool{0o600: false, 0o640: true, 0o604: true} {
+			if err := os.Chmod(file, mode); err != nil {
+				t.Fatal(err)
+			}
+			args := []string{"-" + f.Name, file}
+			if f.Name == "tls-key" {
+				args = append(args, "-tls-cert", file)
+			}
+			c, err := parseFlags(args)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if log := logged(t, c.warn); strings.Contains(log, "a file with a secret") != want {
+				t.Errorf("-%s with the mode %v: %s", f.Name, mode, log)
+			}
+		}
+	})
 }
 
 func TestWarnings(t *testing.T) {

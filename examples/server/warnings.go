@@ -23,6 +23,11 @@ func (c *config) warn() {
 	if s.readable != "" {
 		slog.Warn("other users can read the configuration file, which has a secret; give it mode 0600, or use db-file and admin-password-file", "file", s.readable)
 	}
+	for _, name := range secretFiles {
+		if path := s.flags.Lookup(name).Value.String(); readable(path) {
+			slog.Warn("others than its owner can read a file with a secret; give it mode 0600", "setting", s.at(name), "file", path)
+		}
+	}
 	for _, name := range s.unknown {
 		slog.Warn("a variable is no setting and has no effect", "variable", name)
 	}

@@ -34,11 +34,17 @@ type cluster struct {
 // waits until all of them listen.
 func newCluster(t *testing.T, databases []string, args ...string) *cluster {
 	t.Helper()
+	return newClusterOf(t, "", databases, args...)
+}
+
+// newClusterOf is newCluster with another program.
+func newClusterOf(t *testing.T, program string, databases []string, args ...string) *cluster {
+	t.Helper()
 	dir := t.TempDir()
 	usersFile(t, dir)
 	c := &cluster{t: t, figures: new(figures)}
 	for _, database := range databases {
-		c.nodes = append(c.nodes, newNode(t, dir, database, args...))
+		c.nodes = append(c.nodes, newNodeOf(t, program, dir, database, args...))
 	}
 	transport := &http.Transport{MaxIdleConnsPerHost: 128}
 	c.client = &http.Client{

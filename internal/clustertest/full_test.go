@@ -7,8 +7,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // A disk is a folder in which space can be made to end for some processes.
@@ -118,5 +120,59 @@ func (c *cluster) fullDisk(d disk, writers func() []int) {
 		c.more(&c.acknowledged, 60)
 	})
 	c.t.Logf("%s was full: %d requests let in meanwhile, %d changes refused", d.name, let, refused)
+	c.settle()
+}
+
+// While there is no space for the log of PostgreSQL, the server crashes, and again when
+// it has recovered or during that, which ends it. Nobody is taken for a stranger
+// meanwhile, and nothing that was acknowledged is lost. Once there is space and the
+// server runs, the nodes go on by themselves.
+func TestLogIsFull(t *testing.T) {
+	t.Run("limit of files", func(t *testing.T) {
+		p := newPostgres(t)
+		fullLog(p, limitedDisk(t, p.as, 8<<20)) // half a segment of the log
+	})
+	t.Run("file system", func(t *testing.T) {
+		p := makePostgres(t, "-c", "min_wal_size=2MB", "-c", "max_wal_size=4MB")
+		d, ok := smallDisk(t, p.as, 32)
+		if !ok {
+			return
+		}
+		p.initialize("--waldir="+d.dir, "--wal-segsize=1")
+		p.start()
+		fullLog(p, d)
+	})
+}
+
+// fullLog lets the traffic meet a server whose log has no space for a while.
+func fullLog(p *postgres, d disk) {
+	p.t.Helper()
+	c := newCluster(p.t.(*testing.T), same(p.url()))
+	ended := func() bool {
+		select {
+		case <-p.exited:
+			return true
+		default:
+			return false
+		}
+	}
+	c.underTraffic(func() {
+		c.more(&c.acknowledged, 60)
+		d.fill(p.all())
+		eventually(c.t, "the server crashes twice, or ends", 60*time.Second, func() bool {
+			_ = p.exec("SELECT pg_logical_emit_message(true, 'fill', repeat('x', 1000000))")
+			return ended() || strings.Count(p.out.String(), "PANIC:") > 1
+		})
+		c.more(&c.outages, 20)
+		eventually(c.t, "the server recovers, or ends", 60*time.Second, func() bool {
+			d.free(p.all()) // those, too, that it has started meanwhile
+			return ended() || p.exec("CHECKPOINT") == nil
+		})
+		c.t.Logf("%s was full: the server crashed %d times, and ended: %t", d.name, strings.Count(p.out.String(), "PANIC:"), ended())
+		if ended() {
+			p.start()
+		}
+		c.more(&c.acknowledged, 60)
+	})
 	c.settle()
 }

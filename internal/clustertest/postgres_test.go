@@ -29,10 +29,16 @@ type postgres struct {
 func newPostgres(t testing.TB, args ...string) *postgres {
 	t.Helper()
 	p := makePostgres(t, args...)
-	finish(t, command(p.as, p.dir, filepath.Join(p.bin, "initdb"), "-D", p.data, "-U", "postgres", "-A", "trust",
-		"-E", "UTF8", "--locale=C", "-N"))
+	p.initialize()
 	p.start()
 	return p
+}
+
+// initialize makes an empty data folder. The arguments are those of initdb.
+func (p *postgres) initialize(args ...string) {
+	p.t.Helper()
+	finish(p.t, command(p.as, p.dir, filepath.Join(p.bin, "initdb"), append([]string{"-D", p.data, "-U", "postgres", "-A", "trust",
+		"-E", "UTF8", "--locale=C", "-N"}, args...)...))
 }
 
 // makePostgres returns a server that has no data folder yet.

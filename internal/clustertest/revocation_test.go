@@ -17,7 +17,12 @@ const rounds = 4
 // What one node has acknowledged as ended is let in by none, from the next request
 // on: each is asked without a pause, before, during and after.
 func TestEndedAtOneNodeIsEndedAtAll(t *testing.T) {
-	c := newCluster(t, same(newPostgres(t).url()))
+	newCluster(t, same(newPostgres(t).url())).endAtOneNode(rounds)
+}
+
+// endAtOneNode ends each kind of thing in each way, at any node, so many times.
+func (c *cluster) endAtOneNode(rounds int) {
+	c.t.Helper()
 	for _, way := range []struct {
 		name string
 		kind string
@@ -54,7 +59,7 @@ func TestEndedAtOneNodeIsEndedAtAll(t *testing.T) {
 			return c.change(p, `{"is_active": false}`), http.StatusOK
 		}},
 	} {
-		t.Run(way.name+" "+way.kind, func(t *testing.T) {
+		c.t.Run(way.name+" "+way.kind, func(t *testing.T) {
 			let := 0
 			rounds := rounds
 			if way.kind == password {
@@ -154,13 +159,7 @@ func TestOneWinnerAmongNodes(t *testing.T) {
 		prepare func() url.Values
 		as      with
 	}{
-		{"refresh token", func() url.Values {
-			p := c.people[0]
-			p.grant()
-			th := p.some(grant)
-			p.forget(th)
-			return url.Values{"grant_type": {"refresh_token"}, "refresh_token": {th.refresh}}
-		}, c.asApplication},
+		{"refresh token", func() url.Values { return refreshForm(c.people[0]) }, c.asApplication},
 		{"code", func() url.Values {
 			return url.Values{"grant_type": {"authorization_code"}, "code": {c.code(app)}, "redirect_uri": {redirect}}
 		}, app.present},
@@ -172,6 +171,14 @@ func TestOneWinnerAmongNodes(t *testing.T) {
 		})
 	}
 	c.t.Logf("%d races of %d each for a code and a refresh token: %v", races, racers, c.figures)
+}
+
+// refreshForm refreshes a grant that the person knows no more.
+func refreshForm(p *person) url.Values {
+	p.grant()
+	th := p.some(grant)
+	p.forget(th)
+	return url.Values{"grant_type": {"refresh_token"}, "refresh_token": {th.refresh}}
 }
 
 // race presents a form everywhere at the same time.

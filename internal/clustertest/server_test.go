@@ -1,6 +1,7 @@
 package clustertest
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -25,12 +26,20 @@ type node struct {
 	addr string
 	args []string
 	*process
+
+	program string // of another version, "" for this one
 }
 
 // newNode starts a server on a free port and does not wait for it.
 func newNode(t testing.TB, dir, database string, args ...string) *node {
 	t.Helper()
-	n := &node{t: t, dir: dir, addr: fmt.Sprintf("127.0.0.1:%d", freePorts(t, 1)[0])}
+	return newNodeOf(t, "", dir, database, args...)
+}
+
+// newNodeOf is newNode with another program.
+func newNodeOf(t testing.TB, program, dir, database string, args ...string) *node {
+	t.Helper()
+	n := &node{t: t, program: program, dir: dir, addr: fmt.Sprintf("127.0.0.1:%d", freePorts(t, 1)[0])}
 	n.args = append([]string{"-addr", n.addr, "-db", database, "-users", filepath.Join(dir, "users.json")}, args...)
 	n.start()
 	return n
@@ -39,7 +48,7 @@ func newNode(t testing.TB, dir, database string, args ...string) *node {
 // start runs the server, again if it had ended.
 func (n *node) start() {
 	n.t.Helper()
-	cmd := exec.Command(binary, n.args...)
+	cmd := exec.Command(cmp.Or(n.program, binary), n.args...)
 	cmd.Dir = n.dir
 	cmd.Env = append(os.Environ(), "OSTIARY_ADMIN_PASSWORD="+adminPassword)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

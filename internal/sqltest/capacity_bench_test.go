@@ -25,7 +25,7 @@ import (
 // depend on the load of the machine far less than the time on the clock.
 func BenchmarkCapacity(b *testing.B) {
 	benchStores(b, func(b *testing.B, st *sqlstore.Store, db *sql.DB, p place, rows int) {
-		tokens := auth.Must(auth.NewTokens(st, st, &auth.TokensOptions{Logger: slog.New(slog.DiscardHandler)}))
+		tokens := auth.Must(auth.NewTokens(st, st, &auth.TokensOptions{MaxPerUser: -1, Logger: slog.New(slog.DiscardHandler)}))
 		by := &auth.Principal{ID: "1", Name: "bench", Scopes: auth.Unrestricted}
 		for _, step := range []struct {
 			name string

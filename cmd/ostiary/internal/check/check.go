@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/ostiary/auth/cmd/ostiary/internal/database"
@@ -51,7 +52,9 @@ type report struct {
 }
 
 func (r *report) add(level Level, subject, remedy, form string, args ...any) {
-	r.findings = append(r.findings, Finding{level, subject, fmt.Sprintf(form, args...), remedy})
+	// Some errors of drivers have several lines.
+	text := strings.Join(strings.Fields(fmt.Sprintf(form, args...)), " ")
+	r.findings = append(r.findings, Finding{level, subject, text, remedy})
 }
 
 // section adds that a subject is right, unless do finds something.
@@ -72,7 +75,7 @@ func Run(ctx context.Context, t Target) []Finding {
 	}
 	db, err := database.Connect(t.DSN, sqlstore.Options{Prefix: t.Prefix, Logger: r.logger()})
 	if err != nil {
-		r.add(Error, "database", "mend the data source name", "%v", err)
+		r.add(Error, "database", "mend the data source name", "%v", database.Hint(err))
 		return r.findings
 	}
 	defer db.Close()

@@ -144,6 +144,36 @@ func TestNothingIsWrong(t *testing.T) {
 	}
 }
 
+// secretFile plants a file with a secret that others read, and returns its name.
+func (s *system) secretFile() string {
+	name := filepath.Join(s.dir, "secret")
+	s.must(os.WriteFile(name, []byte("x"), 0o600))
+	s.must(os.Chmod(name, 0o640))
+	return name
+}
+
+// Every file with a secret that a variable or the data source name has is looked at.
+func TestSecretFiles(t *testing.T) {
+	for _, name := range []string{"OSTIARY_SOURCE_DSN_FILE", "OSTIARY_AWX_SECRET_KEY_FILE", "OSTIARY_DB_FILE", "OSTIARY_ADMIN_PASSWORD_FILE", "OSTIARY_USERS", "OSTIARY_TLS_KEY"} {
+		s := newSystem(t)
+		s.env[name] = s.secretFile()
+		if found := s.found(); len(found) != 1 || !strings.HasPrefix(found[0], "warning settings: others than its owner can read") {
+			t.Errorf("%s: found %q", name, found)
+		}
+		s.must(os.Chmod(s.env[name], 0o600))
+		if found := s.found(); found != nil {
+			t.Errorf("%s with the mode 0600: found %q", name, found)
+		}
+	}
+	for _, parameter := range []string{"passfile", "sslkey"} {
+		s := newSystem(t)
+		s.DSN = "postgres://u:p@127.0.0.1:1/x?" + parameter + "=" + s.secretFile()
+		if found := s.found(); !strings.HasPrefix(found[0], "warning settings: others than its owner can read") {
+			t.Errorf("%s: found %q", parameter, found)
+		}
+	}
+}
+
 // planted are mistakes, each with the one finding that it must make.
 var planted = map[string]struct {
 	plant func(*system)
@@ -253,6 +283,37 @@ func TestPlantedMistakes(t *testing.T) {
 		})
 	}
 	t.Logf("%d planted mistakes", len(planted))
+}
+
+// Of many mistakes at once none hides another.
+func TestPlantedTogether(t *testing.T) {
+	s := newSystem(t)
+	var want []string
+	for _, name := range []string{
+		"a file of the data source name that others read", "a database that others read", "a folder that everybody writes",
+		"a password in the environment", "a superuser without a password", "an old hash", "a token for years",
+		"a token that nobody uses", "no purge", "a redirect in clear", "metadata of another issuer",
+	} {
+		planted[name].plant(s)
+		want = append(want, planted[name].want)
+	}
+	for _, of := range []struct{ variable, what string }{
+		{"OSTIARY_AWX_SECRET_KEY_FILE", "the file with SECRET_KEY of AWX"}, {"OSTIARY_ADMIN_PASSWORD_FILE", "the file with the password of admin"},
+		{"OSTIARY_USERS", "the file of users"}, {"OSTIARY_TLS_KEY", "the private key"},
+	} {
+		s.env[of.variable] = s.secretFile()
+		want = append(want, "warning settings: others than its owner can read "+of.what)
+	}
+	found := s.found()
+	for _, w := range want {
+		if !slices.ContainsFunc(found, func(f string) bool { return strings.HasPrefix(f, w) }) {
+			t.Errorf("not found: %s", w)
+		}
+	}
+	if len(found) != len(want) {
+		t.Errorf("%d mistakes, found %d: %q", len(want), len(found), found)
+	}
+	t.Logf("%d mistakes at once", len(want))
 }
 
 // What is wrong about a data source name needs no server to be seen.

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/ostiary/auth/cmd/ostiary/internal/private"
 )
 
 // checkSource looks at the data source name and where it is kept.
@@ -17,10 +19,17 @@ func (r *report) checkSource() {
 	if r.Env("OSTIARY_ADMIN_PASSWORD") != "" {
 		r.add(Warning, "settings", "unset it", "OSTIARY_ADMIN_PASSWORD is still set: it counts on the first start only, and is a password in clear")
 	}
+	for _, of := range secretFiles {
+		r.checkSecret(r.Env(of.variable), of.what)
+	}
 	u, err := url.Parse(r.DSN)
 	if !strings.Contains(r.DSN, "://") {
 		r.checkFile(r.DSN)
 		return
+	}
+	if err == nil {
+		r.checkSecret(u.Query().Get("passfile"), "the file with passwords of databases")
+		r.checkSecret(u.Query().Get("sslkey"), "the key for the database")
 	}
 	known := err == nil && (u.Scheme == "mysql" || strings.HasPrefix(u.Scheme, "postgres"))
 	if !known || u.Query().Get("socket") != "" || u.Host == "" || onThisMachine(u.Hostname()) {
@@ -32,6 +41,25 @@ func (r *report) checkSource() {
 		}
 	}
 	r.checkTLS(u)
+}
+
+// secretFiles are the variables, of the example server too, that name a file with a
+// secret. That of the data source name is [Target].DSNFile.
+var secretFiles = []struct{ variable, what string }{
+	{"OSTIARY_SOURCE_DSN_FILE", "the file with the data source name of the source"},
+	{"OSTIARY_AWX_SECRET_KEY_FILE", "the file with SECRET_KEY of AWX"},
+	{"OSTIARY_DB_FILE", "the file with the server's data source name"},
+	{"OSTIARY_ADMIN_PASSWORD_FILE", "the file with the password of admin"},
+	{"OSTIARY_USERS", "the file of users, which has passwords"},
+	{"OSTIARY_TLS_KEY", "the private key of the server"},
+}
+
+// checkSecret looks at who can read a file with a secret, "" for none. One that this
+// account may not look at is somebody else's to check.
+func (r *report) checkSecret(name, what string) {
+	if info, err := os.Stat(name); err == nil && private.Readable(info) {
+		r.add(Warning, "settings", "chmod 600 "+name, "others than its owner can read %s: %s has the mode %04o", what, name, info.Mode().Perm())
+	}
 }
 
 // checkTLS looks at how the connection to a server on the network is protected.

@@ -42,8 +42,10 @@ func Main(ctx context.Context, w World, args []string) int {
 }
 
 // name returns the data source name.
-func (a *app) name() (string, error) {
-	name, err := database.Name(a.dsnFile, a.Env)
+func (a *app) name() (string, error) { return a.nameWith(a.warn) }
+
+func (a *app) nameWith(warn func(string)) (string, error) {
+	name, err := database.Name(a.dsnFile, a.Env, warn)
 	if err != nil {
 		return "", usageError{err}
 	}
@@ -70,5 +72,6 @@ func (a *app) connect() (*database.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	return database.Connect(name, a.options())
+	db, err := database.Connect(name, a.options())
+	return db, database.Hint(err)
 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/cmd/ostiary/internal/private"
 )
 
 // terminal returns the terminal that v is.
@@ -121,6 +122,9 @@ func (a *app) hidden(ctx context.Context, tty *os.File, prompt string) (string, 
 
 // line reads a password from standard input: one line, with or without its end.
 func (a *app) line() (string, error) {
+	if f, ok := a.In.(*os.File); ok {
+		private.Look(f, "the file on standard input", a.warn)
+	}
 	content, err := io.ReadAll(io.LimitReader(a.In, auth.MaxPassword+3))
 	if err != nil {
 		return "", fmt.Errorf("read the password from standard input: %w", err)

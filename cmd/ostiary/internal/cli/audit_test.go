@@ -113,7 +113,7 @@ func TestImportIsAudited(t *testing.T) {
 	want(t, "a dry run", 0, len(b.audited()))
 	b.ok("import", "django", "--quiet")
 	b.ok("import", "django", "--quiet")
-	b.refused(1, "the lifetime of grants", "import", "django", "--quiet", "--grant-lifetime", "1h")
+	b.refused(2, "the lifetime of grants", "import", "django", "--quiet", "--grant-lifetime", "1h")
 	begun := func() object {
 		return object{"msg": "ostiary: import begun", "level": "INFO", "actor": "operator:eve", "kind": "django"}
 	}

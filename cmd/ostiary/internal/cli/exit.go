@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/cmd/ostiary/internal/importer"
 	"github.com/ostiary/auth/cmd/ostiary/internal/printable"
 )
 
@@ -48,11 +49,11 @@ func (a *app) exit(ctx context.Context, err error) int {
 	switch {
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
 		return exitFailed
-	case !a.started || is[usageError](err):
+	case !a.started || is[usageError](err) || is[importer.UsageError](err):
 		return exitUsage
 	case is[missingError](err):
 		return exitNotFound
-	case is[refusedError](err):
+	case is[refusedError](err), errors.Is(err, importer.ErrHeld):
 		return exitRefused
 	}
 	if e, ok := errors.AsType[*auth.Error](err); ok {
@@ -118,5 +119,9 @@ func sentences(err error) []string {
 	if text == "" {
 		return nil
 	}
-	return strings.Split(strings.TrimSpace(text), "\n")
+	var list []string
+	for line := range strings.SplitSeq(strings.TrimSpace(text), "\n") {
+		list = append(list, strings.TrimSpace(line))
+	}
+	return list
 }

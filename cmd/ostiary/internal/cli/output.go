@@ -94,6 +94,9 @@ func (a *app) note(form string, args ...any) {
 	fmt.Fprintln(a.Err, printable.Text(fmt.Sprintf(form, args...)))
 }
 
+// warn tells people of a danger.
+func (a *app) warn(text string) { a.note("ostiary: warning: %s", text) }
+
 func (a *app) json(v any) error { return printable.JSON(a.Out, v, "  ") }
 
 func cleaned(cells []string) []string {

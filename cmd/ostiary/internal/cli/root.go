@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"regexp"
 	"runtime/debug"
 	"strings"
 
@@ -40,7 +41,13 @@ func (a *app) root() *cobra.Command {
 	root.Version = version()
 	root.SilenceUsage = true
 	root.SilenceErrors = true
-	root.PersistentPreRun = func(*cobra.Command, []string) { a.started = true }
+	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		a.started = true
+		if a.prefix != "" && !goodPrefix.MatchString(a.prefix) {
+			return usagef("--prefix: %q is not at most 30 lower-case letters, digits and underscores that begin with a letter", a.prefix)
+		}
+		return nil
+	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddGroup(
 		&cobra.Group{ID: groupObjects, Title: "Users and what they have:"},
@@ -65,8 +72,25 @@ func (a *app) root() *cobra.Command {
 	in(groupDatabase, a.migrate(), a.purge(), a.check(), a.stats(), importer.Command(a.open, a.Env, a.audit))
 	in(groupAWX, a.awx()...)
 	root.InitDefaultCompletionCmd()
+	root.InitDefaultHelpCmd()
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "completion":
+			c.Args, c.RunE = cobra.ArbitraryArgs, needsCommand
+		case "help": // cobra shows the help of the command above one that does not exist
+			c.Args = func(_ *cobra.Command, args []string) error {
+				if found, rest, err := root.Find(args); err == nil && len(rest) > 0 {
+					return unknown(found, rest[0])
+				}
+				return nil
+			}
+		}
+	}
 	return root
 }
+
+// goodPrefix are the prefixes that package sqlstore takes.
+var goodPrefix = regexp.MustCompile(`^[a-z][a-z0-9_]{0,29}$`)
 
 // version returns the version of the module that was built, or what it was built of.
 func version() string {
@@ -78,24 +102,29 @@ func version() string {
 
 // group returns a command that has only subcommands.
 func (a *app) group(name, short, long string, list ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{
-		Use: name, Short: short, Long: long,
-		Args: cobra.ArbitraryArgs, // or a wrong subcommand would be an argument that shows the help
-		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				_ = c.Help()
-				return usageError{}
-			}
-			hint := "see " + c.CommandPath() + " --help"
-			if near := c.SuggestionsFor(args[0]); len(near) > 0 {
-				hint = "did you mean " + strings.Join(near, " or ") + "?"
-			}
-			return usagef("%s has no command %q; %s", c.CommandPath(), args[0], hint)
-		},
-	}
+	c := &cobra.Command{Use: name, Short: short, Long: long}
+	c.Args, c.RunE = cobra.ArbitraryArgs, needsCommand
 	c.SuggestionsMinimumDistance = 2
 	c.AddCommand(list...)
 	return c
+}
+
+// needsCommand runs a command that has only subcommands. A wrong one is an argument.
+func needsCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		_ = c.Help()
+		return usageError{}
+	}
+	return unknown(c, args[0])
+}
+
+// unknown returns that a command has no such subcommand.
+func unknown(c *cobra.Command, name string) error {
+	hint := "see " + c.CommandPath() + " --help"
+	if near := c.SuggestionsFor(name); len(near) > 0 {
+		hint = "did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return usagef("%s has no command %q; %s", c.CommandPath(), name, hint)
 }
 
 // examples returns lines as cobra shows them.

@@ -65,6 +65,9 @@ func testServer(t *testing.T, name, weak string) {
 	if bearer(t, b, token) == 0 {
 		t.Error("the token lives on")
 	}
+	b.env["OSTIARY_SOURCE_DSN"] = djangoSource(t)
+	b.ok("import", "django", "--quiet", "--new-ids")
+	want(t, "users after an import", 3.0, b.json("stats").(object)["users"])
 	r := b.run("", "check")
 	if r.code != 0 || !strings.Contains(r.out, weak) || !strings.Contains(r.out, "\n0 errors, 1 warning\n") {
 		t.Errorf("check: status %d\n%s%s", r.code, r.out, r.err)

@@ -106,7 +106,8 @@ func (a *app) audit() (log *slog.Logger, closeLog func() error, err error) {
 
 // brief is inUTC without what says nothing, for people who read along.
 var brief = &slog.HandlerOptions{ReplaceAttr: func(groups []string, attr slog.Attr) slog.Attr {
-	if v := attr.Value; v.Equal(slog.StringValue("")) || v.Equal(slog.Int64Value(0)) {
+	v := attr.Value
+	if v.Equal(slog.StringValue("")) || v.Equal(slog.Int64Value(0)) || v.Kind() == slog.KindTime && v.Time().IsZero() {
 		return slog.Attr{}
 	}
 	return inUTC.ReplaceAttr(groups, attr)

@@ -47,7 +47,7 @@ func Connect(name string, o sqlstore.Options) (*DB, error) {
 func Open(ctx context.Context, name string, o sqlstore.Options) (*DB, error) {
 	db, err := Connect(name, o)
 	if err != nil {
-		return nil, err
+		return nil, Hint(err)
 	}
 	if db.Store, err = sqlstore.Open(ctx, db.Pool, db.Dialect, &db.Options); err != nil {
 		return nil, errors.Join(err, db.Pool.Close())

@@ -47,7 +47,7 @@ func TestName(t *testing.T) {
 		{"a folder", dir, environment(), "", "directory"},
 		{"a device without an end", "/dev/zero", environment(), "", "longer than"},
 	} {
-		got, err := database.Name(tt.file, tt.env)
+		got, err := database.Name(tt.file, tt.env, func(text string) { t.Errorf("%s: %s", tt.name, text) })
 		if got != tt.want || (err == nil) != (tt.fails == "") || err != nil && !strings.Contains(err.Error(), tt.fails) {
 			t.Errorf("%s: %q, %v", tt.name, got, err)
 		}

@@ -93,6 +93,17 @@ func postgresForm(err error) error {
 // with a password in another form.
 var path = regexp.MustCompile(`^[A-Za-z0-9_./ -]+$`)
 
+// errNoFile is wrapped by what [Connect] says of a SQLite file that does not exist.
+var errNoFile = errors.New("no such file")
+
+// Hint adds to an error of [Connect] how a new database is made, where that is missing.
+func Hint(err error) error {
+	if errors.Is(err, errNoFile) {
+		return fmt.Errorf("%w; ostiary migrate --create makes a new database", err)
+	}
+	return err
+}
+
 // openFile opens a SQLite file that exists. A command that creates files would make
 // an empty database of each mistyped name.
 func openFile(name string) (*sql.DB, error) {
@@ -100,7 +111,7 @@ func openFile(name string) (*sql.DB, error) {
 	case err != nil && !path.MatchString(name):
 		return nil, errors.New("the data source name is neither postgres://…, nor mysql://…, nor the path of a SQLite file")
 	case errors.Is(err, os.ErrNotExist):
-		return nil, fmt.Errorf("%s: no such file; ostiary migrate --create makes a new database", name)
+		return nil, fmt.Errorf("%s: %w", name, errNoFile)
 	case err != nil:
 		return nil, err
 	case !info.Mode().IsRegular():

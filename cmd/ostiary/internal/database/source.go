@@ -1,11 +1,10 @@
 package database
 
 import (
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
+
+	"github.com/ostiary/auth/cmd/ostiary/internal/private"
 )
 
 // The variables that name the database.
@@ -14,20 +13,18 @@ const (
 	EnvDSNFile = "OSTIARY_DSN_FILE"
 )
 
-// maxDSN is the length of the longest data source name, in bytes.
-const maxDSN = 64 << 10
-
 // Name returns the data source name: the content of file if that is given,
-// otherwise that of the environment. Two different places at once are refused.
-func Name(file string, env func(string) string) (string, error) {
+// otherwise that of the environment. Two different places at once are refused. Warn is
+// called with a sentence about a file that others can read.
+func Name(file string, env func(string) string, warn func(string)) (string, error) {
 	name, envFile := env(EnvDSN), env(EnvDSNFile)
 	switch {
 	case file != "":
-		return read(file)
+		return private.Read(file, warn)
 	case name != "" && envFile != "":
 		return "", fmt.Errorf("%s and %s are both set: unset one of them", EnvDSN, EnvDSNFile)
 	case envFile != "":
-		name, err := read(envFile)
+		name, err := private.Read(envFile, warn)
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", EnvDSNFile, err)
 		}
@@ -46,24 +43,4 @@ func File(file string, env func(string) string) string {
 		return env(EnvDSNFile)
 	}
 	return file
-}
-
-func read(file string) (string, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	content, err := io.ReadAll(io.LimitReader(f, maxDSN+1)) // a device has no size, and no end
-	if err != nil {
-		return "", err
-	}
-	if len(content) > maxDSN {
-		return "", fmt.Errorf("%s: longer than %d bytes; the file must have the data source name and nothing else", file, maxDSN)
-	}
-	name := strings.TrimSpace(string(content))
-	if name == "" {
-		return "", errors.New(file + ": the file is empty; it must have the data source name")
-	}
-	return name, nil
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/ostiary/auth/cmd/ostiary/internal/database"
+	"github.com/ostiary/auth/cmd/ostiary/internal/printable"
 	"github.com/ostiary/auth/cmd/ostiary/internal/private"
 	"github.com/ostiary/auth/store/sqlstore"
 )
@@ -39,6 +40,12 @@ twice. Nothing of the target is ever overwritten.
 
 ` + MustAccept
 
+// A UsageError is a mistake in the arguments, or in what they name.
+type UsageError struct{ error }
+
+// Unwrap returns the mistake.
+func (e UsageError) Unwrap() error { return e.error }
+
 // A command has the flags that are not options of [Run].
 type command struct {
 	Options
@@ -49,6 +56,7 @@ type command struct {
 	sourceFile, secretKeyFile, clientSecrets string
 	report, existing                         string
 	quiet                                    bool
+	warn                                     func(string)
 }
 
 // Audit opens the log of audit events, in which each has the operator for its actor.
@@ -128,23 +136,24 @@ func (c *command) flags(cmd *cobra.Command) {
 // run imports, and reports in any case.
 func (c *command) run(cmd *cobra.Command) (err error) {
 	ctx := cmd.Context()
+	c.warn = func(text string) { fmt.Fprintln(cmd.ErrOrStderr(), "ostiary: warning:", printable.Text(text)) }
 	from, err := c.source(ctx)
 	if err != nil {
 		return err
 	}
 	defer from.Close()
 	if err := private.Distinct(c.files(cmd, from)...); err != nil {
-		return err
+		return UsageError{err}
 	}
 	if err := c.readSecrets(); err != nil {
-		return err
+		return UsageError{err}
 	}
 	switch c.existing {
 	case "skip":
 	case "link":
 		c.Link = true
 	default:
-		return errors.New("--existing is skip or link")
+		return UsageError{errors.New("--existing is skip or link")}
 	}
 	log, closeLog, err := c.audit()
 	if err != nil {
@@ -157,7 +166,7 @@ func (c *command) run(cmd *cobra.Command) (err error) {
 	}
 	defer to.Close()
 	if err := private.Distinct(append(c.files(cmd, from), private.Named{What: "the target", Name: to.File})...); err != nil {
-		return err
+		return UsageError{err}
 	}
 	report, err := c.openReport()
 	if err != nil {
@@ -170,6 +179,7 @@ func (c *command) run(cmd *cobra.Command) (err error) {
 	if !c.quiet {
 		c.Progress = b.update
 	}
+	c.Tell = func(text string) { fmt.Fprintln(cmd.ErrOrStderr(), "ostiary:", printable.Text(text)) }
 	log = log.With(slog.String("kind", string(c.Kind)))
 	if c.DryRun { // which changes nothing
 		log = slog.New(slog.DiscardHandler)
@@ -216,14 +226,14 @@ func (c *command) files(cmd *cobra.Command, from *database.DB) []private.Named {
 func (c *command) source(ctx context.Context) (*database.DB, error) {
 	name, err := c.secret(c.sourceFile, envSource)
 	if err != nil {
-		return nil, err
+		return nil, UsageError{err}
 	}
 	if name == "" {
-		return nil, fmt.Errorf("no source is named: set %s, or name a file with %s_FILE or --source-file", envSource, envSource)
+		return nil, UsageError{fmt.Errorf("no source is named: set %s, or name a file with %s_FILE or --source-file", envSource, envSource)}
 	}
 	db, err := database.Connect(name, sqlstore.Options{})
 	if err != nil {
-		return nil, fmt.Errorf("the source: %w", err)
+		return nil, UsageError{fmt.Errorf("the source: %w", err)}
 	}
 	if err := db.Pool.PingContext(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("the source: %w", err), db.Close())
@@ -245,14 +255,12 @@ func (c *command) readSecrets() error {
 		return err
 	}
 	defer f.Close()
+	private.Look(f, c.clientSecrets, c.warn)
 	if c.ClientSecrets, err = ReadSecrets(f); err != nil {
 		return fmt.Errorf("%s: %w", c.clientSecrets, err)
 	}
 	return nil
 }
-
-// maxSecret is the length of the longest secret in a file, in bytes.
-const maxSecret = 64 << 10
 
 // secret returns the content of a file, or what the environment says. Two different
 // places at once are refused.
@@ -269,21 +277,7 @@ func (c *command) secret(file, variable string) (string, error) {
 	if file == "" {
 		return "", nil
 	}
-	f, err := os.Open(file)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	content, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
-	switch {
-	case err != nil:
-		return "", err
-	case len(content) > maxSecret:
-		return "", fmt.Errorf("%s: longer than %d bytes", file, maxSecret)
-	case strings.TrimSpace(string(content)) == "":
-		return "", fmt.Errorf("%s: the file is empty", file)
-	}
-	return strings.TrimSpace(string(content)), nil
+	return private.Read(file, c.warn)
 }
 
 // onTerminal reports whether w is a terminal.

@@ -10,6 +10,8 @@
 // A mark in the target tells how far each kind of record was brought. What stands
 // behind the mark and is missing in the target has ended there since, and a later run
 // does not bring it back.
+//
+// A lease in the target keeps a second import out, from whichever machine.
 package importer
 
 import (
@@ -48,12 +50,11 @@ type run struct {
 
 // Run imports from one database into another. The report is complete if the error is
 // nil, and tells how far Run came otherwise. Both databases stay open.
-func Run(ctx context.Context, from, to *database.DB, o Options) (*Report, error) {
+func Run(ctx context.Context, from, to *database.DB, o Options) (report *Report, err error) {
 	r := &run{Options: o, report: newReport(), applications: map[int64]destination{}, planned: map[appName]bool{}}
 	if err := r.complete(); err != nil {
-		return r.report, err
+		return r.report, UsageError{err}
 	}
-	var err error
 	if r.src, err = openSource(ctx, from, r.Options); err != nil {
 		return r.report, err
 	}
@@ -63,6 +64,18 @@ func Run(ctx context.Context, from, to *database.DB, o Options) (*Report, error)
 	}
 	if r.dst, err = openTarget(ctx, to, r.origin, r.DryRun); err != nil {
 		return r.report, err
+	}
+	if !r.DryRun {
+		held, lease, err := r.dst.take(ctx, r.Patience, r.Tell)
+		if err != nil {
+			return r.report, err
+		}
+		defer func() {
+			if lost := lease.release(ctx); lost != nil {
+				err = lost // of which all else is a consequence
+			}
+		}()
+		ctx = held
 	}
 	if r.start, err = r.dst.begin(ctx, r.now(), r.Again); err != nil {
 		return r.report, err
@@ -87,6 +100,9 @@ func (r *run) steps(ctx context.Context) error {
 		{stepIndexes, r.dst.makeIndexes},
 	} {
 		if err := step.do(ctx); err != nil {
+			if context.Cause(ctx) == errLost {
+				return errLost // and leave the indexes to the other import
+			}
 			// The store does its work without its indexes, but slowly.
 			return errors.Join(fmt.Errorf("%s: %w", step.name, err), r.dst.makeIndexes(context.WithoutCancel(ctx)))
 		}

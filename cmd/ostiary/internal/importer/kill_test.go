@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -17,6 +18,9 @@ import (
 	"github.com/ostiary/auth/cmd/ostiary/internal/importer"
 	"github.com/ostiary/auth/store/sqlstore"
 )
+
+// killedPatience is how long a test waits for an import that it killed.
+const killedPatience = 200 * time.Millisecond
 
 var kills = flag.Int("kills", 4, "how often TestKilled kills an import")
 
@@ -96,7 +100,7 @@ func TestKilled(t *testing.T) {
 			run(t, from, "UPDATE main_oauth2application SET client_secret = '$encrypted$UTF8$AESCBC$' || client_secret WHERE id = 3")
 			run(t, from, "UPDATE main_oauth2accesstoken SET scope = 'read write more' WHERE id % 7 = 0")
 			secrets := filepath.Join(t.TempDir(), "secrets")
-			o := importer.Options{Kind: importer.AWX, Now: start, NewSecrets: secrets, Batch: 50, Workers: 3, RebuildIndexes: p.name == "PostgreSQL"}
+			o := importer.Options{Kind: importer.AWX, Now: start, NewSecrets: secrets, Batch: 50, Workers: 3, Patience: killedPatience, RebuildIndexes: p.name == "PostgreSQL"}
 
 			whole := target(t, p.fresh(t))
 			want := outcome(mustImport(t, from, whole, o)) // the secrets are now decided
@@ -109,7 +113,7 @@ func TestKilled(t *testing.T) {
 			for left := *kills; left > 0; {
 				to := p.fresh(t)
 				db := target(t, to)
-				for left > 0 && killed(t, childArgs{name, to, o}) {
+				for left > 0 && killed(t, childArgs{From: name, To: to, Options: o}) {
 					left--
 				}
 				report := mustImport(t, from, db, o)

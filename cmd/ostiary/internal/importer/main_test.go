@@ -52,6 +52,7 @@ func (m withServer) Run() int {
 type childArgs struct {
 	From, To string
 	Options  importer.Options
+	Pause    int // after so many lines the import waits for one on standard input; 0 for never
 }
 
 func child(text string) error {
@@ -67,7 +68,13 @@ func child(text string) error {
 	if err != nil {
 		return err
 	}
-	args.Options.Progress = func(step string, done, _ int64) { fmt.Println(step, done) }
+	lines := 0
+	args.Options.Progress = func(step string, done, _ int64) {
+		fmt.Println(step, done)
+		if lines++; lines == args.Pause {
+			_, _ = os.Stdin.Read(make([]byte, 1))
+		}
+	}
 	_, err = importer.Run(context.Background(), from, to, args.Options)
 	return errors.Join(err, to.Close(), from.Close())
 }

@@ -77,6 +77,12 @@ type Options struct {
 	Workers int // writers at a time; 0 means 8
 	Batch   int // records of a step; 0 means 1,000, which is the maximum
 
+	// Patience is how long an import that has the target and gives no sign is waited
+	// for; then it counts as killed. Zero means 20 seconds.
+	Patience time.Duration
+	// Tell is called with a sentence before such a wait. Nil means no calls.
+	Tell func(text string) `json:"-"`
+
 	// Progress is called after each batch, by one goroutine. Nil means no calls.
 	Progress func(step string, done, total int64) `json:"-"`
 	// Now is the start; zero means the present.
@@ -88,6 +94,7 @@ const (
 	maxLifetime  = 100 * 365 * day
 	maxBatch     = 1000
 	maxWorkers   = 32
+	patience     = 20 * time.Second
 	awxRefresh   = 2_628_000 * time.Second // AWX's REFRESH_TOKEN_EXPIRE_SECONDS
 	maxTableName = 128
 	// maxSourceName is how many characters the table of marks has for it.
@@ -133,6 +140,10 @@ func (o *Options) complete() error {
 	}
 	if o.Organization < 0 {
 		return errors.New("the number of the organization is negative")
+	}
+	o.Patience = cmp.Or(o.Patience, patience)
+	if o.Tell == nil {
+		o.Tell = func(string) {}
 	}
 	if o.Progress == nil {
 		o.Progress = func(string, int64, int64) {}

@@ -34,12 +34,20 @@ func openTarget(ctx context.Context, db *database.DB, origin string, dry bool) (
 	}
 	t := &target{Store: db.Store, db: db, origin: origin, dry: dry, marks: map[string]int64{}}
 	if !dry {
-		if err := t.exec(ctx, `CREATE TABLE IF NOT EXISTS `+t.table()+` (
-			source VARCHAR(190) NOT NULL, step VARCHAR(32) NOT NULL, mark BIGINT NOT NULL, PRIMARY KEY (source, step))`); err != nil {
+		if err := t.createTable(ctx, t.table(), `source VARCHAR(190) NOT NULL, step VARCHAR(32) NOT NULL, mark BIGINT NOT NULL, PRIMARY KEY (source, step)`); err != nil {
 			return nil, fmt.Errorf("create the table of marks in the target: %w", err)
 		}
 	}
 	return t, nil
+}
+
+// createTable makes a table if it is missing.
+func (t *target) createTable(ctx context.Context, name, columns string) error {
+	query := `CREATE TABLE IF NOT EXISTS ` + name + ` (` + columns + `)`
+	if t.exec(ctx, query) == nil {
+		return nil
+	}
+	return t.exec(ctx, query) // PostgreSQL fails where another process makes it just now
 }
 
 func (t *target) table() string { return t.prefix() + marksTable }
@@ -130,11 +138,12 @@ func (t *target) mark(ctx context.Context, step string, id int64) error {
 	if old, ok := t.marks[step]; t.dry || ok && old >= id {
 		return nil
 	}
-	query := `INSERT INTO ` + t.table() + ` (mark, source, step) VALUES (?, ?, ?)`
+	query, args := `INSERT INTO `+t.table()+` (mark, source, step) VALUES (?, ?, ?)`, []any{id, t.origin, step}
 	if _, ok := t.marks[step]; ok {
-		query = `UPDATE ` + t.table() + ` SET mark = ? WHERE source = ? AND step = ?`
+		// An import that lost its lease and does not know it yet sets no mark back.
+		query, args = `UPDATE `+t.table()+` SET mark = ? WHERE source = ? AND step = ? AND mark < ?`, append(args, id)
 	}
-	if err := t.exec(ctx, query, id, t.origin, step); err != nil {
+	if err := t.exec(ctx, query, args...); err != nil {
 		return fmt.Errorf("set a mark in the target: %w", err)
 	}
 	t.marks[step] = id

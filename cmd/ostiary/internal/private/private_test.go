@@ -3,6 +3,7 @@ package private_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/ostiary/auth/cmd/ostiary/internal/private"
@@ -72,6 +73,24 @@ func TestDistinct(t *testing.T) {
 	} {
 		if err := private.Distinct(private.Named{What: "x", Name: tt.x}, private.Named{What: "y", Name: tt.y}); (err == nil) != tt.ok {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Whoever reads a file with a secret is told that others can, too.
+func TestRead(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(name, []byte(" hunter2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for mode, want := range map[os.FileMode]bool{0o600: false, 0o400: false, 0o640: true, 0o604: true, 0o444: true, 0o622: false} {
+		if err := os.Chmod(name, mode); err != nil {
+			t.Fatal(err)
+		}
+		said := ""
+		text, err := private.Read(name, func(text string) { said += text })
+		if text != "hunter2" || err != nil || (said != "") != want || strings.Contains(said, text) || want && !strings.Contains(said, name) {
+			t.Errorf("%v: %q, %v, said %q", mode, text, err, said)
 		}
 	}
 }
