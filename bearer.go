@@ -72,7 +72,7 @@ func (b *Bearer) authenticate(r *http.Request) (Principal, error) {
 		}
 		return Principal{}, ErrNoCredentials
 	}
-	if tokenInQuery(r) {
+	if header.TokenInQuery(r) {
 		return Principal{}, errDoubled
 	}
 	p, addresses, err := b.verify(r.Context(), token)
@@ -122,10 +122,4 @@ func isToken68(s string) bool {
 		}
 	}
 	return true
-}
-
-// tokenInQuery reports whether the URL carries a token, too. RFC 6750 section 2
-// allows one method in a request.
-func tokenInQuery(r *http.Request) bool {
-	return strings.Contains(r.URL.RawQuery, "access_token=") && r.URL.Query().Has("access_token")
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ostiary/auth/audit"
 	"github.com/ostiary/auth/internal/client"
+	"github.com/ostiary/auth/internal/header"
 	"github.com/ostiary/auth/internal/hook"
 	"github.com/ostiary/auth/internal/options"
 	"github.com/ostiary/auth/observe"
@@ -385,7 +386,7 @@ func (g *Gate) eventRefused(r *http.Request, p *Principal, e *Error) {
 	if e.Err != nil {
 		attrs = append(attrs, slog.String(audit.KeyError, audit.Clip(e.Err.Error())))
 	}
-	if tokenInQuery(r) {
+	if header.TokenInQuery(r) {
 		attrs = append(attrs, slog.Bool(audit.KeyTokenInURL, true)) // RFC 6750 section 5.3
 	}
 	g.log.LogAttrs(ctx, level, audit.RequestRefused, attrs...)

@@ -56,6 +56,8 @@ func TestCredentialsOfARequest(t *testing.T) {
 		{"two in one field", []string{bearer(write) + ", " + strings.TrimPrefix(basicLine("alice", goodPassword), "Authorization: ")}, "/probe/", e401(`error="invalid_token", error_description="The access token is malformed."`)},
 		{"token in the URL", nil, "/probe/?access_token=" + write.AccessToken.Reveal(), e401("")},
 		{"token in the URL beside one in the header", []string{bearer(write)}, "/probe/?access_token=" + write.AccessToken.Reveal(), doubled},
+		{"by another spelling", []string{bearer(write)}, "/probe/?%61ccess%5ftoken=" + write.AccessToken.Reveal(), doubled},
+		{"without a value", []string{bearer(write)}, "/probe/?x=%20&access_token", doubled},
 		{"malformed query elsewhere", nil, "/public/?x=%zz", "anonymous by none"},
 		{"proxy authorization is not ours", []string{"Proxy-" + bearer(write)}, "/probe/", e401("")},
 	} {

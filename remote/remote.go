@@ -57,7 +57,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/ostiary/auth"
@@ -126,7 +125,7 @@ func (a *Authenticator) Authenticate(r *http.Request) (*auth.Principal, error) {
 		return nil, errMalformed // an empty field is a failed attempt
 	case !header.IsScheme(scheme, "bearer"):
 		return nil, auth.ErrNoCredentials
-	case strings.Contains(r.URL.RawQuery, "access_token=") && r.URL.Query().Has("access_token"):
+	case header.TokenInQuery(r):
 		return nil, errDoubled // RFC 6750 section 2
 	}
 	return a.Verify(r.Context(), token)

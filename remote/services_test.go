@@ -169,6 +169,7 @@ func TestTwoServices(t *testing.T) {
 		{"too long", "GET", "/", []string{"Bearer " + string(make([]byte, 100_000))}, 401},
 		{"two fields", "GET", "/", []string{"Bearer " + read, "Bearer " + read}, 400},
 		{"in the URL, too", "GET", "/?access_token=" + read, []string{"Bearer " + read}, 400},
+		{"by another spelling", "GET", "/?access%5Ftoken=" + read, []string{"Bearer " + read}, 400},
 		{"in the URL only", "GET", "/?access_token=" + read, nil, 401},
 		{"another scheme", "GET", "/", []string{"Basic YTpi"}, 401},
 		{"a method for proxies", "TRACE", "/", []string{"Bearer " + read}, 405},

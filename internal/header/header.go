@@ -40,6 +40,13 @@ func Credentials(values []string) (scheme, credentials string, err error) {
 	return scheme, credentials, nil
 }
 
+// TokenInQuery reports whether the URL of r carries a token. RFC 6750 section 2 allows
+// one method in a request.
+func TokenInQuery(r *http.Request) bool {
+	q := r.URL.RawQuery // in which the name can be percent-encoded
+	return q != "" && (strings.Contains(q, "access_token") || strings.Contains(q, "%")) && r.URL.Query().Has("access_token")
+}
+
 // IsScheme reports whether scheme is name, which must be in lower case. Schemes
 // are case-insensitive (RFC 9110 section 11.1), in ASCII only: Unicode folding
 // would take "Baſic" for "Basic".
