@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -54,6 +55,26 @@ func TestRatios(t *testing.T) {
 		}
 		if tt.leastAllocs > tt.allocs+0.1 {
 			t.Errorf("%s, %s: %.2f allocations, want %v", tt.contest, tt.name, tt.leastAllocs, tt.allocs)
+		}
+	}
+}
+
+// Without wrk the program asks by itself, and says so.
+func TestLoopback(t *testing.T) {
+	t.Setenv("PATH", "")
+	l := MeasureLoopback(Servers(t), 1, 20*time.Millisecond)
+	if !strings.Contains(l.Generator, "wrk is not installed") {
+		t.Errorf("the clients are %s", l.Generator)
+	}
+	for _, s := range l.Shares {
+		if s.PerSecond <= 0 || s.Base != "" && s.Of <= 0 {
+			t.Errorf("%+v", s)
+		}
+	}
+	text := Report{Loopback: l, Pages: "| all |\n"}.Markdown()
+	for _, want := range []string{l.Generator, "| /api/v2/me/, bearer |", "### Lists\n\n| all |"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in:\n%s", want, text)
 		}
 	}
 }

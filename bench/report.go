@@ -10,8 +10,11 @@ import (
 
 // A Report is what one run has measured.
 type Report struct {
-	Figures []Figure
-	Memory  Memory
+	Figures  []Figure
+	Memory   Memory
+	Loopback Loopback
+	// Pages is the table that BenchmarkPages of internal/sqltest has written.
+	Pages string
 }
 
 // Of returns the figure of a contestant, or the zero Figure.
@@ -36,9 +39,26 @@ func (r Report) Markdown() string {
 		}
 		fmt.Fprintf(&b, "| %s | %s | %.2f | %s | %.0f | %.0f | %s | %.1f |\n", f.Name, nanoseconds(f.CPU), f.CPU/floor.CPU, nanoseconds(f.Wall), f.Allocs, f.Bytes, nanoseconds(f.CPU2), f.Throughput2)
 	}
+	if l := r.Loopback; l.Rounds > 0 {
+		fmt.Fprintf(&b, "\n### Loopback\n\nClients: %s, 1 thread, %d connections; %d rounds of %v.\n\n", l.Generator, connections, l.Rounds, l.Each)
+		b.WriteString("| what | requests a second | left of its base | CPU of the server | base |\n| --- | ---: | ---: | ---: | --- |\n")
+		for _, s := range l.Shares {
+			of, cpu := "", ""
+			if s.Base != "" {
+				of = fmt.Sprintf("%.0f %%", 100*s.Of)
+			}
+			if s.CPU > 0 {
+				cpu = nanoseconds(s.CPU)
+			}
+			fmt.Fprintf(&b, "| %s | %.0f | %s | %s | %s |\n", s.Name, s.PerSecond, of, cpu, s.Base)
+		}
+	}
+	if r.Pages != "" {
+		fmt.Fprintf(&b, "\n### Lists\n\n%s", r.Pages)
+	}
 	if m := r.Memory; m.Tokens > 0 {
-		fmt.Fprintf(&b, "\n### Memory\n\n%d tokens in store/memory: %.0f bytes a token, %.0f with a refresh token. A full collection takes %v.\n",
-			m.Tokens, m.Bytes, m.WithRefresh, m.Collection.Round(time.Millisecond))
+		fmt.Fprintf(&b, "\n### Memory\n\n%d tokens in store/memory: %.0f bytes a token, %.0f with a refresh token. A full collection takes %v, and %v of process time.\n",
+			m.Tokens, m.Bytes, m.WithRefresh, m.Collection.Round(time.Millisecond), m.CollectionCPU.Round(time.Millisecond))
 	}
 	return b.String()
 }

@@ -29,6 +29,7 @@ type system struct {
 	gate    *auth.Gate // without events
 	session *auth.Session
 	tokens  *auth.Tokens
+	words   *auth.Passwords
 	alice   store.User
 }
 
@@ -40,8 +41,8 @@ func newSystem(tb testing.TB) *system {
 		tokens:  auth.Must(auth.NewTokens(db, db, &auth.TokensOptions{Logger: quiet, MaxPerUser: -1})),
 		alice:   authtest.AddUser(tb, db, store.User{Name: "alice"}, password),
 	}
-	passwords := auth.Must(auth.NewPasswords(db, db, &auth.PasswordsOptions{Logger: quiet}))
-	s.chain = auth.FirstOf(auth.NewBearer(s.tokens), s.session, auth.NewBasic(passwords, nil))
+	s.words = auth.Must(auth.NewPasswords(db, db, &auth.PasswordsOptions{Logger: quiet}))
+	s.chain = auth.FirstOf(auth.NewBearer(s.tokens), s.session, auth.NewBasic(s.words, nil))
 	s.gate = auth.NewGate(s.chain, &auth.GateOptions{Logger: quiet})
 	return s
 }

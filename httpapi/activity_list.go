@@ -2,6 +2,8 @@ package httpapi
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -45,21 +47,23 @@ func (a *api) writeActivities(w http.ResponseWriter, r *http.Request, f store.Ac
 	f.Where = q.conditionsOf()
 	ctx, p := r.Context(), principal(r)
 	list := func(page store.Page) ([]store.Activity, int, error) { return a.Activity.List(ctx, p, f, page) }
-	e, err := fetch(q, list, func(entries []store.Activity) ([]activityEntry, error) {
+	e, err := fetch(q, list, func(entries []store.Activity) ([][]byte, error) {
 		of, err := a.actorsOf(ctx, p, entries)
 		if err != nil {
 			return nil, err
 		}
-		shown := make([]activityEntry, len(entries))
+		shown := make([][]byte, len(entries))
 		for i, e := range entries {
-			shown[i] = showActivity(e, of)
+			if shown[i], err = json.Marshal(showActivity(e, of)); err != nil {
+				return nil, fmt.Errorf("httpapi: encode: %w", err)
+			}
 		}
 		return shown, nil
 	})
 	if err != nil {
 		return err
 	}
-	return writeList(w, r, q, e)
+	return writeList(w, r, q, e, func(b, entry []byte) []byte { return append(b, entry...) })
 }
 
 // actors are the users, tokens and applications of entries that exist. Those that

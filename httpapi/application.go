@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -91,42 +92,68 @@ func applicationPath(id int64) string {
 	return "/api/v2/applications/" + strconv.FormatInt(id, 10) + "/"
 }
 
-// showApplication returns the representation of an application with its
-// summary.
-func (a *api) showApplication(app store.Application, summary applicationSummary, secret auth.Secret) application {
-	path := applicationPath(app.ID)
-	shown := application{
-		ID:   app.ID,
-		Type: "o_auth2_application",
-		URL:  path,
-		Related: map[string]string{
-			"tokens":       path + "tokens/",
-			"organization": "/api/v2/organizations/" + strconv.FormatInt(app.OrganizationID, 10) + "/",
-		},
-		Summary:      summary,
-		Created:      timestamp(app.Created),
-		Modified:     timestamp(app.Modified),
-		Name:         app.Name,
-		Description:  app.Description,
-		ClientID:     app.ClientID,
-		ClientType:   oauth.ClientPublic,
-		RedirectURIs: strings.Join(app.RedirectURIs, " "),
-		GrantType:    app.GrantType,
-		SkipConsent:  app.SkipConsent,
-		RequirePKCE:  a.OAuth.RequiresPKCE(app),
-		Resource:     app.Resource,
-		Organization: app.OrganizationID,
-	}
+// appendApplication appends the JSON of an application with its summary. A secret
+// that is not shown now is the mask.
+func (a *api) appendApplication(b []byte, app store.Application, summary applicationSummary, secret auth.Secret) []byte {
+	b = appendNumber(b, `{"id":`, app.ID)
+	b = append(b, `,"type":"o_auth2_application","url":"`...)
+	from := len(b)
+	b = appendNumber(b, "/api/v2/applications/", app.ID)
+	b = append(b, '/')
+	to := len(b)
+	b = append(b, `","related":{`...)
 	if a.Activity != nil {
-		shown.Related["activity_stream"] = path + "activity_stream/"
+		b = append(append(append(b, `"activity_stream":"`...), b[from:to]...), `activity_stream/",`...)
 	}
+	b = appendNumber(b, `"organization":"/api/v2/organizations/`, app.OrganizationID)
+	b = append(append(append(b, `/","tokens":"`...), b[from:to]...), `tokens/"},"summary_fields":`...)
+	b = summary.append(b)
+	b = appendTime(b, `,"created":`, app.Created)
+	b = appendTime(b, `,"modified":`, app.Modified)
+	b = appendText(b, `,"name":`, app.Name)
+	b = appendText(b, `,"description":`, app.Description)
+	b = appendText(b, `,"client_id":`, app.ClientID)
+	clientType := oauth.ClientPublic
 	if app.Confidential {
-		shown.ClientType, shown.ClientSecret = oauth.ClientConfidential, mask
-		if secret != "" {
-			shown.ClientSecret = secret.Reveal()
-		}
+		clientType = oauth.ClientConfidential
+		b = appendText(b, `,"client_secret":`, cmp.Or(secret.Reveal(), mask))
 	}
-	return shown
+	b = appendText(b, `,"client_type":`, clientType)
+	b = append(b, `,"redirect_uris":"`...)
+	for i, uri := range app.RedirectURIs {
+		if i > 0 {
+			b = append(b, ' ')
+		}
+		b = appendEscaped(b, uri)
+	}
+	b = appendText(b, `","authorization_grant_type":`, app.GrantType)
+	b = appendBool(b, `,"skip_authorization":`, app.SkipConsent)
+	b = appendBool(b, `,"pkce_required":`, a.OAuth.RequiresPKCE(app))
+	b = appendText(b, `,"resource":`, app.Resource)
+	b = appendNumber(b, `,"organization":`, app.OrganizationID)
+	return append(b, '}')
+}
+
+func (s *applicationSummary) append(b []byte) []byte {
+	b = append(b, '{')
+	if o := s.Organization; o != nil {
+		b = appendNumber(b, `"organization":{"id":`, o.ID)
+		b = appendText(b, `,"name":`, o.Name)
+		b = append(appendText(b, `,"description":`, o.Description), "},"...)
+	}
+	b = appendBool(b, `"user_capabilities":{"edit":`, s.Capabilities.Edit)
+	b = appendBool(b, `,"delete":`, s.Capabilities.Delete)
+	b = appendNumber(b, `},"tokens":{"count":`, int64(s.Tokens.Count))
+	b = append(b, `,"results":[`...)
+	for i, t := range s.Tokens.Results {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendNumber(b, `{"id":`, t.ID)
+		b = appendText(b, `,"token":`, t.Token)
+		b = append(appendText(b, `,"scope":`, t.Scope), '}')
+	}
+	return append(b, "]}}"...)
 }
 
 // summarize returns the parts of the representation that are not in the
@@ -149,12 +176,17 @@ func (a *api) summarize(ctx context.Context, p *auth.Principal, apps ...store.Ap
 	return list, nil
 }
 
-func (a *api) writeApplication(w http.ResponseWriter, r *http.Request, app store.Application) error {
+func (a *api) writeApplication(w http.ResponseWriter, r *http.Request, status int, app store.Application, summary applicationSummary, secret auth.Secret) error {
+	return writeAppended(w, r, status, func(b []byte) []byte { return a.appendApplication(b, app, summary, secret) })
+}
+
+// lookUpApplication is writeApplication of one whose summary is not known yet.
+func (a *api) lookUpApplication(w http.ResponseWriter, r *http.Request, app store.Application) error {
 	summaries, err := a.summarize(r.Context(), principal(r), app)
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, r, http.StatusOK, a.showApplication(app, summaries[0], ""))
+	return a.writeApplication(w, r, http.StatusOK, app, summaries[0], "")
 }
 
 // pathApplication returns the application of the path, by ID or by
@@ -230,7 +262,7 @@ func (a *api) getApplication(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return a.writeApplication(w, r, app)
+	return a.lookUpApplication(w, r, app)
 }
 
 func (a *api) changeApplication(w http.ResponseWriter, r *http.Request) error {
@@ -251,7 +283,7 @@ func (a *api) changeApplication(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return a.inAWXWords(err, o)
 	}
-	return a.writeApplication(w, r, app)
+	return a.lookUpApplication(w, r, app)
 }
 
 func (a *api) deleteApplication(w http.ResponseWriter, r *http.Request) error {
@@ -295,5 +327,5 @@ func (a *api) rotateSecret(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return a.inAWXWords(err, o)
 	}
-	return writeJSON(w, r, http.StatusOK, a.showApplication(issued.Application, summaries[0], issued.ClientSecret))
+	return a.writeApplication(w, r, http.StatusOK, issued.Application, summaries[0], issued.ClientSecret)
 }

@@ -43,7 +43,6 @@ func (a *api) createApplication(w http.ResponseWriter, r *http.Request) error {
 		return a.inAWXWords(err, o)
 	}
 	summary.Capabilities.Edit, summary.Capabilities.Delete = true, true // the creator has both rights
-	summary.Tokens.Results = []listedTokenRef{}
 	w.Header().Set("Location", applicationPath(app.ID))
-	return writeJSON(w, r, http.StatusCreated, a.showApplication(app.Application, summary, app.ClientSecret))
+	return a.writeApplication(w, r, http.StatusCreated, app.Application, summary, app.ClientSecret)
 }

@@ -27,6 +27,12 @@ var (
 	}
 )
 
+// An applicationOf is an application with its summary.
+type applicationOf struct {
+	application store.Application
+	summary     applicationSummary
+}
+
 func (a *api) listApplications(w http.ResponseWriter, r *http.Request) error {
 	f, nothing, err := a.pathOrganization(r)
 	if err != nil {
@@ -48,19 +54,21 @@ func (a *api) listApplications(w http.ResponseWriter, r *http.Request) error {
 		}
 		return a.OAuth.ListApplications(ctx, p, f, page)
 	}
-	e, err := fetch(q, list, func(apps []store.Application) ([]application, error) {
+	e, err := fetch(q, list, func(apps []store.Application) ([]applicationOf, error) {
 		summaries, err := a.summarize(ctx, p, apps...)
 		if err != nil {
 			return nil, err
 		}
-		shown := make([]application, len(apps))
+		shown := make([]applicationOf, len(apps))
 		for i, app := range apps {
-			shown[i] = a.showApplication(app, summaries[i], "")
+			shown[i] = applicationOf{app, summaries[i]}
 		}
 		return shown, nil
 	})
 	if err != nil {
 		return err
 	}
-	return writeList(w, r, q, e)
+	return writeList(w, r, q, e, func(b []byte, app applicationOf) []byte {
+		return a.appendApplication(b, app.application, app.summary, "")
+	})
 }

@@ -268,14 +268,15 @@ func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		rt.serve(w, r, s, nil)
 		return
 	}
-	segments := strings.Split(r.URL.EscapedPath(), "/")
-	for i := range segments {
-		s, err := url.PathUnescape(segments[i])
+	var room [12]string // on the stack; no route has as many segments
+	segments := room[:0]
+	for s := range strings.SplitSeq(r.URL.EscapedPath(), "/") {
+		s, err := url.PathUnescape(s)
 		if err != nil {
 			rt.api.fail(w, r, errNoRoute)
 			return
 		}
-		segments[i] = s
+		segments = append(segments, s)
 	}
 	segments = rt.api.fromGateway(segments)
 	if s := rt.find(segments); s != nil {

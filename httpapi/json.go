@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 )
 
 // mask replaces secrets in every answer but the one that issues them.
@@ -26,25 +28,73 @@ func writeJSON(w http.ResponseWriter, r *http.Request, status int, v any) error 
 // must not keep what it is given to write, see [io.Writer].
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// writeAppended writes an answer with the body that append adds to a buffer.
-func writeAppended(w http.ResponseWriter, r *http.Request, status int, add func([]byte) []byte) {
+// writeAppended writes an answer with the body that add appends to a buffer.
+func writeAppended(w http.ResponseWriter, r *http.Request, status int, add func([]byte) []byte) error {
 	b := buffers.Get().(*[]byte)
 	*b = add((*b)[:0])
 	writeEncoded(w, r, status, *b)
+	clear(*b) // it may have the secret of a token
 	buffers.Put(b)
+	return nil
 }
 
 // appendJSON appends s as [json.Marshal] writes it.
 func appendJSON(b []byte, s string) []byte {
+	return append(appendEscaped(append(b, '"'), s), '"')
+}
+
+// appendEscaped is appendJSON without the quotation marks.
+func appendEscaped(b []byte, s string) []byte {
+	long := false // more than ASCII
 	for i := range len(s) {
-		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
-			text, _ := json.Marshal(s) // which succeeds for every string
-			return append(b, text...)
+		c := s[i]
+		if c < ' ' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			return appendMarshalled(b, s)
 		}
+		long = long || c >= utf8.RuneSelf
 	}
-	b = append(b, '"')
-	b = append(b, s...)
-	return append(b, '"')
+	if long && (!utf8.ValidString(s) || strings.ContainsRune(s, '\u2028') || strings.ContainsRune(s, '\u2029')) {
+		return appendMarshalled(b, s)
+	}
+	return append(b, s...)
+}
+
+func appendMarshalled(b []byte, s string) []byte {
+	text, _ := json.Marshal(s) // which succeeds for every string
+	return append(b, text[1:len(text)-1]...)
+}
+
+// The following append a member. Name is what stands before its value, as in
+// `,"id":`, so that it is a constant.
+
+func appendText(b []byte, name, s string) []byte { return appendJSON(append(b, name...), s) }
+
+func appendBool(b []byte, name string, v bool) []byte {
+	return strconv.AppendBool(append(b, name...), v)
+}
+
+func appendNumber(b []byte, name string, n int64) []byte {
+	return strconv.AppendInt(append(b, name...), n, 10)
+}
+
+// appendReference appends the ID of another record, which is null if it is 0.
+func appendReference(b []byte, name string, id int64) []byte {
+	if id == 0 {
+		return append(append(b, name...), "null"...)
+	}
+	return appendNumber(b, name, id)
+}
+
+func appendTime(b []byte, name string, t time.Time) []byte {
+	return timestamp(t).append(append(b, name...))
+}
+
+// closeObject ends an object whose members end with a comma.
+func closeObject(b []byte) []byte {
+	if last := len(b) - 1; b[last] == ',' {
+		b = b[:last]
+	}
+	return append(b, '}')
 }
 
 var contentJSON = []string{"application/json"}

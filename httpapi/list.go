@@ -164,10 +164,32 @@ func (q *listQuery) link(page int) *string {
 	return &s
 }
 
-// writeList writes the page, without the envelope if the client asks for that.
-func writeList[T any](w http.ResponseWriter, r *http.Request, q *listQuery, e *envelope[T]) error {
-	if q.values.Has("count_disabled") {
-		return writeJSON(w, r, http.StatusOK, map[string][]T{"results": e.Results})
+// writeList writes the page, without the envelope if the client asks for that. Add
+// appends one result.
+func writeList[T any](w http.ResponseWriter, r *http.Request, q *listQuery, e *envelope[T], add func([]byte, T) []byte) error {
+	return writeAppended(w, r, http.StatusOK, func(b []byte) []byte {
+		b = append(b, '{')
+		if !q.values.Has("count_disabled") {
+			b = appendNumber(b, `"count":`, int64(e.Count))
+			b = appendAddress(b, `,"next":`, e.Next)
+			b = appendAddress(b, `,"previous":`, e.Previous)
+			b = append(b, ',')
+		}
+		b = append(b, `"results":[`...)
+		for i, result := range e.Results {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = add(b, result)
+		}
+		return append(b, "]}"...)
+	})
+}
+
+// appendAddress appends a member that is null if there is no address.
+func appendAddress(b []byte, name string, address *string) []byte {
+	if address == nil {
+		return append(append(b, name...), "null"...)
 	}
-	return writeJSON(w, r, http.StatusOK, e)
+	return appendText(b, name, *address)
 }

@@ -65,7 +65,7 @@ func (a *api) postLogin(w http.ResponseWriter, r *http.Request) error {
 	a.setLoggedIn(w, "true")
 	a.setCSRFToken(w)
 	if c.json && !wants(r, "text/html") || c.next == "" && wants(r, "application/json") {
-		return writeJSON(w, r, http.StatusOK, a.showUser(&auth.Principal{ID: u.ID, Admin: u.Admin}, u))
+		return a.writeUser(w, r, http.StatusOK, &auth.Principal{ID: u.ID, Admin: u.Admin}, u)
 	}
 	if c.next == "" {
 		c.next = a.landing(r)

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"net/http"
-	"strconv"
 
 	"github.com/ostiary/auth/store"
 )
@@ -37,25 +36,27 @@ var sessionFields = fields{
 
 var sessionOrders = map[string]store.OrderBy{"created": store.OrderCreated}
 
-func (a *api) showSession(r *http.Request, s store.Session) sessionShown {
-	path := userPath(s.UserID)
-	shown := sessionShown{
-		ID:       s.ID,
-		Type:     "session",
-		URL:      path + "sessions/" + strconv.FormatInt(s.ID, 10) + "/",
-		Related:  map[string]string{"user": path},
-		User:     userID(s.UserID),
-		Created:  timestamp(s.Created),
-		LastSeen: timestamp(s.Seen),
-		Expires:  timestamp(s.Expires),
-		Browser:  s.Agent,
-		Current:  s.ID == a.Session.Current(r.Context()),
-	}
+// appendSession appends the JSON of a session. Current is the session that asks.
+func appendSession(b []byte, s store.Session, current int64) []byte {
+	b = appendNumber(b, `{"id":`, s.ID)
+	b = append(b, `,"type":"session","url":"`...)
+	from := len(b)
+	b = appendUserPath(b, s.UserID)
+	to := len(b)
+	b = appendNumber(b, "sessions/", s.ID)
+	b = append(append(append(b, `/","related":{"user":"`...), b[from:to]...), `"},"user":`...)
+	b = userID(s.UserID).append(b)
+	b = appendTime(b, `,"created":`, s.Created)
+	b = appendTime(b, `,"last_seen":`, s.Seen)
+	b = appendTime(b, `,"expires":`, s.Expires)
 	if s.Address.IsValid() {
-		address := s.Address.String()
-		shown.Address = &address
+		b = appendText(b, `,"address":`, s.Address.String())
+	} else {
+		b = append(b, `,"address":null`...)
 	}
-	return shown
+	b = appendText(b, `,"browser":`, s.Agent)
+	b = appendBool(b, `,"current":`, s.ID == current)
+	return append(b, '}')
 }
 
 // listSessions lists the sessions of a user, the newest first.
@@ -74,17 +75,12 @@ func (a *api) listSessions(w http.ResponseWriter, r *http.Request) error {
 	list := func(page store.Page) ([]store.Session, int, error) {
 		return a.Session.List(r.Context(), principal(r), u.ID, page)
 	}
-	e, err := fetch(q, list, func(sessions []store.Session) ([]sessionShown, error) {
-		shown := make([]sessionShown, len(sessions))
-		for i, s := range sessions {
-			shown[i] = a.showSession(r, s)
-		}
-		return shown, nil
-	})
+	e, err := fetch(q, list, func(sessions []store.Session) ([]store.Session, error) { return sessions, nil })
 	if err != nil {
 		return err
 	}
-	return writeList(w, r, q, e)
+	current := a.Session.Current(r.Context())
+	return writeList(w, r, q, e, func(b []byte, s store.Session) []byte { return appendSession(b, s, current) })
 }
 
 // endSessions ends the sessions of a user but the one that asks.
@@ -109,7 +105,8 @@ func (a *api) getSession(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, r, http.StatusOK, a.showSession(r, s))
+	current := a.Session.Current(r.Context())
+	return writeAppended(w, r, http.StatusOK, func(b []byte) []byte { return appendSession(b, s, current) })
 }
 
 func (a *api) endSession(w http.ResponseWriter, r *http.Request) error {

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"net/netip"
@@ -72,57 +73,76 @@ type tokenSecrets struct{ access, refresh auth.Secret }
 
 func tokenPath(id int64) string { return "/api/v2/tokens/" + strconv.FormatInt(id, 10) + "/" }
 
-func (a *api) showToken(t store.Token, of parties, secrets tokenSecrets) token {
-	path := tokenPath(t.ID)
-	shown := token{
-		ID:          t.ID,
-		Type:        "o_auth2_access_token",
-		URL:         path,
-		Related:     map[string]string{},
-		Created:     timestamp(t.Created),
-		Modified:    timestamp(t.Modified),
-		Description: t.Description,
-		User:        userID(t.UserID),
-		Token:       mask,
-		Expires:     timestamp(t.Expires),
-		Scope:       t.Scopes,
-		LastUsed:    timestamp(t.LastUsed),
-		Addresses:   append([]netip.Prefix{}, t.Addresses...), // never null
-	}
+// appendToken appends the JSON of a token. Secrets that are not shown now are the
+// mask.
+func (a *api) appendToken(b []byte, t store.Token, of parties, secrets tokenSecrets) []byte {
+	b = appendNumber(b, `{"id":`, t.ID)
+	b = append(b, `,"type":"o_auth2_access_token","url":"`...)
+	from := len(b)
+	b = appendNumber(b, "/api/v2/tokens/", t.ID)
+	b = append(b, '/')
+	to := len(b)
+	b = append(b, `","related":{`...)
 	if a.Activity != nil {
-		shown.Related["activity_stream"] = path + "activity_stream/"
-	}
-	if t.ParentID != 0 {
-		shown.Parent = &t.ParentID
-	}
-	if secrets.access != "" {
-		shown.Token = secrets.access.Reveal()
-	}
-	if t.Refresh.Digest != (store.Digest{}) {
-		refresh := mask
-		if secrets.refresh != "" {
-			refresh = secrets.refresh.Reveal()
-		}
-		shown.RefreshToken = &refresh
-	}
-	if t.UserID != "" {
-		shown.Related["user"] = userPath(t.UserID)
-		shown.Summary.User = &userSummary{userID(of.owner.ID), of.owner.Name, of.owner.FirstName, of.owner.LastName}
+		b = append(append(append(b, `"activity_stream":"`...), b[from:to]...), `activity_stream/",`...)
 	}
 	if t.ApplicationID != 0 {
-		shown.Application = &t.ApplicationID
-		shown.Related["application"] = applicationPath(t.ApplicationID)
-		shown.Summary.Application = &applicationRefSummary{t.ApplicationID, of.application}
+		b = append(appendNumber(b, `"application":"/api/v2/applications/`, t.ApplicationID), `/",`...)
 	}
-	return shown
+	if t.UserID != "" {
+		b = append(appendUserPath(append(b, `"user":"`...), t.UserID), `",`...)
+	}
+	b = append(closeObject(b), `,"summary_fields":{`...)
+	if t.UserID != "" {
+		b = append(b, `"user":{"id":`...)
+		b = userID(of.owner.ID).append(b)
+		b = appendText(b, `,"username":`, of.owner.Name)
+		b = appendText(b, `,"first_name":`, of.owner.FirstName)
+		b = appendText(b, `,"last_name":`, of.owner.LastName)
+		b = append(b, "},"...)
+	}
+	if t.ApplicationID != 0 {
+		b = appendNumber(b, `"application":{"id":`, t.ApplicationID)
+		b = append(appendText(b, `,"name":`, of.application), "},"...)
+	}
+	b = appendTime(closeObject(b), `,"created":`, t.Created)
+	b = appendTime(b, `,"modified":`, t.Modified)
+	b = appendText(b, `,"description":`, t.Description)
+	b = append(b, `,"user":`...)
+	b = userID(t.UserID).append(b)
+	b = appendText(b, `,"token":`, cmp.Or(secrets.access.Reveal(), mask))
+	if t.Refresh.Digest == (store.Digest{}) {
+		b = append(b, `,"refresh_token":null`...)
+	} else {
+		b = appendText(b, `,"refresh_token":`, cmp.Or(secrets.refresh.Reveal(), mask))
+	}
+	b = appendReference(b, `,"application":`, t.ApplicationID)
+	b = appendTime(b, `,"expires":`, t.Expires)
+	b = appendText(b, `,"scope":`, t.Scopes)
+	b = appendTime(b, `,"last_used":`, t.LastUsed)
+	b = appendReference(b, `,"parent":`, t.ParentID)
+	b = append(b, `,"addresses":[`...)
+	for i, p := range t.Addresses {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(p.AppendTo(append(b, '"')), '"')
+	}
+	return append(b, "]}"...)
 }
 
-func (a *api) writeToken(w http.ResponseWriter, r *http.Request, t store.Token) error {
+// writeToken writes a token that the caller has issued or may see.
+func (a *api) writeToken(w http.ResponseWriter, r *http.Request, status int, t store.Token, of parties, secrets tokenSecrets) error {
+	return writeAppended(w, r, status, func(b []byte) []byte { return a.appendToken(b, t, of, secrets) })
+}
+
+// lookUpToken is writeToken of a token whose parties are not known yet.
+func (a *api) lookUpToken(w http.ResponseWriter, r *http.Request, t store.Token) error {
 	of, err := a.partiesOf(r.Context(), t)
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, r, http.StatusOK, a.showToken(t, of[0], tokenSecrets{}))
+	return a.writeToken(w, r, http.StatusOK, t, of[0], tokenSecrets{})
 }
 
 // tokenID reads an ID from the path. A text that is no number is no ID.
@@ -162,7 +182,7 @@ func (a *api) getToken(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return a.writeToken(w, r, t)
+	return a.lookUpToken(w, r, t)
 }
 
 // deleteToken ends a token. With ?minted=true it also ends all of its
@@ -224,7 +244,7 @@ func (a *api) change(w http.ResponseWriter, r *http.Request, t store.Token, o ob
 	if err != nil {
 		return a.inAWXWords(err, o)
 	}
-	return a.writeToken(w, r, t)
+	return a.lookUpToken(w, r, t)
 }
 
 // rotateToken gives a token a new secret; the old one is dead.
@@ -249,7 +269,7 @@ func (a *api) rotate(w http.ResponseWriter, r *http.Request, id int64) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, r, http.StatusOK, a.showToken(t.Token, of[0], tokenSecrets{access: t.AccessToken}))
+	return a.writeToken(w, r, http.StatusOK, t.Token, of[0], tokenSecrets{access: t.AccessToken})
 }
 
 func readDescription(o object, to *string) error {

@@ -69,7 +69,7 @@ func (a *api) issue(w http.ResponseWriter, r *http.Request, owner string, applic
 		return a.inAWXWords(err, o)
 	}
 	w.Header().Set("Location", tokenPath(t.ID))
-	return writeJSON(w, r, http.StatusCreated, a.showToken(t.Token, of[0], tokenSecrets{t.AccessToken, t.RefreshToken}))
+	return a.writeToken(w, r, http.StatusCreated, t.Token, of[0], tokenSecrets{t.AccessToken, t.RefreshToken})
 }
 
 func (a *api) createApplicationToken(w http.ResponseWriter, r *http.Request) error {

@@ -27,6 +27,12 @@ var (
 	}
 )
 
+// A tokenOf is a token with its parties.
+type tokenOf struct {
+	token store.Token
+	of    parties
+}
+
 func (a *api) listTokens(w http.ResponseWriter, r *http.Request) error {
 	return a.writeTokens(w, r, store.TokenFilter{})
 }
@@ -64,21 +70,21 @@ func (a *api) writeTokens(w http.ResponseWriter, r *http.Request, f store.TokenF
 	f.Where = q.conditionsOf()
 	ctx, p := r.Context(), principal(r)
 	list := func(page store.Page) ([]store.Token, int, error) { return a.Tokens.List(ctx, p, f, page) }
-	e, err := fetch(q, list, func(tokens []store.Token) ([]token, error) {
+	e, err := fetch(q, list, func(tokens []store.Token) ([]tokenOf, error) {
 		of, err := a.partiesOf(ctx, tokens...)
 		if err != nil {
 			return nil, err
 		}
-		shown := make([]token, len(tokens))
+		shown := make([]tokenOf, len(tokens))
 		for i, t := range tokens {
-			shown[i] = a.showToken(t, of[i], tokenSecrets{})
+			shown[i] = tokenOf{t, of[i]}
 		}
 		return shown, nil
 	})
 	if err != nil {
 		return err
 	}
-	return writeList(w, r, q, e)
+	return writeList(w, r, q, e, func(b []byte, t tokenOf) []byte { return a.appendToken(b, t.token, t.of, tokenSecrets{}) })
 }
 
 func (a *api) listApplicationTokens(w http.ResponseWriter, r *http.Request) error {

@@ -30,7 +30,7 @@ func (a *api) getSelf(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return a.writeToken(w, r, t)
+	return a.lookUpToken(w, r, t)
 }
 
 // changeSelf lets a token describe and narrow itself. Other than at the address of

@@ -79,7 +79,7 @@ func (a *api) createUser(w http.ResponseWriter, r *http.Request) error {
 		return a.inAWXWords(err, o)
 	}
 	w.Header().Set("Location", userPath(u.ID))
-	return writeJSON(w, r, http.StatusCreated, a.showUser(p, u))
+	return a.writeUser(w, r, http.StatusCreated, p, u)
 }
 
 // changeUser changes the fields that the body has. As in AWX, PUT differs from
@@ -107,7 +107,7 @@ func (a *api) changeUser(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	return writeJSON(w, r, http.StatusOK, a.showUser(p, u))
+	return a.writeUser(w, r, http.StatusOK, p, u)
 }
 
 func (a *api) deleteUser(w http.ResponseWriter, r *http.Request) error {

@@ -38,15 +38,9 @@ func (a *api) listUsers(w http.ResponseWriter, r *http.Request) error {
 	}
 	f := store.UserFilter{Name: q.takeText(store.ColumnName), Where: q.conditionsOf()}
 	e, err := fetch(q, func(page store.Page) ([]store.User, int, error) { return a.Accounts.List(ctx, p, f, page) },
-		func(users []store.User) ([]user, error) {
-			shown := make([]user, len(users))
-			for i, u := range users {
-				shown[i] = a.showUser(p, u)
-			}
-			return shown, nil
-		})
+		func(users []store.User) ([]store.User, error) { return users, nil })
 	if err != nil {
 		return err
 	}
-	return writeList(w, r, q, e)
+	return writeList(w, r, q, e, func(b []byte, u store.User) []byte { return a.appendUser(b, p, u) })
 }

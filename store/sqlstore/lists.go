@@ -136,7 +136,8 @@ func applicationOrder(p store.Page) string {
 	case store.OrderName:
 		columns = []string{"a.name", "a.id"}
 	case store.OrderOrganization:
-		columns = []string{"a.organization_id", "a.name", "a.id"}
+		// No two are equal. MariaDB would not find the order with the ID in the index.
+		columns = []string{"a.organization_id", "a.name"}
 	}
 	return orderBy(p.Descending, columns...)
 }

@@ -1,0 +1,166 @@
+package sqltest
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ostiary/auth/store"
+	"github.com/ostiary/auth/store/sqlstore"
+)
+
+// What the operations of the store read does not grow with what is stored: each reads
+// as many rows, of tables and indexes, with four times as many tokens of one user and
+// one application, sessions, users, applications and entries. SQLite, which gets the
+// same statements, does not tell.
+func TestRequestsReadNoMoreOfMore(t *testing.T) {
+	const few, many, slack = 2_000, 8_000, 300
+	onEach(t, func(t *testing.T, fresh func(testing.TB) place) {
+		p := fresh(t)
+		if p.Dialect == sqlstore.SQLite {
+			return
+		}
+		t.Parallel()
+		reads, names := map[string][2]int{}, []string(nil)
+		for i, n := range [2]int{few, many} {
+			if i > 0 {
+				p = fresh(t)
+			}
+			calm, plain := p.openDB(t)
+			fill(t, calm, plain, p, n)
+			p.fillAround(t, plain, n)
+			db := p.pool(t)
+			db.SetMaxOpenConns(1) // whose reads are counted
+			st := openIn(t, db, p)
+			counted := func(name string, do func() error) {
+				before := p.reads(t, db)
+				if err := do(); err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+				pair := reads[name]
+				if pair[i] = p.reads(t, db) - before; i == 0 {
+					names = append(names, name)
+				}
+				reads[name] = pair
+			}
+			for k, op := range faultedOperations() {
+				x := &faultCase{ctx: t.Context(), calm: st, shaky: st, name: fmt.Sprintf("g%d", k), now: time.Now()}
+				if err := op.prepare(x); err != nil {
+					t.Fatalf("%s: %v", op.name, err)
+				}
+				counted(op.name, func() error { return op.run(x) })
+			}
+			for name, list := range pagesOf(t.Context(), st) {
+				counted(name, list)
+			}
+		}
+		for _, name := range names {
+			r := reads[name]
+			t.Logf("%s: %d rows read, and %d of four times as many", name, r[0], r[1])
+			if r[1] > r[0]+slack {
+				t.Errorf("%s: %d rows were read, and %d of four times as many", name, r[0], r[1])
+			}
+		}
+	})
+}
+
+// pagesOf returns lists of 25 records that the other tests of plans do not have.
+func pagesOf(ctx context.Context, st *sqlstore.Store) map[string]func() error {
+	pages := map[string]func() error{}
+	add := func(name string, list func(store.Page) (int, error), orders ...store.OrderBy) {
+		for _, order := range orders {
+			for _, down := range []bool{false, true} {
+				pages[fmt.Sprintf("%s, order %d, descending %v", name, order, down)] = func() error {
+					n, err := list(store.Page{Limit: 25, Order: order, Descending: down, CountTo: -1})
+					if err == nil && n != 25 {
+						err = fmt.Errorf("%d records", n)
+					}
+					return err
+				}
+			}
+		}
+	}
+	add("users", func(p store.Page) (int, error) {
+		list, _, err := st.ListUsers(ctx, store.UserFilter{}, p)
+		return len(list), err
+	}, store.OrderID, store.OrderName)
+	add("applications", func(p store.Page) (int, error) {
+		list, _, err := st.ListApplications(ctx, store.ApplicationFilter{All: true}, p)
+		return len(list), err
+	}, store.OrderID, store.OrderOrganization)
+	add("applications of an organization", func(p store.Page) (int, error) {
+		list, _, err := st.ListApplications(ctx, store.ApplicationFilter{Organizations: []int64{7}}, p)
+		return len(list), err
+	}, store.OrderOrganization)
+	for name, f := range map[string]store.ActivityFilter{
+		"activities": {All: true}, "activities of a user": {All: true, ConcernedID: "1"}, "own activities": {UserID: "1"},
+		"activities of a token": {All: true, TokenID: 1}, "activities of an application": {All: true, ApplicationID: 1},
+		"activities of an organization": {Organizations: []int64{7}},
+	} {
+		add(name, func(p store.Page) (int, error) {
+			list, _, err := st.ListActivities(ctx, f, p)
+			return len(list), err
+		}, store.OrderCreated)
+	}
+	return pages
+}
+
+// fillAround stores n of each kind of record that is no token.
+func (p place) fillAround(t *testing.T, db *sql.DB, n int) {
+	t.Helper()
+	digest := map[sqlstore.Dialect]string{sqlstore.Postgres: "sha256(CAST(CAST(n.i AS TEXT) AS BYTEA))", sqlstore.MySQL: "UNHEX(SHA2(n.i, 256))"}[p.Dialect]
+	analyze := map[sqlstore.Dialect]string{sqlstore.Postgres: "VACUUM ANALYZE ", sqlstore.MySQL: "ANALYZE TABLE "}[p.Dialect]
+	later := time.Now().Add(hour).UnixMicro()
+	if _, err := db.ExecContext(t.Context(), p.sql(analyze, "auth_tokens")); err != nil {
+		t.Fatal(err)
+	}
+	for table, insert := range map[string]string{
+		"sessions": "(digest, user_id, epoch, created_at, seen_at, expires_at, reason, gone_at, revision) SELECT " + digest +
+			fmt.Sprintf(", CONCAT('s', n.i %% 1000), 0, n.i, n.i, %d, '', %d, 1", later, later),
+		"users": `(id, id_number, name, email, first_name, last_name, is_admin, is_auditor, is_active, epoch, password_hash, created_at, revision)
+			SELECT CONCAT('', n.i + 1000000), n.i + 1000000, CONCAT('n', n.i), '', '', '', FALSE, FALSE, TRUE, 1, '', n.i, 1`,
+		"applications": `(client_id, name, description, organization_id, confidential, grant_type, redirect_uris, skip_consent, created_at, modified_at, revision)
+			SELECT CONCAT('c', n.i), CONCAT('n', n.i), '', n.i % 2 * 7, TRUE, '', '', FALSE, n.i, n.i, 1`,
+		"activities": `(happened_at, operation, object, associated, actor_id, actor, actor_token_id, subject, user_id, user_name, token_id, application_id, application, organization_id, changes)
+			SELECT n.i, 'create', 'token', '', '1', '', 0, CASE WHEN n.i % 2 = 0 THEN 'user 1' ELSE 'user 2' END, CASE WHEN n.i % 2 = 0 THEN '1' ELSE '2' END,
+			'', 1 + n.i % 2, 1 + n.i % 2, '', 7 * (n.i % 2), ''`,
+	} {
+		insert = "INSERT INTO auth_" + table + " " + strings.Replace(insert, ") SELECT", ")\nSELECT", 1) + `
+			FROM (SELECT a.i + 10 * b.i + 100 * c.i + 1000 * e.i AS i FROM d a, d b, d c, d e) n WHERE n.i < ` + fmt.Sprint(n)
+		head, rest, _ := strings.Cut(insert, "SELECT")
+		insert = head + "WITH RECURSIVE d (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM d WHERE i < 9) SELECT" + rest
+		for _, statement := range []string{insert, analyze + "auth_" + table} {
+			if _, err := db.ExecContext(t.Context(), p.sql(statement)); err != nil {
+				t.Fatalf("%s: %v", table, err)
+			}
+		}
+	}
+}
+
+// reads returns how many rows of tables and entries of indexes the one connection of
+// db has read.
+func (p place) reads(t *testing.T, db *sql.DB) (n int) {
+	t.Helper()
+	if p.Dialect == sqlstore.MySQL {
+		for line := range strings.Lines(explain(t, db, "SHOW SESSION STATUS LIKE 'Handler_read%'", nil, "Value")) {
+			var k int
+			if _, err := fmt.Sscan(line, &k); err != nil {
+				t.Fatal(err)
+			}
+			n += k
+		}
+		return n
+	}
+	if _, err := db.ExecContext(t.Context(), "SELECT pg_stat_force_next_flush()"); err != nil {
+		t.Fatal(err)
+	}
+	err := db.QueryRowContext(t.Context(), `SELECT (SELECT COALESCE(SUM(seq_tup_read + COALESCE(idx_tup_fetch, 0)), 0) FROM pg_stat_user_tables WHERE relname LIKE $1)
+		+ (SELECT COALESCE(SUM(idx_tup_read), 0) FROM pg_stat_user_indexes WHERE relname LIKE $1)`, strings.ReplaceAll(p.Prefix, "_", `\_`)+"%").Scan(&n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
