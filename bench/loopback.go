@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -22,7 +23,7 @@ import (
 )
 
 // connections is how many clients ask at the same time, each on a connection of its
-// own. Their program has one thread.
+// own, unless a server says otherwise. Their program has one thread.
 const connections = 32
 
 // A Server is a contestant over loopback.
@@ -33,6 +34,7 @@ type Server struct {
 	Path    string
 	Fields  http.Header
 	Status  int
+	Clients int // 0 means 32
 }
 
 // A Share is what is left of the throughput of a base, and what a request costs.
@@ -64,13 +66,15 @@ func Servers(tb testing.TB) []Server {
 	api := auth.Must(httpapi.New(httpapi.Config{Gate: s.gate, Users: s.db, Passwords: s.words, Tokens: s.tokens, Session: s.session, Logger: quiet}))
 	const me = "/api/v2/me/"
 	return []Server{
-		{"bare", "", bare, "/", nil, Passed},
-		{"floor, tuned", "bare", tuned(tokens, theirs), "/", token, Passed},
-		{"Require, bearer", "bare", s.gate.Require(ours), "/", token, Passed},
-		{"Require, session", "bare", s.session.Handler(s.gate.Require(ours)), "/", cookie, Passed},
-		{"Require, Basic", "bare", s.gate.Require(ours), "/", basic, Passed},
-		{"bare, what me/ answers", "", echo(api, me, token), me, token, http.StatusOK},
-		{me + ", bearer", "bare, what me/ answers", api, me, token, http.StatusOK},
+		{"bare", "", bare, "/", nil, Passed, 0},
+		{"floor, tuned", "bare", tuned(tokens, theirs), "/", token, Passed, 0},
+		{"Require, bearer", "bare", s.gate.Require(ours), "/", token, Passed, 0},
+		{"Require, bearer, 16 clients", "", s.gate.Require(ours), "/", token, Passed, 16},
+		{"Require, bearer, 256 clients", "Require, bearer, 16 clients", s.gate.Require(ours), "/", token, Passed, 256},
+		{"Require, session", "bare", s.session.Handler(s.gate.Require(ours)), "/", cookie, Passed, 0},
+		{"Require, Basic", "bare", s.gate.Require(ours), "/", basic, Passed, 0},
+		{"bare, what me/ answers", "", echo(api, me, token), me, token, http.StatusOK, 0},
+		{me + ", bearer", "bare, what me/ answers", api, me, token, http.StatusOK, 0},
 	}
 }
 
@@ -168,7 +172,7 @@ var (
 
 // runWrk returns how many requests wrk has sent and how many in a second.
 func runWrk(wrk, url string, s Server, each time.Duration) (n, perSecond float64) {
-	args := []string{"-t1", "-c" + strconv.Itoa(connections), "-d" + strconv.Itoa(int(each.Seconds())) + "s"}
+	args := []string{"-t1", "-c" + strconv.Itoa(cmp.Or(s.Clients, connections)), "-d" + strconv.Itoa(int(each.Seconds())) + "s"}
 	for name, values := range s.Fields {
 		args = append(args, "-H", name+": "+values[0])
 	}
@@ -208,12 +212,13 @@ func ask(c *http.Client, url string, s Server) {
 
 // askAll returns how many answers all connections get in a second.
 func askAll(url string, s Server, each time.Duration) float64 {
-	c := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connections}, Timeout: time.Minute}
+	clients := cmp.Or(s.Clients, connections)
+	c := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}, Timeout: time.Minute}
 	defer c.CloseIdleConnections()
 	began := time.Now()
 	var sum atomic.Int64
 	var all sync.WaitGroup
-	for range connections {
+	for range clients {
 		all.Go(func() {
 			n := int64(0)
 			for ; time.Since(began) < each; n++ {

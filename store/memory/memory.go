@@ -27,6 +27,9 @@ type Store struct {
 	// mu guards everything but attempts, activities and the tables, which have promises
 	// of their own.
 	mu sync.RWMutex
+	// What follows is what readers without the lock read: the lock, which other
+	// readers write, is on another cache line.
+	_ [64]byte
 	// steps counts the beginnings and ends of changes: it is odd during one. A
 	// reader that takes no lock looks again, with the lock, if it has changed
 	// meanwhile. So it never sees half of a change.
