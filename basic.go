@@ -60,39 +60,40 @@ var (
 
 // Authenticate implements [Authenticator].
 func (b *Basic) Authenticate(r *http.Request) (*Principal, error) {
-	return onHeap(b.authenticate(r))
+	var p Principal
+	return onHeap(&p, b.authenticate(r, authorizationOf(r), &p))
 }
 
-func (b *Basic) authenticate(r *http.Request) (Principal, error) {
+// authenticate sets p if it returns no error.
+func (b *Basic) authenticate(r *http.Request, a authorization, p *Principal) error {
 	if b.off() {
-		return Principal{}, ErrNoCredentials
+		return ErrNoCredentials
 	}
-	scheme, credentials, err := authorization(r)
-	if err != nil {
-		return Principal{}, err
-	}
-	if !header.IsScheme(scheme, "basic") {
-		if scheme == "" {
-			return Principal{}, errUnauthorized // an empty field is a failed attempt
-		}
-		return Principal{}, ErrNoCredentials
+	switch a.scheme {
+	case schemeBasic:
+	case schemeDoubled:
+		return errDoubled
+	case schemeEmpty:
+		return errUnauthorized // an empty field is a failed attempt
+	default:
+		return ErrNoCredentials
 	}
 	if b.opts.RequireTLS && !forwarded.OverTLS(r) {
-		return Principal{}, errBasicInClear
+		return errBasicInClear
 	}
 	// Browsers replay Basic credentials as they do cookies.
 	if err := ownOrigin.Check(r); err != nil {
-		return Principal{}, err
+		return err
 	}
-	name, password, ok := header.Basic(credentials)
+	name, password, ok := header.Basic(a.credentials)
 	if !ok {
-		return Principal{}, errMalformedBasic
+		return errMalformedBasic
 	}
 	u, err := b.passwords.verifyCached(r, name, password)
 	if err != nil {
-		return Principal{}, err
+		return err
 	}
-	return Principal{
+	*p = Principal{
 		ID:         u.ID,
 		Name:       u.Name,
 		Scopes:     Unrestricted,
@@ -102,7 +103,8 @@ func (b *Basic) authenticate(r *http.Request) (Principal, error) {
 		Epoch:      u.Epoch,
 		HasEpoch:   true,
 		Proved:     time.Now(),
-	}, nil
+	}
+	return nil
 }
 
 // off reports whether Basic is switched off.

@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -147,7 +146,8 @@ func (g *Gate) noteScope(where, name string) {
 // It is for code that is no http.Handler, such as a gRPC gateway. Its error is
 // for [Gate.Deny].
 func (g *Gate) Check(r *http.Request) (*Principal, error) {
-	return onHeap(g.check(r, ""))
+	var p Principal
+	return onHeap(&p, g.check(r, authorizationOf(r), "", &p))
 }
 
 // anyScope is the argument scope of check for handlers that need none. It is no
@@ -155,48 +155,48 @@ func (g *Gate) Check(r *http.Request) (*Principal, error) {
 const anyScope = " "
 
 // check authenticates r and compares the scopes of the credential with those in
-// scope, or with the method of r if scope is "".
-func (g *Gate) check(r *http.Request, scope string) (Principal, error) {
+// scope, or with the method of r if scope is "". It sets p, which must be zero, if the
+// credential is good.
+func (g *Gate) check(r *http.Request, field authorization, scope string, p *Principal) error {
 	if r.Method == http.MethodConnect || r.Method == http.MethodTrace {
-		return Principal{}, errMethod // they are for proxies; TRACE would echo credentials
+		return errMethod // they are for proxies; TRACE would echo credentials
 	}
 	began := g.hook.Now()
-	p, err := g.ask(r)
+	err := g.ask(r, field, p)
 	switch {
 	case err != nil:
-		return Principal{}, err
+		return err
 	case p.ID == "" && p.ApplicationID != 0 && !g.applications:
-		return p, errApplicationAlone
+		return errApplicationAlone
 	case scope == anyScope:
 	case scope != "":
 		if !Scopes(scope).Within(p.Scopes) {
-			return p, &Error{Status: http.StatusForbidden, Code: "insufficient_scope", Detail: detailForbidden, Scope: scope}
+			return &Error{Status: http.StatusForbidden, Code: "insufficient_scope", Detail: detailForbidden, Scope: scope}
 		}
 	case !p.Scopes.Permit(r.Method):
 		if safeMethod(r.Method) {
-			return p, errNeedsRead
+			return errNeedsRead
 		}
-		return p, errNeedsWrite
+		return errNeedsWrite
 	}
-	g.eventRequest(r, &p)
-	g.observeAllowed(r, &p, began)
-	return p, nil
+	g.eventRequest(r, p)
+	g.observeAllowed(r, p, began)
+	return nil
 }
 
 // ask asks the authenticators. An Authorization field that none of them knows
 // is a bad credential.
-func (g *Gate) ask(r *http.Request) (Principal, error) {
-	fields := r.Header["Authorization"]
+func (g *Gate) ask(r *http.Request, field authorization, p *Principal) error {
 	off := false
-	if basicField(fields) {
+	if field.scheme == schemeBasic {
 		off = allOff(g.basics)
 		r = ignoreBasic(r, off)
 	}
-	p, err := ask(g.auth, r)
-	if len(fields) > 0 && !off && errors.Is(err, ErrNoCredentials) {
-		return Principal{}, errUnknownScheme
+	err := ask(g.auth, r, field, p)
+	if field.scheme != schemeAbsent && !off && noCredentials(err) {
+		return errUnknownScheme
 	}
-	return p, err
+	return err
 }
 
 // Recheck authenticates an accepted request again, with the present state of
@@ -207,7 +207,8 @@ func (g *Gate) ask(r *http.Request) (Principal, error) {
 // decides how long that takes. Authenticators must accept a second call for a
 // request.
 func (g *Gate) Recheck(r *http.Request) (*Principal, error) {
-	return onHeap(g.ask(r.WithContext(context.WithValue(r.Context(), recheckKey{}, true))))
+	var p Principal
+	return onHeap(&p, g.ask(r.WithContext(context.WithValue(r.Context(), recheckKey{}, true)), authorizationOf(r), &p))
 }
 
 // Require returns a handler that calls next for requests whose credential is
@@ -238,15 +239,16 @@ func (g *Gate) RequireAnyScope(next http.Handler) http.Handler { return g.requir
 
 func (g *Gate) require(next http.Handler, scope string) http.Handler {
 	mustHandle("Gate", next)
-	return g.handler(func(w http.ResponseWriter, r *http.Request) {
-		p, err := g.check(r, scope)
-		if err != nil {
+	return g.handler(func(w http.ResponseWriter, r *http.Request, field authorization) {
+		var p Principal
+		if err := g.check(r, field, scope, &p); err != nil {
 			g.refuse(w, r, &p, err, g.deny)
 			return
 		}
-		vary(w.Header())
-		g.warn(w.Header(), &p)
-		next.ServeHTTP(w, withPrincipal(r, p))
+		h := w.Header()
+		vary(h)
+		g.warn(h, &p)
+		next.ServeHTTP(w, withPrincipal(r, &p))
 	})
 }
 
@@ -263,13 +265,14 @@ func (g *Gate) warn(h http.Header, p *Principal) {
 // because a browser cannot drop that cookie by itself.
 func (g *Gate) Identify(next http.Handler) http.Handler {
 	mustHandle("Gate.Identify", next)
-	return g.handler(func(w http.ResponseWriter, r *http.Request) {
-		p, err := g.check(r, "")
+	return g.handler(func(w http.ResponseWriter, r *http.Request, field authorization) {
+		var p Principal
+		err := g.check(r, field, "", &p)
 		switch {
 		case err == nil:
 			g.warn(w.Header(), &p)
-			r = withPrincipal(r, p)
-		case errors.Is(err, ErrNoCredentials), sessionEnded(err) && safeMethod(r.Method) && !upgrade(r.Header):
+			r = withPrincipal(r, &p)
+		case noCredentials(err), sessionEnded(err) && safeMethod(r.Method) && !upgrade(r.Header):
 			r = withClient(r)
 		default:
 			g.refuse(w, r, &p, err, g.deny)
@@ -280,19 +283,19 @@ func (g *Gate) Identify(next http.Handler) http.Handler {
 	})
 }
 
-// handler returns a handler that calls serve. [Session.Handler] does not read
-// the session of a request with an Authorization field. If that field counts as
-// absent, the handler reads the session first.
-func (g *Gate) handler(serve http.HandlerFunc) http.Handler {
-	if len(g.basics) == 0 {
-		return serve
-	}
+// handler returns a handler that calls serve with the Authorization field.
+// [Session.Handler] does not read the session of a request with one. If the field
+// counts as absent, the handler reads the session first.
+func (g *Gate) handler(serve func(http.ResponseWriter, *http.Request, authorization)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if basicField(r.Header["Authorization"]) && allOff(g.basics) {
-			resumeSessions(r.Context(), serve).ServeHTTP(w, r)
+		field := authorizationOf(r)
+		if field.scheme == schemeBasic && allOff(g.basics) {
+			resumeSessions(r.Context(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				serve(w, r, field)
+			})).ServeHTTP(w, r)
 			return
 		}
-		serve(w, r)
+		serve(w, r, field)
 	})
 }
 

@@ -49,12 +49,13 @@ type Principal struct {
 	Expires time.Time
 }
 
-// onHeap converts the answer of ask to that of an [Authenticator].
-func onHeap(p Principal, err error) (*Principal, error) {
+// onHeap returns what an [Authenticator] returns. P is on the stack, so that a
+// refusal allocates nothing.
+func onHeap(p *Principal, err error) (*Principal, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := p // the address of p would put it on the heap after an error, too
+	found := *p
 	return &found, nil
 }
 
@@ -130,8 +131,8 @@ func (c *carrier) Value(key any) any {
 }
 
 // withPrincipal returns a copy of r that carries p.
-func withPrincipal(r *http.Request, p Principal) *http.Request {
-	c := &carrier{Context: r.Context(), principal: p, peer: r.RemoteAddr}
+func withPrincipal(r *http.Request, p *Principal) *http.Request {
+	c := &carrier{Context: r.Context(), principal: *p, peer: r.RemoteAddr}
 	// WithContext is inlined and its copy stays on the stack: only the carrier
 	// is allocated. TestBearerAllocations holds this.
 	c.request = *r.WithContext(c)
