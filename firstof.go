@@ -90,8 +90,6 @@ func partsOf[P Authenticator](list []Authenticator) (found []P) {
 // also hold for a type of the host that embeds one of ours, because Go promotes
 // that method, and the Authenticate of the host would never be called.
 func ask(a Authenticator, r *http.Request, field authorization, p *Principal) error {
-	var found Principal
-	var err error
 	switch a := a.(type) {
 	case *Bearer:
 		return a.authenticate(r, field, p)
@@ -100,27 +98,35 @@ func ask(a Authenticator, r *http.Request, field authorization, p *Principal) er
 	case chain:
 		return a.authenticate(r, field, p)
 	case *Session:
+		if field.scheme != schemeAbsent && !basicIgnored(r.Context()) {
+			return ErrNoCredentials // as it says itself, but slower
+		}
+	}
+	return askOther(a, r, p)
+}
+
+// askOther is ask for types that do not get the field.
+func askOther(a Authenticator, r *http.Request, p *Principal) error {
+	var found Principal
+	var err error
+	switch a := a.(type) {
+	case *Session:
 		found, err = a.authenticate(r)
 	case *ProxyUsers:
 		found, err = a.authenticate(r)
 	default:
-		return askHost(a, r, p)
+		host, err := a.Authenticate(r)
+		switch {
+		case err != nil:
+			return err
+		case host == nil:
+			return fmt.Errorf("auth: %T returned neither a principal nor an error", a)
+		}
+		*p = *host
+		return nil
 	}
 	if err == nil {
 		*p = found
 	}
 	return err
-}
-
-// askHost is ask for a type of the host.
-func askHost(a Authenticator, r *http.Request, p *Principal) error {
-	found, err := a.Authenticate(r)
-	switch {
-	case err != nil:
-		return err
-	case found == nil:
-		return fmt.Errorf("auth: %T returned neither a principal nor an error", a)
-	}
-	*p = *found
-	return nil
 }
