@@ -3,7 +3,6 @@ package auth
 import (
 	"context"
 	"net/http"
-	"strings"
 
 	"github.com/ostiary/auth/internal/header"
 )
@@ -14,27 +13,40 @@ var errDoubled = &Error{
 	Detail: "The request carries more than one credential.",
 }
 
-// authorization returns the parts of the one Authorization field of r, or the
-// error with which an authenticator answers.
-func authorization(r *http.Request) (scheme, credentials string, err error) {
-	scheme, credentials, err = header.Authorization(r.Header)
-	switch err {
-	case nil:
-		return scheme, credentials, nil
-	case header.ErrAbsent:
-		return "", "", ErrNoCredentials
-	}
-	return "", "", errDoubled
+// An authorization is the Authorization field of a request. It is taken apart once
+// for all authenticators of a gate.
+type authorization struct {
+	credentials string
+	scheme      scheme
 }
 
-// basicField reports whether these are one Authorization field, of the scheme
-// Basic.
-func basicField(fields []string) bool {
-	if len(fields) != 1 {
-		return false
+// A scheme is what an Authorization field begins with, or what is wrong with it.
+type scheme uint8
+
+const (
+	schemeAbsent scheme = iota // there is no field
+	schemeDoubled
+	schemeEmpty
+	schemeBearer
+	schemeBasic
+	schemeOther
+)
+
+func authorizationOf(r *http.Request) authorization {
+	name, credentials, err := header.Authorization(r.Header)
+	switch {
+	case err == header.ErrAbsent:
+		return authorization{}
+	case err != nil:
+		return authorization{scheme: schemeDoubled}
+	case header.IsScheme(name, "bearer"):
+		return authorization{credentials, schemeBearer}
+	case header.IsScheme(name, "basic"):
+		return authorization{credentials, schemeBasic}
+	case name == "":
+		return authorization{scheme: schemeEmpty}
 	}
-	scheme, _, _ := strings.Cut(fields[0], " ")
-	return header.IsScheme(scheme, "basic")
+	return authorization{scheme: schemeOther}
 }
 
 type ignoreBasicKey struct{}

@@ -2,10 +2,8 @@ package auth
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/ostiary/auth/internal/forwarded"
-	"github.com/ostiary/auth/internal/header"
 )
 
 // Basic authenticates requests by user name and password in their Authorization
@@ -47,52 +45,43 @@ func NewBasic(p *Passwords, opts *BasicOptions) *Basic {
 	return b
 }
 
-var (
-	errMalformedBasic = &Error{
-		Status: http.StatusUnauthorized,
-		Detail: "The Basic credentials are malformed.",
-	}
-	errBasicInClear = &Error{
-		Status: http.StatusForbidden,
-		Detail: "Basic authentication needs HTTPS.",
-	}
-)
+var errBasicInClear = &Error{
+	Status: http.StatusForbidden,
+	Detail: "Basic authentication needs HTTPS.",
+}
 
 // Authenticate implements [Authenticator].
 func (b *Basic) Authenticate(r *http.Request) (*Principal, error) {
-	return onHeap(b.authenticate(r))
+	var p Principal
+	return onHeap(&p, b.authenticate(r, authorizationOf(r), &p))
 }
 
-func (b *Basic) authenticate(r *http.Request) (Principal, error) {
+// authenticate sets p if it returns no error.
+func (b *Basic) authenticate(r *http.Request, a authorization, p *Principal) error {
 	if b.off() {
-		return Principal{}, ErrNoCredentials
+		return ErrNoCredentials
 	}
-	scheme, credentials, err := authorization(r)
-	if err != nil {
-		return Principal{}, err
-	}
-	if !header.IsScheme(scheme, "basic") {
-		if scheme == "" {
-			return Principal{}, errUnauthorized // an empty field is a failed attempt
-		}
-		return Principal{}, ErrNoCredentials
+	switch a.scheme {
+	case schemeBasic:
+	case schemeDoubled:
+		return errDoubled
+	case schemeEmpty:
+		return errUnauthorized // an empty field is a failed attempt
+	default:
+		return ErrNoCredentials
 	}
 	if b.opts.RequireTLS && !forwarded.OverTLS(r) {
-		return Principal{}, errBasicInClear
+		return errBasicInClear
 	}
 	// Browsers replay Basic credentials as they do cookies.
 	if err := ownOrigin.Check(r); err != nil {
-		return Principal{}, err
+		return err
 	}
-	name, password, ok := header.Basic(credentials)
-	if !ok {
-		return Principal{}, errMalformedBasic
-	}
-	u, err := b.passwords.verifyCached(r, name, password)
+	u, at, err := b.passwords.verifyCached(r, a.credentials)
 	if err != nil {
-		return Principal{}, err
+		return err
 	}
-	return Principal{
+	*p = Principal{
 		ID:         u.ID,
 		Name:       u.Name,
 		Scopes:     Unrestricted,
@@ -101,8 +90,9 @@ func (b *Basic) authenticate(r *http.Request) (Principal, error) {
 		Credential: CredentialBasic,
 		Epoch:      u.Epoch,
 		HasEpoch:   true,
-		Proved:     time.Now(),
-	}, nil
+		Proved:     at,
+	}
+	return nil
 }
 
 // off reports whether Basic is switched off.

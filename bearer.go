@@ -9,6 +9,7 @@ import (
 
 	"github.com/ostiary/auth/internal/client"
 	"github.com/ostiary/auth/internal/header"
+	"github.com/ostiary/auth/internal/secret"
 	"github.com/ostiary/auth/internal/uri"
 )
 
@@ -58,28 +59,30 @@ var (
 
 // Authenticate implements [Authenticator].
 func (b *Bearer) Authenticate(r *http.Request) (*Principal, error) {
-	return onHeap(b.authenticate(r))
+	var p Principal
+	return onHeap(&p, b.authenticate(r, authorizationOf(r), &p))
 }
 
-func (b *Bearer) authenticate(r *http.Request) (Principal, error) {
-	scheme, token, err := authorization(r)
-	if err != nil {
-		return Principal{}, err
-	}
-	if !header.IsScheme(scheme, "bearer") {
-		if scheme == "" {
-			return Principal{}, errMalformedBearer // an empty field is a failed attempt
-		}
-		return Principal{}, ErrNoCredentials
+// authenticate sets p if it returns no error.
+func (b *Bearer) authenticate(r *http.Request, a authorization, p *Principal) error {
+	switch a.scheme {
+	case schemeBearer:
+	case schemeDoubled:
+		return errDoubled
+	case schemeEmpty:
+		return errMalformedBearer // an empty field is a failed attempt
+	default:
+		return ErrNoCredentials
 	}
 	if header.TokenInQuery(r) {
-		return Principal{}, errDoubled
+		return errDoubled
 	}
-	p, addresses, err := b.verify(r.Context(), token)
+	addresses, err := b.verify(r.Context(), a.credentials, p)
 	if len(addresses) > 0 && !client.In(addresses, ClientAddr(r)) {
-		return Principal{}, errTokenAddress
+		*p = Principal{}
+		return errTokenAddress
 	}
-	return p, err
+	return err
 }
 
 // Verify returns the principal of an access token that did not come by
@@ -88,22 +91,24 @@ func (b *Bearer) authenticate(r *http.Request) (Principal, error) {
 // carries, see [WithClientAddr]. A token that is bound to addresses is refused
 // if ctx carries none.
 func (b *Bearer) Verify(ctx context.Context, token string) (*Principal, error) {
-	p, addresses, err := b.verify(ctx, token)
+	var p Principal
+	addresses, err := b.verify(ctx, token, &p)
 	if len(addresses) > 0 {
 		if addr, _ := client.From(ctx); !client.In(addresses, addr) {
 			return nil, errTokenAddress
 		}
 	}
-	return onHeap(p, err)
+	return onHeap(&p, err)
 }
 
-// verify returns the principal of a token, and the addresses that it is bound to.
-func (b *Bearer) verify(ctx context.Context, token string) (Principal, []netip.Prefix, error) {
-	p, addresses, err := b.tokens.verify(ctx, token, b.resource, b.only)
+// verify sets p to the principal of a token, and returns the addresses that it is
+// bound to.
+func (b *Bearer) verify(ctx context.Context, token string, p *Principal) ([]netip.Prefix, error) {
+	addresses, err := b.tokens.verify(ctx, token, b.resource, b.only, p)
 	if err == errInvalidToken && !isToken68(token) {
 		err = errMalformedBearer // checked for refused tokens only: it costs time
 	}
-	return p, addresses, err
+	return addresses, err
 }
 
 // isToken68 reports whether s has the form of b64token (RFC 6750 section 2.1),
@@ -113,13 +118,19 @@ func isToken68(s string) bool {
 	if body == "" || len(s) > maxBearer {
 		return false
 	}
+	others := byte(0)
 	for i := range len(body) {
-		switch c := body[i]; {
-		case c >= '0' && c <= '9', c|0x20 >= 'a' && c|0x20 <= 'z',
-			c == '-', c == '.', c == '_', c == '~', c == '+', c == '/':
-		default:
-			return false
+		others |= noToken68[body[i]]
+	}
+	return others == 0
+}
+
+// noToken68 is 1 for each byte that a b64token has none of but for = at its end.
+var noToken68 = func() (t [256]byte) {
+	for c := range t {
+		if !strings.ContainsRune(secret.Base62+"-._~+/", rune(c)) {
+			t[c] = 1
 		}
 	}
-	return true
-}
+	return t
+}()

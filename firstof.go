@@ -32,17 +32,26 @@ func notNil(a Authenticator) Authenticator {
 
 type chain []Authenticator
 
-func (c chain) Authenticate(r *http.Request) (*Principal, error) { return onHeap(c.authenticate(r)) }
+func (c chain) Authenticate(r *http.Request) (*Principal, error) {
+	var p Principal
+	return onHeap(&p, c.authenticate(r, authorizationOf(r), &p))
+}
 
-func (c chain) authenticate(r *http.Request) (Principal, error) {
-	for _, a := range c {
-		p, err := ask(a, r)
-		if err == ErrNoCredentials || err != nil && errors.Is(err, ErrNoCredentials) {
-			continue
+func (c chain) authenticate(r *http.Request, a authorization, p *Principal) error {
+	for _, part := range c {
+		if err := ask(part, r, a, p); !noCredentials(err) {
+			return err
 		}
-		return p, err
 	}
-	return Principal{}, ErrNoCredentials
+	return ErrNoCredentials
+}
+
+// noCredentials reports whether err wraps [ErrNoCredentials].
+func noCredentials(err error) bool {
+	if e, ok := err.(*Error); err == nil || ok && e.Err == nil {
+		return false // as errors.Is finds, but slowly
+	}
+	return err == ErrNoCredentials || errors.Is(err, ErrNoCredentials)
 }
 
 // parts returns the authenticators that a consists of, and whether all of them are
@@ -73,31 +82,51 @@ func partsOf[P Authenticator](list []Authenticator) (found []P) {
 	return found
 }
 
-// ask returns the answer of a as a value. The types of this package do not put
-// their principal on the heap, because the gate puts it into its carrier.
+// ask asks a, and sets p if it returns no error. The types of this package do not put
+// their principal on the heap, because the gate puts it into its carrier. The field
+// is that of r.
 //
 // The switch must name exact types. An interface with an unexported method would
 // also hold for a type of the host that embeds one of ours, because Go promotes
 // that method, and the Authenticate of the host would never be called.
-func ask(a Authenticator, r *http.Request) (Principal, error) {
+func ask(a Authenticator, r *http.Request, field authorization, p *Principal) error {
 	switch a := a.(type) {
 	case *Bearer:
-		return a.authenticate(r)
-	case *Session:
-		return a.authenticate(r)
+		return a.authenticate(r, field, p)
 	case *Basic:
-		return a.authenticate(r)
-	case *ProxyUsers:
-		return a.authenticate(r)
+		return a.authenticate(r, field, p)
 	case chain:
-		return a.authenticate(r)
+		return a.authenticate(r, field, p)
+	case *Session:
+		if field.scheme != schemeAbsent && !basicIgnored(r.Context()) {
+			return ErrNoCredentials // as it says itself, but slower
+		}
 	}
-	p, err := a.Authenticate(r)
-	switch {
-	case err != nil:
-		return Principal{}, err
-	case p == nil:
-		return Principal{}, fmt.Errorf("auth: %T returned neither a principal nor an error", a)
+	return askOther(a, r, p)
+}
+
+// askOther is ask for types that do not get the field.
+func askOther(a Authenticator, r *http.Request, p *Principal) error {
+	var found Principal
+	var err error
+	switch a := a.(type) {
+	case *Session:
+		found, err = a.authenticate(r)
+	case *ProxyUsers:
+		found, err = a.authenticate(r)
+	default:
+		host, err := a.Authenticate(r)
+		switch {
+		case err != nil:
+			return err
+		case host == nil:
+			return fmt.Errorf("auth: %T returned neither a principal nor an error", a)
+		}
+		*p = *host
+		return nil
 	}
-	return *p, nil
+	if err == nil {
+		*p = found
+	}
+	return err
 }

@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -148,7 +147,8 @@ func (g *Gate) noteScope(where, name string) {
 // It is for code that is no http.Handler, such as a gRPC gateway. Its error is
 // for [Gate.Deny].
 func (g *Gate) Check(r *http.Request) (*Principal, error) {
-	return onHeap(g.check(r, ""))
+	var p Principal
+	return onHeap(&p, g.check(r, authorizationOf(r), "", &p))
 }
 
 // anyScope is the argument scope of check for handlers that need none. It is no
@@ -156,48 +156,50 @@ func (g *Gate) Check(r *http.Request) (*Principal, error) {
 const anyScope = " "
 
 // check authenticates r and compares the scopes of the credential with those in
-// scope, or with the method of r if scope is "".
-func (g *Gate) check(r *http.Request, scope string) (Principal, error) {
+// scope, or with the method of r if scope is "". It sets p, which must be zero, if the
+// credential is good.
+func (g *Gate) check(r *http.Request, field authorization, scope string, p *Principal) error {
 	if r.Method == http.MethodConnect || r.Method == http.MethodTrace {
-		return Principal{}, errMethod // they are for proxies; TRACE would echo credentials
+		return errMethod // they are for proxies; TRACE would echo credentials
 	}
 	began := g.hook.Now()
-	p, err := g.ask(r)
+	err := g.ask(r, field, p)
 	switch {
 	case err != nil:
-		return Principal{}, err
+		return err
 	case p.ID == "" && p.ApplicationID != 0 && !g.applications:
-		return p, errApplicationAlone
+		return errApplicationAlone
 	case scope == anyScope:
 	case scope != "":
 		if !Scopes(scope).Within(p.Scopes) {
-			return p, &Error{Status: http.StatusForbidden, Code: "insufficient_scope", Detail: detailForbidden, Scope: scope}
+			return &Error{Status: http.StatusForbidden, Code: "insufficient_scope", Detail: detailForbidden, Scope: scope}
 		}
 	case !p.Scopes.Permit(r.Method):
 		if safeMethod(r.Method) {
-			return p, errNeedsRead
+			return errNeedsRead
 		}
-		return p, errNeedsWrite
+		return errNeedsWrite
 	}
-	g.eventRequest(r, &p)
-	g.observeAllowed(r, &p, began)
-	return p, nil
+	g.eventRequest(r, p)
+	if g.hook != nil {
+		g.hook.Took(r.Context(), observe.RequestAllowed, credentialKind(p.Credential), observe.ReasonNone, began)
+	}
+	return nil
 }
 
 // ask asks the authenticators. An Authorization field that none of them knows
 // is a bad credential.
-func (g *Gate) ask(r *http.Request) (Principal, error) {
-	fields := r.Header["Authorization"]
+func (g *Gate) ask(r *http.Request, field authorization, p *Principal) error {
 	off := false
-	if basicField(fields) {
+	if field.scheme == schemeBasic {
 		off = allOff(g.basics)
 		r = ignoreBasic(r, off)
 	}
-	p, err := ask(g.auth, r)
-	if len(fields) > 0 && !off && errors.Is(err, ErrNoCredentials) {
-		return Principal{}, errUnknownScheme
+	err := ask(g.auth, r, field, p)
+	if field.scheme != schemeAbsent && !off && noCredentials(err) {
+		return errUnknownScheme
 	}
-	return p, err
+	return err
 }
 
 // Recheck authenticates an accepted request again, with the present state of
@@ -208,7 +210,8 @@ func (g *Gate) ask(r *http.Request) (Principal, error) {
 // decides how long that takes. Authenticators must accept a second call for a
 // request.
 func (g *Gate) Recheck(r *http.Request) (*Principal, error) {
-	return onHeap(g.ask(r.WithContext(context.WithValue(r.Context(), recheckKey{}, true))))
+	var p Principal
+	return onHeap(&p, g.ask(r.WithContext(context.WithValue(r.Context(), recheckKey{}, true)), authorizationOf(r), &p))
 }
 
 // Require returns a handler that calls next for requests whose credential is
@@ -221,15 +224,19 @@ func (g *Gate) Require(next http.Handler) http.Handler { return g.require(next, 
 // scope-token (RFC 6749 section 3.3). It logs a warning if no token that g accepts
 // can have a scope.
 func (g *Gate) RequireScope(name string, further ...string) func(http.Handler) http.Handler {
-	names := append([]string{name}, further...)
+	scope := g.scopeOf("RequireScope", append([]string{name}, further...))
+	return func(next http.Handler) http.Handler { return g.require(next, scope) }
+}
+
+// scopeOf returns the argument scope of check for handlers that need these.
+func (g *Gate) scopeOf(where string, names []string) string {
 	for _, name := range names {
 		if !validScopeName(name) {
-			panic("auth: RequireScope: " + strconv.Quote(name) + " is not a scope-token (RFC 6749 section 3.3)")
+			panic("auth: " + where + ": " + strconv.Quote(name) + " is not a scope-token (RFC 6749 section 3.3)")
 		}
-		g.noteScope("RequireScope", name)
+		g.noteScope(where, name)
 	}
-	scope := strings.Join(names, " ")
-	return func(next http.Handler) http.Handler { return g.require(next, scope) }
+	return strings.Join(names, " ")
 }
 
 // RequireAnyScope is [Gate.Require] without a check of scopes. It is for handlers
@@ -239,16 +246,46 @@ func (g *Gate) RequireAnyScope(next http.Handler) http.Handler { return g.requir
 
 func (g *Gate) require(next http.Handler, scope string) http.Handler {
 	mustHandle("Gate", next)
-	return g.handler(func(w http.ResponseWriter, r *http.Request) {
-		p, err := g.check(r, scope)
-		if err != nil {
-			g.refuse(w, r, &p, err, g.deny)
-			return
+	return g.handler(func(w http.ResponseWriter, r *http.Request, field authorization) {
+		var p Principal
+		if g.admit(w, r, field, scope, &p) {
+			next.ServeHTTP(w, withPrincipal(r, &p))
 		}
-		vary(w.Header())
-		g.warn(w.Header(), &p)
-		next.ServeHTTP(w, withPrincipal(r, p))
 	})
+}
+
+// RequirePrincipal is [Gate.Require] for a handler that takes the principal as an
+// argument. It allocates nothing, because no copy of the request has to carry the
+// principal: next gets the request itself, and [FromContext] does not find the
+// principal in it. A method of this module that takes a context logs no address of the
+// client unless the handler adds one, see [WithClientAddr].
+//
+// With the names of scopes it is [Gate.RequireScope]. It panics as that does, and if
+// next is nil.
+func (g *Gate) RequirePrincipal(next func(http.ResponseWriter, *http.Request, Principal), scopes ...string) http.Handler {
+	if next == nil {
+		panic("auth: Gate.RequirePrincipal: nil function: give it the handler to guard")
+	}
+	scope := g.scopeOf("RequirePrincipal", scopes)
+	return g.handler(func(w http.ResponseWriter, r *http.Request, field authorization) {
+		var p Principal
+		if g.admit(w, r, field, scope, &p) {
+			next(w, r, p)
+		}
+	})
+}
+
+// admit reports whether check lets r in. It writes the fields of the answer that a
+// handler does not write, or the refusal.
+func (g *Gate) admit(w http.ResponseWriter, r *http.Request, field authorization, scope string, p *Principal) bool {
+	if err := g.check(r, field, scope, p); err != nil {
+		g.refuse(w, r, p, err, g.deny)
+		return false
+	}
+	h := w.Header()
+	vary(h)
+	g.warn(h, p)
+	return true
 }
 
 // warn announces the expiry of a personal access token that is near.
@@ -264,13 +301,14 @@ func (g *Gate) warn(h http.Header, p *Principal) {
 // because a browser cannot drop that cookie by itself.
 func (g *Gate) Identify(next http.Handler) http.Handler {
 	mustHandle("Gate.Identify", next)
-	return g.handler(func(w http.ResponseWriter, r *http.Request) {
-		p, err := g.check(r, "")
+	return g.handler(func(w http.ResponseWriter, r *http.Request, field authorization) {
+		var p Principal
+		err := g.check(r, field, "", &p)
 		switch {
 		case err == nil:
 			g.warn(w.Header(), &p)
-			r = withPrincipal(r, p)
-		case errors.Is(err, ErrNoCredentials), sessionEnded(err) && safeMethod(r.Method) && !upgrade(r.Header):
+			r = withPrincipal(r, &p)
+		case noCredentials(err), sessionEnded(err) && safeMethod(r.Method) && !upgrade(r.Header):
 			r = withClient(r)
 		default:
 			g.refuse(w, r, &p, err, g.deny)
@@ -281,19 +319,19 @@ func (g *Gate) Identify(next http.Handler) http.Handler {
 	})
 }
 
-// handler returns a handler that calls serve. [Session.Handler] does not read
-// the session of a request with an Authorization field. If that field counts as
-// absent, the handler reads the session first.
-func (g *Gate) handler(serve http.HandlerFunc) http.Handler {
-	if len(g.basics) == 0 {
-		return serve
-	}
+// handler returns a handler that calls serve with the Authorization field.
+// [Session.Handler] does not read the session of a request with one. If the field
+// counts as absent, the handler reads the session first.
+func (g *Gate) handler(serve func(http.ResponseWriter, *http.Request, authorization)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if basicField(r.Header["Authorization"]) && allOff(g.basics) {
-			resumeSessions(r.Context(), serve).ServeHTTP(w, r)
+		field := authorizationOf(r)
+		if field.scheme == schemeBasic && allOff(g.basics) {
+			resumeSessions(r.Context(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				serve(w, r, field)
+			})).ServeHTTP(w, r)
 			return
 		}
-		serve(w, r)
+		serve(w, r, field)
 	})
 }
 
@@ -390,13 +428,6 @@ func (g *Gate) eventRefused(r *http.Request, p *Principal, e *Error) {
 		attrs = append(attrs, slog.Bool(audit.KeyTokenInURL, true)) // RFC 6750 section 5.3
 	}
 	g.log.LogAttrs(ctx, level, audit.RequestRefused, attrs...)
-}
-
-// observeAllowed reports a request that was let in. Began is a time of the hook.
-func (g *Gate) observeAllowed(r *http.Request, p *Principal, began time.Time) {
-	if g.hook != nil {
-		g.hook.Took(r.Context(), observe.RequestAllowed, credentialKind(p.Credential), observe.ReasonNone, began)
-	}
 }
 
 // observeRefused reports a refusal that is being written.

@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -30,13 +29,14 @@ func (g *Gate) RequireLogin(loginURL string) func(http.Handler) http.Handler {
 	}
 	return func(next http.Handler) http.Handler {
 		mustHandle("Gate.RequireLogin", next)
-		return g.handler(func(w http.ResponseWriter, r *http.Request) {
-			p, err := g.check(r, "")
+		return g.handler(func(w http.ResponseWriter, r *http.Request, field authorization) {
+			var p Principal
+			err := g.check(r, field, "", &p)
 			switch {
 			case err == nil:
 				vary(w.Header())
-				next.ServeHTTP(w, withPrincipal(r, p))
-			case (errors.Is(err, ErrNoCredentials) || sessionEnded(err)) && navigation(r) && r.URL.Path != login.Path:
+				next.ServeHTTP(w, withPrincipal(r, &p))
+			case (noCredentials(err) || sessionEnded(err)) && navigation(r) && r.URL.Path != login.Path:
 				g.eventRefused(r, &p, refusal(err))
 				sendToLogin(w, r, *login)
 			default:

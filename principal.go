@@ -37,8 +37,8 @@ type Principal struct {
 	// store.User. Tokens and sessions that are issued for the principal carry
 	// it, so that they are dead if the password has changed in the meantime.
 	// HasEpoch reports whether it is known.
-	Epoch    int64
 	HasEpoch bool
+	Epoch    int64
 
 	// Proved is the time of the proof by the user: the login of a session, the
 	// request for Basic. It is zero if it is not known, as for tokens and
@@ -49,12 +49,13 @@ type Principal struct {
 	Expires time.Time
 }
 
-// onHeap converts the answer of ask to that of an [Authenticator].
-func onHeap(p Principal, err error) (*Principal, error) {
+// onHeap returns what an [Authenticator] returns. P is on the stack, so that a
+// refusal allocates nothing.
+func onHeap(p *Principal, err error) (*Principal, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := p // the address of p would put it on the heap after an error, too
+	found := *p
 	return &found, nil
 }
 
@@ -127,15 +128,6 @@ func (c *carrier) Value(key any) any {
 		return client.PeerValue(c.peer)
 	}
 	return v
-}
-
-// withPrincipal returns a copy of r that carries p.
-func withPrincipal(r *http.Request, p Principal) *http.Request {
-	c := &carrier{Context: r.Context(), principal: p, peer: r.RemoteAddr}
-	// WithContext is inlined and its copy stays on the stack: only the carrier
-	// is allocated. TestBearerAllocations holds this.
-	c.request = *r.WithContext(c)
-	return &c.request
 }
 
 // recheckKey is the key of a context by which [Gate.Recheck] asks authenticators

@@ -67,7 +67,8 @@ var errGatewayUser = &Error{Status: http.StatusUnauthorized, Detail: "The user o
 
 // Authenticate implements [Authenticator].
 func (a *ProxyUsers) Authenticate(r *http.Request) (*Principal, error) {
-	return onHeap(a.authenticate(r))
+	p, err := a.authenticate(r)
+	return onHeap(&p, err)
 }
 
 func (a *ProxyUsers) authenticate(r *http.Request) (Principal, error) {

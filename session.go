@@ -166,7 +166,8 @@ func NewSession(st store.Sessions, u store.Users, opts *SessionOptions) (*Sessio
 // bad credential; [Gate.Identify] has the exception. Unsafe methods and
 // upgrades must come from a page of this origin, see [Origins].
 func (s *Session) Authenticate(r *http.Request) (*Principal, error) {
-	return onHeap(s.authenticate(r))
+	p, err := s.authenticate(r)
+	return onHeap(&p, err)
 }
 
 func (s *Session) authenticate(r *http.Request) (Principal, error) {

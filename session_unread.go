@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"sync"
+	"sync/atomic"
 
 	"github.com/ostiary/auth/internal/client"
 )
@@ -18,13 +19,31 @@ type unread struct {
 	peer    string       // RemoteAddr
 	request http.Request // with this context
 	load    sync.Once
+	lent    atomic.Bool // inner is in use
 	values  context.Context
-	over    bool // the session is read after all, further in
+	over    bool    // the session is read after all, further in
+	inner   carrier // for the first gate behind, which then allocates none
 }
 
 // withoutSession returns r for the handlers behind [Session.Handler].
 func (s *Session) withoutSession(r *http.Request) *http.Request {
 	c := &unread{Context: r.Context(), session: s, peer: r.RemoteAddr}
+	c.request = *r.WithContext(c)
+	return &c.request
+}
+
+// withPrincipal returns a copy of r that carries p.
+func withPrincipal(r *http.Request, p *Principal) *http.Request {
+	ctx := r.Context()
+	var c *carrier
+	if u, ok := ctx.(*unread); ok && !u.lent.Swap(true) {
+		c = &u.inner
+	} else {
+		c = new(carrier)
+	}
+	c.Context, c.principal, c.peer = ctx, *p, r.RemoteAddr
+	// WithContext is inlined and its copy stays on the stack: only the carrier
+	// is allocated. TestBearerAllocations holds this.
 	c.request = *r.WithContext(c)
 	return &c.request
 }

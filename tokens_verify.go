@@ -46,53 +46,55 @@ var (
 // Name. Verify does not check the addresses that the token is bound to, because
 // that needs a request, see [Bearer].
 func (t *Tokens) Verify(ctx context.Context, token string) (*Principal, error) {
-	p, _, err := t.verify(ctx, token, t.opts.Resource, false)
-	return onHeap(p, err)
+	var p Principal
+	_, err := t.verify(ctx, token, t.opts.Resource, false, &p)
+	return onHeap(&p, err)
 }
 
-// verify is Verify for a resource. With only a token must have been issued for it.
-func (t *Tokens) verify(ctx context.Context, token, resource string, only bool) (Principal, []netip.Prefix, error) {
+// verify is Verify for a resource. With only a token must have been issued for it. It
+// sets p if it returns no error.
+func (t *Tokens) verify(ctx context.Context, token, resource string, only bool, p *Principal) ([]netip.Prefix, error) {
 	if !t.couldBeAccess(token) {
-		return Principal{}, nil, errInvalidToken
+		return nil, errInvalidToken
 	}
 	digest := store.DigestOf(token)
 	a, err := t.store.AccessByDigest(ctx, digest)
 	if err != nil {
 		if errors.Is(err, store.ErrNotFound) {
-			return Principal{}, nil, errInvalidToken
+			return nil, errInvalidToken
 		}
-		return Principal{}, nil, fmt.Errorf("auth: look up an access token: %w", err)
+		return nil, fmt.Errorf("auth: look up an access token: %w", err)
 	}
 	now := time.Now()
 	switch {
 	case !a.Revoked.IsZero():
-		return Principal{}, nil, errInvalidToken
+		return nil, errInvalidToken
 	case a.UserID == "": // acts for its application; deleting that revokes it
 		if a.ApplicationID == 0 {
-			return Principal{}, nil, errInvalidToken
+			return nil, errInvalidToken
 		}
 	case !a.User.Active || a.User.ID != a.UserID:
 		if a.User.ID == "" {
 			t.strangers.note(ctx, t.log, t.users, a.UserID, "NewTokens")
 		}
-		return Principal{}, nil, errInvalidToken
+		return nil, errInvalidToken
 	case a.User.Service && a.ViaApplicationID != 0: // consented to while it was a person
-		return Principal{}, nil, errInvalidToken
+		return nil, errInvalidToken
 	case t.opts.EndWithPassword && a.Epoch != a.User.Epoch:
-		return Principal{}, nil, errInvalidToken
+		return nil, errInvalidToken
 	}
 	switch {
 	case !now.Before(a.Expires):
-		return Principal{}, nil, errExpiredToken
+		return nil, errExpiredToken
 	case (a.Audience != "" || only) && (resource == "" || !ascii.HasWord(a.Audience, resource)):
-		return Principal{}, nil, errTokenAudience
+		return nil, errTokenAudience
 	case Scopes(a.Scopes) == Unrestricted: // never issued, so somebody planted it
 		a.Scopes = ""
 	}
 	if now.Sub(a.LastUsed) >= t.opts.TouchInterval {
 		t.touch(ctx, a.TokenID, now)
 	}
-	return Principal{
+	*p = Principal{
 		ID:      a.UserID,
 		Name:    a.User.Name,
 		Scopes:  Scopes(a.Scopes),
@@ -109,7 +111,8 @@ func (t *Tokens) verify(ctx context.Context, token, resource string, only bool) 
 		Epoch:      a.User.Epoch,
 		HasEpoch:   a.UserID != "",
 		Expires:    a.Expires,
-	}, a.Addresses, nil
+	}
+	return a.Addresses, nil
 }
 
 // couldBeAccess reports whether an access token can have this text.

@@ -348,52 +348,42 @@ func (s *Store) AccessByDigest(ctx context.Context, d store.Digest) (a store.Acc
 	if err := ctx.Err(); err != nil {
 		return store.Access{}, err
 	}
-	var found bool
-	if step, quiet := s.quiet(); quiet {
-		found = s.access(d, &a)
-		if s.undisturbed(step) {
-			return s.withHostUser(ctx, a, found)
-		}
+	step, quiet := s.quiet()
+	found := quiet && s.access(d, &a)
+	if !quiet || !s.undisturbed(step) {
 		a = store.Access{}
+		s.mu.RLock()
+		found = s.access(d, &a)
+		s.mu.RUnlock()
 	}
-	s.mu.RLock()
-	found = s.access(d, &a)
-	s.mu.RUnlock()
-	return s.withHostUser(ctx, a, found)
-}
-
-// withHostUser adds the user of a host, if the users are not the store's own.
-func (s *Store) withHostUser(ctx context.Context, a store.Access, found bool) (store.Access, error) {
-	if !found {
-		return store.Access{}, store.ErrNotFound
+	switch {
+	case !found:
+		return a, store.ErrNotFound
+	case s.users != nil:
+		a.User, err = s.hostUser(ctx, a.UserID)
 	}
-	if s.users == nil {
-		return a, nil
-	}
-	var err error
-	a.User, err = s.hostUser(ctx, a.UserID)
 	return a, err
 }
 
-// access reads a token, with its user if that is the store's own.
+// access reads a token into a, which must be zero, with its user if that is the
+// store's own.
 func (s *Store) access(d store.Digest, a *store.Access) bool {
 	t := s.tokenByDigest(d)
 	if t == nil {
 		return false
 	}
 	st := t.state.Load()
-	*a = store.Access{
-		TokenID:          t.id,
-		Family:           t.family.id,
-		UserID:           t.owner.id,
-		ApplicationID:    t.application,
-		ViaApplicationID: t.family.via,
-		Scopes:           st.scopes.Value(),
-		Epoch:            t.epoch,
-		Expires:          st.expires.time(),
-		Revoked:          s.ended(t, st).time(),
-		LastUsed:         instant(t.used.Load()).time(),
-	}
+	// One by one: a literal would be built elsewhere and copied.
+	a.TokenID = t.id
+	a.Family = t.family.id
+	a.UserID = t.owner.id
+	a.ApplicationID = t.application
+	a.ViaApplicationID = t.family.via
+	a.Scopes = st.scopes.Value()
+	a.Epoch = t.epoch
+	a.Expires = st.expires.time()
+	a.Revoked = s.ended(t, st).time()
+	a.LastUsed = instant(t.used.Load()).time()
 	if t.bounds != nil {
 		a.Audience, a.Addresses = t.bounds.audience, slices.Clone(t.bounds.addresses)
 	}
