@@ -6,6 +6,15 @@ import (
 	"time"
 )
 
+// TestMemory holds what a token in store/memory takes.
+func TestMemory(t *testing.T) {
+	m := MeasureMemory(t, 50_000)
+	t.Logf("%.0f bytes a token, %.0f with a refresh token", m.Bytes, m.WithRefresh)
+	if m.Bytes > 200 || m.WithRefresh > 320 {
+		t.Errorf("%.0f bytes a token, %.0f with a refresh token, want at most 200 and 320", m.Bytes, m.WithRefresh)
+	}
+}
+
 // TestRatios holds what a request costs against a floor of the same run, in process
 // time. It finds a path that has become twice as slow, on a busy machine, too: what a
 // neighbour takes away only makes a ratio worse by chance, so that the smallest of

@@ -97,7 +97,7 @@ func appColumn(a *store.Application, c store.Column) (any, bool) {
 // SummarizeTokens implements [store.Applications].
 func (s *Store) SummarizeTokens(ctx context.Context, applications []int64, f store.TokenFilter, most int) (list []store.TokenSummary, err error) {
 	list = make([]store.TokenSummary, len(applications))
-	all := matcher[*token]{where: f.Where, column: tokenColumn}
+	all := matcher[*token]{where: f.Where, column: s.tokenColumn}
 	err = s.read(ctx, func() error {
 		for i, id := range applications {
 			if id == 0 { // which no application has, but every personal token
@@ -109,11 +109,11 @@ func (s *Store) SummarizeTokens(ctx context.Context, applications []int64, f sto
 			}
 			l := newLister(store.Page{Limit: most})
 			l.take(source{tokens: x.byID.all(false), ordered: true}, func(t *token) bool {
-				return t.application == id && (f.ID == 0 || t.id == f.ID) && s.listed(t, f) && all.meet(t)
+				return s.applicationOf(t) == id && (f.ID == 0 || t.id == f.ID) && s.listed(t, f) && all.meet(t)
 			})
 			list[i].Total = l.total
 			for _, t := range l.page() {
-				list[i].First = append(list[i].First, store.TokenRef{ID: t.id, Scopes: t.state.Load().scopes.Value()})
+				list[i].First = append(list[i].First, store.TokenRef{ID: t.id, Scopes: s.scopesOf(t)})
 			}
 		}
 		return all.err

@@ -19,12 +19,15 @@ type cutKey struct {
 	mintedBy      int64
 }
 
-// A cut is where the newest cut-off of a cutKey stands. It exists while there is
-// something that it can concern.
-type cut struct {
+// A cut is where the newest cut-off of something stands.
+type cut struct{ last atomic.Pointer[cutoff] }
+
+// A heldCut is that of a cutKey. It exists while there is something that it can
+// concern.
+type heldCut struct {
+	cut
 	key  cutKey
 	refs int // guarded by Store.mu
-	last atomic.Pointer[cutoff]
 }
 
 // A cutoff ends the tokens, codes and devices from before it.
@@ -35,9 +38,6 @@ type cutoff struct {
 
 // ends returns the instant at which a subject with that number ended, or 0.
 func (c *cut) ends(seq int64) instant {
-	if c == nil {
-		return 0
-	}
 	if last := c.last.Load(); last != nil && seq < last.seq {
 		return last.at
 	}
@@ -46,7 +46,7 @@ func (c *cut) ends(seq int64) instant {
 
 // cuts are the cut-offs of a store.
 type cuts struct {
-	byKey map[cutKey]*cut
+	byKey map[cutKey]*heldCut
 	all   cut
 	seq   int64 // of the newest cut-off; guarded by Store.mu
 
@@ -55,20 +55,20 @@ type cuts struct {
 	todo []*marking
 }
 
-func newCuts() cuts { return cuts{byKey: make(map[cutKey]*cut)} }
+func newCuts() cuts { return cuts{byKey: make(map[cutKey]*heldCut)} }
 
 // hold returns the cut of a key and keeps it until release.
-func (cs *cuts) hold(key cutKey) *cut {
+func (cs *cuts) hold(key cutKey) *heldCut {
 	c := cs.byKey[key]
 	if c == nil {
-		c = &cut{key: key}
+		c = &heldCut{key: key}
 		cs.byKey[key] = c
 	}
 	c.refs++
 	return c
 }
 
-func (cs *cuts) release(c *cut) {
+func (cs *cuts) release(c *heldCut) {
 	if c == nil {
 		return
 	}
@@ -77,41 +77,52 @@ func (cs *cuts) release(c *cut) {
 	}
 }
 
-// A subject is a token, a code or a device, with the number of the newest
-// cut-off when it was issued.
-type subject struct {
-	seq  int64
-	cuts [3]*cut // of the user, of the application, of both; nil for none
-}
+// A reach has the cuts that can concern something: of the user, of the application,
+// of both; nil for none.
+type reach [3]*heldCut
 
-// hold sets the cuts of a user and an application.
-func (s *subject) hold(cs *cuts, userID string, applicationID int64) {
+// reach returns the cuts of a user and an application, until released.
+func (cs *cuts) reach(userID string, applicationID int64) (r reach) {
 	if userID != "" {
-		s.cuts[0] = cs.hold(cutKey{userID: userID})
+		r[0] = cs.hold(cutKey{userID: userID})
 	}
 	if applicationID != 0 {
-		s.cuts[1] = cs.hold(cutKey{applicationID: applicationID})
+		r[1] = cs.hold(cutKey{applicationID: applicationID})
 	}
 	if userID != "" && applicationID != 0 {
-		s.cuts[2] = cs.hold(cutKey{userID: userID, applicationID: applicationID})
+		r[2] = cs.hold(cutKey{userID: userID, applicationID: applicationID})
 	}
+	return r
 }
 
-func (s *subject) release(cs *cuts) {
-	for _, c := range s.cuts {
+func (r *reach) release(cs *cuts) {
+	for _, c := range r {
 		cs.release(c)
 	}
 }
 
-// ends returns when a cut-off ended the subject, 0 for not.
-func (s *subject) ends(cs *cuts) instant {
-	for _, c := range s.cuts {
-		if at := c.ends(s.seq); at != 0 {
+// ends returns when a cut-off ended something of that number, 0 for not.
+func (r *reach) ends(cs *cuts, seq int64) instant {
+	for _, c := range r {
+		if c == nil {
+			continue
+		}
+		if at := c.ends(seq); at != 0 {
 			return at
 		}
 	}
-	return cs.all.ends(s.seq)
+	return cs.all.ends(seq)
 }
+
+// A subject is a code or a device, with the number of the newest cut-off when it was
+// issued.
+type subject struct {
+	seq int64
+	reach
+}
+
+// ends returns when a cut-off ended the subject, 0 for not.
+func (s *subject) ends(cs *cuts) instant { return s.reach.ends(cs, s.seq) }
 
 // keyOf returns the cut-off that stands for a selection. Others name few tokens.
 func keyOf(sel store.Selection) (key cutKey, bulk bool) {
@@ -128,8 +139,10 @@ func keyOf(sel store.Selection) (key cutKey, bulk bool) {
 // cutOff ends everything that a key concerns.
 func (s *Store) cutOff(key cutKey, at instant) {
 	s.cuts.seq++
-	c := s.cuts.byKey[key]
-	if f := s.families[key.mintedBy]; f != nil {
+	var c *cut
+	if held := s.cuts.byKey[key]; held != nil {
+		c = &held.cut
+	} else if f := s.families[key.mintedBy]; f != nil {
 		c = &f.minted
 	} else if key == (cutKey{}) {
 		c = &s.cuts.all

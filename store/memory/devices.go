@@ -40,7 +40,7 @@ func (s *Store) InsertDevice(ctx context.Context, r store.Device) error {
 			return store.ErrConflict
 		}
 		d := &device{Device: r, subject: subject{seq: s.cuts.seq}}
-		d.subject.hold(&s.cuts, r.UserID, r.ApplicationID)
+		d.reach = s.cuts.reach(r.UserID, r.ApplicationID)
 		s.devices[r.Digest], s.devicesByUser[r.UserCode] = d, d
 		s.devicesEnd.add(d, instantOf(r.Expires))
 		return nil
@@ -73,7 +73,7 @@ func (s *Store) DecideDevice(ctx context.Context, userCode store.Digest, say sto
 		d.Decision, d.UserID, d.Epoch = say, userID, epoch
 		old := d.subject
 		d.subject = subject{seq: s.cuts.seq}
-		d.subject.hold(&s.cuts, userID, d.ApplicationID)
+		d.reach = s.cuts.reach(userID, d.ApplicationID)
 		old.release(&s.cuts)
 		return nil
 	})
@@ -115,7 +115,7 @@ func (s *Store) RedeemDevice(ctx context.Context, r store.Redemption) (stored st
 		if err != nil {
 			return err
 		}
-		d.Spent, d.Family = at, t.family.id
+		d.Spent, d.Family = at, s.familyID(t)
 		stored = s.record(t)
 		return nil
 	})

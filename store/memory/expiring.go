@@ -15,7 +15,7 @@ func (s *Store) ListExpiring(ctx context.Context, from time.Time, after int64, u
 			if len(list) >= max {
 				break
 			}
-			if s.ended(t, t.state.Load()) == 0 {
+			if s.ended(t) == 0 {
 				list = append(list, s.record(t))
 			}
 		}
@@ -27,11 +27,10 @@ func (s *Store) ListExpiring(ctx context.Context, from time.Time, after int64, u
 // expiresIn yields the personal tokens that are not marked as revoked and expire
 // before an instant, in order, behind a position.
 func (s *Store) expiresIn(from instant, after int64, until instant) iter.Seq[*token] {
-	begin := &token{id: after}
-	begin.state.Store(&tokenState{expires: from})
+	begin := position(after, from)
 	return func(yield func(*token) bool) {
 		for t := range s.expiring.from(begin) {
-			expires := t.state.Load().expires
+			expires := t.expires
 			if expires >= until {
 				return
 			}

@@ -2,7 +2,6 @@ package memory
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/ostiary/auth/store"
@@ -103,7 +102,7 @@ func (s *Store) InsertCode(ctx context.Context, r store.Code, most int) error {
 		if s.pending(c.holder(), r.Created) >= most {
 			return store.ErrLimit
 		}
-		c.subject.hold(&s.cuts, r.UserID, r.ApplicationID)
+		c.reach = s.cuts.reach(r.UserID, r.ApplicationID)
 		if r.Spent.IsZero() {
 			s.joinUnspent(c)
 		}
@@ -160,7 +159,7 @@ func (s *Store) Redeem(ctx context.Context, r store.Redemption) (stored store.To
 			return err
 		}
 		s.leaveUnspent(c)
-		c.Spent, c.Family = at, t.family.id
+		c.Spent, c.Family = at, s.familyID(t)
 		stored = s.record(t)
 		return nil
 	})
@@ -189,46 +188,45 @@ func (s *Store) revokeFamily(family int64, at time.Time) {
 func (s *Store) Rotate(ctx context.Context, r store.Rotation) (out store.RotateOutcome, err error) {
 	at := micro(r.At)
 	err = s.write(ctx, func() error {
-		old := s.byRefresh[r.Refresh]
+		old := s.tokenByRefresh(r.Refresh)
 		removed := old == nil
 		if removed {
 			old = s.newest(r.Token.Refresh.Grant)
 		}
-		if old == nil || old.application != r.ApplicationID {
+		if old == nil || s.applicationOf(old) != r.ApplicationID {
 			return store.ErrNotFound
 		}
 		if removed {
-			s.revokeFamily(old.family.id, at)
+			s.revokeFamily(s.familyID(old), at)
 			return store.ErrUsed
 		}
-		st := old.state.Load()
-		expired := !at.Before(st.refresh.Expires) ||
-			!st.refresh.GrantExpires.IsZero() && !at.Before(st.refresh.GrantExpires)
-		if st.spent() {
-			if next := s.byID[st.refresh.successor]; next != nil && !expired && next.fresh() && r.Grace > 0 && at.Sub(st.refresh.Spent).Abs() < r.Grace {
-				if s.ended(next, next.state.Load()) == 0 {
-					out = store.RotateOutcome{Replayed: true, Token: s.record(next), Nonce: st.refresh.Nonce}
+		had := s.refreshRecord(old)
+		expired := !at.Before(had.Expires) || !had.GrantExpires.IsZero() && !at.Before(had.GrantExpires)
+		if how := s.spendingOf(old); how != nil {
+			if next := s.tokenByID(how.successor); next != nil && !expired && s.fresh(next) && r.Grace > 0 && at.Sub(had.Spent).Abs() < r.Grace {
+				if s.ended(next) == 0 {
+					out = store.RotateOutcome{Replayed: true, Token: s.record(next), Nonce: had.Nonce}
 					return nil
 				}
 			}
-			s.revokeFamily(old.family.id, at)
+			s.revokeFamily(s.familyID(old), at)
 			return store.ErrUsed
 		}
 		switch {
-		case expired || s.ended(old, st) != 0:
+		case expired || s.ended(old) != 0:
 			return store.ErrNotFound
-		case st.revision != r.Revision:
+		case int64(old.revision) != r.Revision:
 			return store.ErrConflict
 		case !s.free(r.Token):
 			return store.ErrExists
 		}
 		successor := r.Token
-		successor.Refresh.Number, successor.Refresh.GrantCreated = st.refresh.Number+1, st.refresh.GrantCreated
-		next := s.insert(successor, old.family, nil, old.seq) // first: the family lives on
-		spent := *st
-		spent.refresh = &refresh{st.refresh.Refresh, next.id}
-		spent.refresh.Spent, spent.refresh.Nonce, spent.revoked = at, r.Nonce, instantOf(at)
-		s.change(old, spent)
+		successor.Refresh.Number, successor.Refresh.GrantCreated = had.Number+1, had.GrantCreated
+		next := s.insert(successor, s.familyOf(old), nil, old.seq.Load()) // first: the family lives on
+		s.change(old, func() {
+			s.spend(old, spending{at: instantOf(at), nonce: r.Nonce, successor: next.id})
+			old.revoked.Store(int64(instantOf(at)))
+		})
 		s.dropSpentBefore(old, r.Token.Refresh.Grant)
 		out = store.RotateOutcome{Token: s.record(next), Nonce: r.Nonce}
 		return nil
@@ -239,16 +237,13 @@ func (s *Store) Rotate(ctx context.Context, r store.Rotation) (out store.RotateO
 // dropSpentBefore drops the tokens of a grant that were spent before t. There is
 // one, for the others went when it was spent.
 func (s *Store) dropSpentBefore(t *token, grant store.Digest) {
-	number := t.state.Load().refresh.Number
-	for _, other := range slices.Clone(s.byGrant[grant]) {
-		if st := other.state.Load(); other.family == t.family && st.spent() && st.refresh.Number < number {
+	number, k := s.refreshOf(t).number, s.kinOf(t)
+	for _, other := range s.ofGrant(grant) {
+		if x := s.kinOf(other); x != nil && x.family == k.family && s.spendingOf(other) != nil && s.refreshOf(other).number < number {
 			s.dropToken(other)
 		}
 	}
 }
 
 // fresh reports whether nothing has happened to a successor.
-func (t *token) fresh() bool {
-	st := t.state.Load()
-	return st.revoked == 0 && !st.spent()
-}
+func (s *Store) fresh(t *token) bool { return t.mark() == 0 && s.spendingOf(t) == nil }

@@ -26,7 +26,7 @@ func TestExpiredTokensAreCountedOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := s.families[root.Family]
+	f := s.family(root.Family)
 	var list []store.Token
 	for i := range 3000 {
 		tok, err := insert(root.Family, start.Add(time.Duration(i)*time.Millisecond), time.Millisecond, i%2 == 0)

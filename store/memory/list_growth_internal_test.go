@@ -45,7 +45,7 @@ func TestPagesReadWhatTheyShow(t *testing.T) {
 			if p.Descending {
 				a, b = b, a
 			}
-			return tokenOrder(p.Order)(s.byID[a.ID], s.byID[b.ID])
+			return tokenOrder(p.Order)(s.tokenByID(a.ID), s.tokenByID(b.ID))
 		}) {
 			t.Errorf("%+v: %d of %d tokens, or out of order", p, len(list), rows)
 		}
@@ -96,7 +96,7 @@ func TestExpiringReadsWhatItShows(t *testing.T) {
 		}
 		var want []*token
 		for tok := range s.every.all(false) {
-			if tok.application == 0 {
+			if s.applicationOf(tok) == 0 {
 				want = append(want, tok)
 			}
 		}
@@ -105,7 +105,7 @@ func TestExpiringReadsWhatItShows(t *testing.T) {
 			t.Fatalf("%d tokens, want %d in order of their expiry", len(got), len(want))
 		}
 		looked := 0
-		from := want[10].state.Load().expires
+		from := want[10].expires
 		for tok := range s.expiresIn(from, want[10].id, never) {
 			if looked++; tok != want[10+looked] {
 				t.Fatalf("%d behind the position is token %d, want %d", looked, tok.id, want[10+looked].id)
@@ -123,10 +123,13 @@ func TestExpiringReadsWhatItShows(t *testing.T) {
 
 // A sorted list is what sorting yields, whatever was added and removed.
 func TestSorted(t *testing.T) {
-	l := sorted{order: tokenOrder(store.OrderID)}
+	of := new(slab[token])
+	l := sorted{of: of, order: tokenOrder(store.OrderID)}
 	var want []*token
 	for i := range 5000 {
-		tok := &token{id: int64(i * 7919 % 5003)}
+		self, tok := of.take()
+		tok.self = self
+		tok.id = int64(i * 7919 % 5003)
 		l.add(tok)
 		want = append(want, tok)
 		if i%3 == 0 {
@@ -140,7 +143,7 @@ func TestSorted(t *testing.T) {
 	if got := slices.Collect(l.all(false)); !slices.Equal(got, want) || l.n != len(want) {
 		t.Errorf("%d tokens, want %d in order", len(got), len(want))
 	}
-	if got := slices.Collect(l.from(&token{id: want[1000].id + 1})); !slices.Equal(got, want[1001:]) {
+	if got := slices.Collect(l.from(position(want[1000].id+1, 0))); !slices.Equal(got, want[1001:]) {
 		t.Errorf("from the thousand and first: %d tokens, want %d", len(got), len(want)-1001)
 	}
 	slices.Reverse(want)

@@ -21,8 +21,8 @@ import (
 //
 // Checks of access tokens, sessions and passwords take no lock unless something
 // changes meanwhile; everything that changes something takes the one there is.
-// The state that such a check reads never changes in place: a change publishes
-// a new state of the record.
+// What such a check reads is atomic. The parts of one record count together only if
+// no change began meanwhile; otherwise the check takes the lock and reads again.
 type Store struct {
 	// mu guards everything but attempts, activities and the tables, which have promises
 	// of their own.
@@ -81,11 +81,10 @@ func NewWithUsers(users store.Users) *Store {
 
 // New returns an empty store with users of its own, of which there are none yet.
 func New() *Store {
-	return &Store{
+	s := &Store{
 		seed:     maphash.MakeSeed(),
 		accounts: newTable[account](),
 		names:    newTable[account](),
-		tokens:   newTokens(),
 		cuts:     newCuts(),
 		consents: newConsents(),
 		grants:   newGrants(),
@@ -97,6 +96,8 @@ func New() *Store {
 
 		activities: newActivities(),
 	}
+	s.setTokens()
+	return s
 }
 
 // read runs f under the read lock, unless ctx has ended.

@@ -180,9 +180,9 @@ func TestPurgeForgetsEverything(t *testing.T) {
 		}
 	}
 	left := map[string]int{
-		"accounts": s.accounts.held, "tokens": s.byDigest.held, "by ID": len(s.byID), "by refresh": len(s.byRefresh),
+		"accounts": s.accounts.held, "tokens": s.byDigest.held, "by ID": s.byID.n, "by refresh": s.byRefresh.held,
 		"by way": len(s.byVia), "families": len(s.families), "all": s.every.n, "cut-offs": len(s.cuts.byKey),
-		"endings": s.endings.Len(), "sessions": s.sessionByDigest.held, "sessions by ID": len(s.sessionByID),
+		"endings": s.endings.n, "sessions": s.sessionByDigest.held, "sessions by ID": len(s.sessionByID),
 		"sessions' end": s.sessionsEnd.Len(), "counters": len(s.attempts.counters), "windows": s.attempts.ends.Len(),
 		"memories": len(s.attempts.memories.byKey), "groups": len(s.attempts.memories.byGroup), "memories' end": s.attempts.memories.ends.Len(),
 	}

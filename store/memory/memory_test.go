@@ -391,3 +391,18 @@ func TestNilUsers(t *testing.T) {
 		}()
 	}
 }
+
+// A family that was chosen by its ID is that of the token that gets this ID: its end
+// ends both.
+func TestFamilyThatWasChosenBefore(t *testing.T) {
+	ctx, s := t.Context(), memory.New()
+	for n, family := range []int64{2, 0} {
+		tok, err := s.InsertToken(ctx, store.Token{Digest: digest(n), UserID: "9", Family: family, Created: now, Expires: now.Add(time.Hour)}, store.MintLimits{})
+		if must(t, tok, err).Family != 2 {
+			t.Errorf("token %d is of family %d", tok.ID, tok.Family)
+		}
+	}
+	if n, err := s.RevokeTokens(ctx, store.Selection{Family: 2}, now); n != 2 || err != nil {
+		t.Errorf("%d tokens ended, %v", n, err)
+	}
+}

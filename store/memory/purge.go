@@ -39,8 +39,8 @@ func (s *Store) Purge(ctx context.Context, endedBefore time.Time, max int) (n in
 // looked at.
 func (s *Store) purgeTokens(before instant, most int) (removed, looked int) {
 	for removed < most && looked < stepSize {
-		t := s.endings.first(before)
-		if t == nil {
+		t := s.endings.first()
+		if t == nil || s.purgeable(t) >= before {
 			break
 		}
 		looked++
@@ -58,21 +58,26 @@ func (s *Store) purgeTokens(before instant, most int) (removed, looked int) {
 // endFamily lets the spent refresh tokens of a family go with the last token that
 // could still be used, at most most of them. It reports whether there are more.
 func (s *Store) endFamily(t *token, most int) (moved int, more bool) {
-	f, st := t.family, t.state.Load()
-	others := f.live.Load()
-	if st.revoked == 0 {
-		others--
-	}
-	if st.spent() || others > 0 {
+	k := s.kinOf(t)
+	if k == nil || s.spendingOf(t) != nil {
 		return 0, false
 	}
+	f := k.family
+	others := f.live.Load()
+	if t.mark() == 0 {
+		others--
+	}
+	if others > 0 {
+		return 0, false
+	}
+	end := s.purgeable(t)
 	for ; len(f.spent) > 0; moved++ {
 		if moved >= most {
 			return moved, true
 		}
 		other := f.spent[len(f.spent)-1]
 		f.unspent(other)
-		s.endings.move(other, min(other.state.Load().purgeable(), st.purgeable()))
+		s.change(other.t, func() { s.spendingOf(other.t).ends = end })
 	}
 	return moved, false
 }

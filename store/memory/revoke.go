@@ -39,12 +39,10 @@ func (s *Store) revoke(sel store.Selection, at instant) int {
 
 // mark notes in a token's record that it ended.
 func (s *Store) mark(t *token, at instant) bool {
-	next := *t.state.Load()
-	if next.revoked != 0 {
+	if t.mark() != 0 {
 		return false
 	}
-	next.revoked = at
-	s.change(t, next)
+	s.change(t, func() { t.revoked.Store(int64(at)) })
 	return true
 }
 
@@ -53,47 +51,44 @@ func (s *Store) mark(t *token, at instant) bool {
 func (s *Store) selected(sel store.Selection) (list []*token) {
 	switch {
 	case sel.TokenID != 0:
-		if t := s.byID[sel.TokenID]; t != nil {
+		if t := s.tokenByID(sel.TokenID); t != nil {
 			list = []*token{t}
 		}
 	case sel.Family != 0:
-		list = slices.Clone(s.membersOf(sel.Family))
+		list = s.membersOf(sel.Family)
 	case sel.MintedBy != 0:
-		if f := s.families[sel.MintedBy]; f != nil {
-			list = slices.Concat(f.top().below, f.top().lapsed)
+		if f := s.families[sel.MintedBy]; f != nil && f.top().mints != nil {
+			list = tokensOf(f.top().below, f.top().lapsed)
 		}
 	}
 	return slices.DeleteFunc(list, func(t *token) bool {
-		return sel.Family != 0 && t.family.id != sel.Family ||
-			sel.UserID != "" && t.owner.id != sel.UserID ||
-			sel.ApplicationID != 0 && t.family.via != sel.ApplicationID ||
-			sel.MintedBy != 0 && !t.family.isBelow(sel.MintedBy)
+		p, k := s.partyOf(t), s.kinOf(t)
+		return sel.Family != 0 && s.familyID(t) != sel.Family ||
+			sel.UserID != "" && p.key.owner.id != sel.UserID ||
+			sel.ApplicationID != 0 && p.key.via != sel.ApplicationID ||
+			sel.MintedBy != 0 && (k == nil || !k.family.isBelow(sel.MintedBy))
 	})
 }
 
+// membersOf returns the tokens of a family, kept or not.
 func (ts *tokens) membersOf(family int64) []*token {
 	if f := ts.families[family]; f != nil {
-		return f.members
+		return tokensOf(f.members)
+	}
+	if t := ts.tokenByID(family); t != nil && t.kin.Load() == 0 {
+		return []*token{t}
 	}
 	return nil
 }
 
-// top returns the root of the tree.
-func (f *family) top() *family {
-	if f.root != nil {
-		return f.root
-	}
-	return f
-}
-
-// isBelow reports whether a family is above f.
-func (f *family) isBelow(id int64) bool {
-	for f = f.parent; f != nil; f = f.parent {
-		if f.id == id {
-			return true
+// tokensOf returns the tokens of several lists.
+func tokensOf(lists ...[]*kin) (tokens []*token) {
+	for _, list := range lists {
+		for _, k := range list {
+			tokens = append(tokens, k.t)
 		}
 	}
-	return false
+	return tokens
 }
 
 // A marking is the remaining work of a revocation: dead tokens must be marked,
@@ -165,13 +160,16 @@ func (s *Store) markSome(m *marking, most int) (looked, marked int) {
 		f := m.families[len(m.families)-1]
 		m.families = m.families[:len(m.families)-1]
 		looked++
+		if f.mints == nil {
+			continue
+		}
 		for _, child := range f.children {
 			if m.bound && child.independent {
 				continue
 			}
 			looked += len(child.members)
-			for _, t := range child.members {
-				marked += s.markEnded(t, m)
+			for _, k := range child.members {
+				marked += s.markEnded(k.t, m)
 			}
 			m.families = append(m.families, child)
 		}
@@ -183,7 +181,7 @@ func (s *Store) markSome(m *marking, most int) (looked, marked int) {
 func (s *Store) markListed(m *marking, most int) (looked, marked int) {
 	var some []*token
 	if list := s.listOf(m.key); list != nil {
-		for t := range list.from(&token{id: m.next}) {
+		for t := range list.from(position(m.next, 0)) {
 			if t.id > m.last || len(some) == most {
 				break
 			}
@@ -204,7 +202,7 @@ func (s *Store) markListed(m *marking, most int) (looked, marked int) {
 
 // markEnded marks a token if a revocation ended it.
 func (s *Store) markEnded(t *token, m *marking) int {
-	if st := t.state.Load(); st.revoked == 0 && s.ended(t, st) != 0 && s.mark(t, m.at) {
+	if t.mark() == 0 && s.ended(t) != 0 && s.mark(t, m.at) {
 		return 1
 	}
 	return 0
@@ -212,7 +210,8 @@ func (s *Store) markEnded(t *token, m *marking) int {
 
 // markBelow adds a marking for the descendants of a marked token.
 func (s *Store) markBelow(t *token, at instant) {
-	if f := t.family; f.live.Load() == 0 && len(f.children) > 0 {
+	if k := s.kinOf(t); k != nil && k.family.live.Load() == 0 && k.family.hasChildren() {
+		f := k.family
 		s.cuts.todo = append(s.cuts.todo, &marking{key: cutKey{mintedBy: f.id}, at: at, families: []*family{f}, bound: true, next: 1})
 	}
 }

@@ -16,7 +16,7 @@ const bigShelf = 256
 // shelfOrders are those that a big shelf keeps.
 var shelfOrders = [...]store.OrderBy{store.OrderCreated, store.OrderModified, store.OrderExpires}
 
-func newShelf() shelf { return shelf{byID: sorted{order: tokenOrder(store.OrderID)}} }
+func (ts *tokens) newShelf() shelf { return shelf{byID: ts.sorted(tokenOrder(store.OrderID))} }
 
 func (x *shelf) add(t *token) {
 	x.byID.add(t)
@@ -26,7 +26,7 @@ func (x *shelf) add(t *token) {
 	if x.others == nil && x.byID.n > bigShelf {
 		x.others = make([]sorted, len(shelfOrders))
 		for i, by := range shelfOrders {
-			x.others[i].order = tokenOrder(by)
+			x.others[i] = sorted{of: x.byID.of, order: tokenOrder(by)}
 			for t := range x.byID.all(false) {
 				x.others[i].add(t)
 			}
@@ -71,14 +71,14 @@ func (x *shelf) by(order store.OrderBy) (list *sorted, ordered bool) {
 // A shelves has the shelves of keys that have tokens. The zero key has none.
 type shelves map[int64]*shelf
 
-func (xs shelves) add(k int64, t *token) {
+func (ts *tokens) addVia(k int64, t *token) {
 	if k == 0 {
 		return
 	}
-	x := xs[k]
+	x := ts.byVia[k]
 	if x == nil {
-		x = new(newShelf())
-		xs[k] = x
+		x = new(ts.newShelf())
+		ts.byVia[k] = x
 	}
 	x.add(t)
 }

@@ -8,7 +8,8 @@ import (
 // A sorted is a list of tokens in order, in parts, so that a change moves few of
 // them. What order looks at must not change while a token is in it.
 type sorted struct {
-	parts [][]*token // none is empty
+	parts [][]ref // none is empty
+	of    *slab[token]
 	order func(a, b *token) int
 	n     int
 }
@@ -18,26 +19,39 @@ const partSize = 256
 
 // find returns where a token is, or would be.
 func (l *sorted) find(t *token) (part, at int, found bool) {
-	part, _ = slices.BinarySearchFunc(l.parts, t, func(p []*token, t *token) int { return l.order(p[len(p)-1], t) })
+	if n := len(l.parts); n > 0 {
+		if last := l.parts[n-1]; l.order(l.of.locked(last[len(last)-1]), t) < 0 {
+			return n, 0, false // as most are
+		}
+	}
+	part, _ = slices.BinarySearchFunc(l.parts, t, func(p []ref, t *token) int { return l.order(l.of.locked(p[len(p)-1]), t) })
 	if part == len(l.parts) {
 		return part, 0, false
 	}
-	at, found = slices.BinarySearchFunc(l.parts[part], t, l.order)
+	at, found = slices.BinarySearchFunc(l.parts[part], t, func(r ref, t *token) int { return l.order(l.of.locked(r), t) })
 	return part, at, found
+}
+
+// first returns the first token, or nil.
+func (l *sorted) first() *token {
+	if l.n == 0 {
+		return nil
+	}
+	return l.of.locked(l.parts[0][0])
 }
 
 func (l *sorted) add(t *token) {
 	l.n++
 	part, at, _ := l.find(t)
-	if part == len(l.parts) { // behind all others, as most are
+	if part == len(l.parts) { // behind all others
 		if part == 0 || len(l.parts[part-1]) >= partSize {
-			l.parts = append(l.parts, []*token{t})
+			l.parts = append(l.parts, []ref{t.self})
 			return
 		}
 		part--
 		at = len(l.parts[part])
 	}
-	p := slices.Insert(l.parts[part], at, t)
+	p := slices.Insert(l.parts[part], at, t.self)
 	if l.parts[part] = p; len(p) > partSize {
 		half := len(p) / 2
 		l.parts[part] = slices.Clone(p[:half])
@@ -69,7 +83,7 @@ func (l *sorted) all(descending bool) iter.Seq[*token] {
 				if descending {
 					k = len(part) - 1 - k
 				}
-				if !yield(part[k]) {
+				if !yield(l.of.locked(part[k])) {
 					return
 				}
 			}
@@ -82,8 +96,8 @@ func (l *sorted) from(t *token) iter.Seq[*token] {
 	return func(yield func(*token) bool) {
 		first, at, _ := l.find(t)
 		for _, part := range l.parts[first:] {
-			for _, t := range part[at:] {
-				if !yield(t) {
+			for _, r := range part[at:] {
+				if !yield(l.of.locked(r)) {
 					return
 				}
 			}

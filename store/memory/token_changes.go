@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"time"
-	"unique"
 
 	"github.com/ostiary/auth/store"
 )
@@ -19,7 +18,7 @@ func (s *Store) InsertToken(ctx context.Context, r store.Token, limits store.Min
 			return store.ErrConflict
 		}
 		r.Refresh.Number, r.Refresh.GrantCreated = 0, grantCreated(r)
-		f := s.families[r.Family]
+		f := s.family(r.Family)
 		var parent *family
 		if f == nil && r.ParentID != 0 {
 			var err error
@@ -52,18 +51,14 @@ func (s *Store) serves(applicationID int64) bool {
 
 // minter returns the family that mints r.
 func (s *Store) minter(r store.Token, limits store.MintLimits) (*family, error) {
-	f := s.families[r.ParentID]
-	if f == nil || !slices.ContainsFunc(f.members, func(t *token) bool {
-		st := t.state.Load()
-		return s.ended(t, st) == 0 && instantOf(r.Created) < st.expires && instantOf(r.Expires) <= st.expires
+	f := s.family(r.ParentID)
+	if f == nil || !slices.ContainsFunc(f.members, func(k *kin) bool {
+		expires := k.t.expires
+		return s.ended(k.t) == 0 && instantOf(r.Created) < expires && instantOf(r.Expires) <= expires
 	}) {
 		return nil, store.ErrConflict
 	}
-	root := f.root
-	if root == nil {
-		root = f
-	}
-	if f.depth >= min(limits.Depth, store.MaxDepth) || root.liveBelow(instantOf(r.Created), limits.Live) >= limits.Live {
+	if f.depth >= min(limits.Depth, store.MaxDepth) || f.top().liveBelow(instantOf(r.Created), limits.Live) >= limits.Live {
 		return nil, store.ErrLimit
 	}
 	return f, nil
@@ -72,41 +67,37 @@ func (s *Store) minter(r store.Token, limits store.MintLimits) (*family, error) 
 // UpdateToken implements [store.Tokens].
 func (s *Store) UpdateToken(ctx context.Context, r store.Token, minted store.Minted) error {
 	return s.write(ctx, func() error {
-		t := s.byID[r.ID]
+		t := s.tokenByID(r.ID)
 		if t == nil {
 			return store.ErrNotFound
 		}
-		next := *t.state.Load()
-		old := next.digest
+		old := t.getDigest()
 		switch {
-		case next.revision != r.Revision || s.ended(t, &next) != 0:
+		case int64(t.revision) != r.Revision || s.ended(t) != 0:
 			return store.ErrConflict
 		case old != r.Digest && s.tokenByDigest(r.Digest) != nil:
 			return store.ErrExists
 		}
-		next.digest, next.scopes, next.description = r.Digest, unique.Make(r.Scopes), r.Description
-		next.expires, next.modified = instantOf(r.Expires), instantOf(r.Modified)
-		if next.refresh != nil {
-			kept := *next.refresh
-			kept.Scopes = r.Refresh.Scopes
-			next.refresh = &kept
-		}
-		next.revision++
 		if old != r.Digest {
-			// While both digests lead to the token, its state says which holds.
-			s.byDigest.add(hashOf(r.Digest), t)
+			s.byDigest.remove(hash32(old), t.self)
+			t.setDigest(r.Digest)
+			s.byDigest.add(hash32(r.Digest), t.self)
 		}
-		s.change(t, next)
-		if t.lapsed { // it may live longer now
-			t.family.root.leaveTree(t)
-			t.lapsed = false
-			t.family.root.below = join(t.family.root.below, t, placeOfMinted)
+		t.scopes.Store(uint32(s.texts.replace(ref(t.scopes.Load()), r.Scopes)))
+		t.description = s.texts.replace(t.description, r.Description)
+		if kept := s.refreshOf(t); kept != nil {
+			kept.scopes = s.texts.replace(kept.scopes, r.Refresh.Scopes)
 		}
-		if old != r.Digest {
-			s.byDigest.remove(hashOf(old), t)
+		t.revision++
+		s.change(t, func() {
+			t.setExpires(instantOf(r.Expires))
+			t.modified = instantOf(r.Modified)
+		})
+		if k := s.kinOf(t); k != nil {
+			k.family.unlapse(k) // it may live longer now
 		}
 		if minted == store.EndMinted {
-			s.cutOff(cutKey{mintedBy: t.family.id}, next.modified)
+			s.cutOff(cutKey{mintedBy: s.familyID(t)}, t.modified)
 			s.markOnce()
 		}
 		return nil
@@ -117,8 +108,8 @@ func (s *Store) UpdateToken(ctx context.Context, r store.Token, minted store.Min
 func (s *Store) Touch(ctx context.Context, seen []store.Sighting) error {
 	return s.read(ctx, func() error { // no state changes
 		for _, sighting := range seen {
-			t := s.byID[sighting.TokenID]
-			if t == nil || s.ended(t, t.state.Load()) != 0 {
+			t := s.tokenByID(sighting.TokenID)
+			if t == nil || s.ended(t) != 0 {
 				continue
 			}
 			at := int64(instantOf(sighting.At))

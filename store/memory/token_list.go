@@ -14,7 +14,7 @@ import (
 // ListTokens implements [store.Tokens].
 func (s *Store) ListTokens(ctx context.Context, f store.TokenFilter, p store.Page) (list []store.Token, total int, err error) {
 	err = s.read(ctx, func() error {
-		all := matcher[*token]{where: f.Where, column: tokenColumn}
+		all := matcher[*token]{where: f.Where, column: s.tokenColumn}
 		l := newLister(p)
 		for source := range s.sources(f, p) {
 			l.take(source, func(t *token) bool { return s.listed(t, f) && all.meet(t) })
@@ -31,8 +31,8 @@ func (s *Store) ListTokens(ctx context.Context, f store.TokenFilter, p store.Pag
 // A source is a list in which tokens of a page are.
 type source struct {
 	tokens  iter.Seq[*token]
-	ordered bool   // as the page is
-	without string // the user whose tokens are in another source, too; "" for none
+	ordered bool              // as the page is
+	without func(*token) bool // those that are in another source, too; nil for none
 }
 
 // sourceOf returns a shelf as a source.
@@ -50,7 +50,7 @@ func (s *Store) sources(f store.TokenFilter, p store.Page) iter.Seq[source] {
 		}
 		switch {
 		case f.ID != 0:
-			if t := s.byID[f.ID]; t != nil {
+			if t := s.tokenByID(f.ID); t != nil {
 				yield(source{tokens: slices.Values([]*token{t})})
 			}
 		case owner != "" || f.ApplicationID != 0:
@@ -100,7 +100,10 @@ func (s *Store) visible(f store.TokenFilter, p store.Page, yield func(source) bo
 			continue
 		}
 		next := sourceOf(x, p)
-		if next.without = f.UserID; !yield(next) {
+		if f.UserID != "" {
+			next.without = func(t *token) bool { return s.ownerOf(t).id == f.UserID }
+		}
+		if !yield(next) {
 			return
 		}
 	}
@@ -144,7 +147,7 @@ func (l *lister) take(from source, listed func(*token) bool) {
 			continue
 		}
 		seen++
-		if from.without != "" && t.owner.id == from.without {
+		if from.without != nil && from.without(t) {
 			continue
 		}
 		l.total++
@@ -175,41 +178,41 @@ func (l *lister) page() []*token {
 }
 
 func (s *Store) listed(t *token, f store.TokenFilter) bool {
-	visible := f.All || f.UserID != "" && t.owner.id == f.UserID
+	p := s.partyOf(t)
+	owner, application := p.key.owner.id, p.key.application
+	visible := f.All || f.UserID != "" && owner == f.UserID
 	if !visible && len(f.Organizations) > 0 {
-		app := s.apps[t.application]
+		app := s.apps[application]
 		visible = app != nil && slices.Contains(f.Organizations, app.OrganizationID)
 	}
-	st := t.state.Load()
-	return visible && s.ended(t, st) == 0 &&
-		(f.Kind != store.PersonalToken || t.application == 0) &&
-		(f.Kind != store.ApplicationToken || t.application != 0) &&
-		(f.OwnerID == "" || t.owner.id == f.OwnerID) &&
-		(f.ApplicationID == 0 || t.application == f.ApplicationID) &&
-		(f.Scopes == "" || st.scopes.Value() == f.Scopes) &&
-		(f.Description == nil || st.description == *f.Description) &&
-		strings.Contains(st.description, f.Search)
+	return visible && s.ended(t) == 0 &&
+		(f.Kind != store.PersonalToken || application == 0) &&
+		(f.Kind != store.ApplicationToken || application != 0) &&
+		(f.OwnerID == "" || owner == f.OwnerID) &&
+		(f.ApplicationID == 0 || application == f.ApplicationID) &&
+		(f.Scopes == "" || s.scopesOf(t) == f.Scopes) &&
+		(f.Description == nil || s.texts.of(t.description) == *f.Description) &&
+		strings.Contains(s.texts.of(t.description), f.Search)
 }
 
-func tokenColumn(t *token, c store.Column) (any, bool) {
-	st := t.state.Load()
+func (s *Store) tokenColumn(t *token, c store.Column) (any, bool) {
 	switch c {
 	case store.ColumnID:
 		return t.id, true
 	case store.ColumnCreated:
 		return t.created.time(), true
 	case store.ColumnModified:
-		return st.modified.time(), true
+		return t.modified.time(), true
 	case store.ColumnDescription:
-		return st.description, true
+		return s.texts.of(t.description), true
 	case store.ColumnUser:
-		return t.owner.id, true
+		return s.ownerOf(t).id, true
 	case store.ColumnApplication:
-		return t.application, true
+		return s.applicationOf(t), true
 	case store.ColumnScopes:
-		return st.scopes.Value(), true
+		return s.scopesOf(t), true
 	case store.ColumnExpires:
-		return st.expires.time(), true
+		return t.expires.time(), true
 	case store.ColumnLastUsed:
 		return instant(t.used.Load()).time(), true
 	}
@@ -223,9 +226,9 @@ func tokenOrder(by store.OrderBy) func(a, b *token) int {
 		case store.OrderCreated:
 			c = cmp.Compare(a.created, b.created)
 		case store.OrderModified:
-			c = cmp.Compare(a.state.Load().modified, b.state.Load().modified)
+			c = cmp.Compare(a.modified, b.modified)
 		case store.OrderExpires:
-			c = cmp.Compare(a.state.Load().expires, b.state.Load().expires)
+			c = cmp.Compare(a.expires, b.expires)
 		case store.OrderLastUsed:
 			c = cmp.Compare(a.used.Load(), b.used.Load())
 		}

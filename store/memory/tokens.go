@@ -1,112 +1,76 @@
 package memory
 
 import (
+	"cmp"
 	"context"
-	"net/netip"
-	"slices"
 	"sync/atomic"
-	"unique"
 
 	"github.com/ostiary/auth/store"
 )
 
-// A token is an access token with its refresh token. Constant fields are in the
-// token itself. Fields that a bearer check must see at one instant are in its
-// state.
-type token struct {
-	id, application int64
-
-	family  *family
-	owner   *account
-	epoch   int64
-	created instant
-	bounds  *bounds // nil for none
-	subject
-
-	state atomic.Pointer[tokenState]
-	used  atomic.Int64 // the instant of the last use
-
-	// Guarded by Store.mu.
-	placeOfMember, placeOfMinted, placeOfSpent, placeInQueue int32
-	lapsed                                                   bool // it is in the list lapsed of its root
-
-	// first is the state of most tokens. It is part of the token, so that a
-	// look-up reads one place in memory.
-	first tokenState
-}
-
-// bounds is where a token is accepted. Most are accepted everywhere.
-type bounds struct {
-	audience  string
-	addresses []netip.Prefix
-}
-
-// A tokenState is never changed: a change of the token has a new one.
-type tokenState struct {
-	digest      store.Digest
-	scopes      unique.Handle[string] // many tokens have the same
-	description string
-
-	modified, expires, revoked instant
-
-	revision int64
-	refresh  *refresh // nil for none
-}
-
-type refresh struct {
-	store.Refresh
-	successor int64 // the token that it was spent for
-}
-
+// tokens are the access tokens, in slabs, with what finds them. Each token takes some
+// 170 bytes with all of it, and 300 with a refresh token.
 type tokens struct {
-	byDigest  *table[token]
-	byID      map[int64]*token
-	byRefresh map[store.Digest]*token
-	byGrant   map[store.Digest][]*token // in the order of their refreshes
-	byVia     shelves                   // those that are not marked as revoked
-	every     sorted                    // by ID; the same
-	expiring  sorted                    // by expiry; the personal ones among these
-	families  map[int64]*family         // those with members, or whose children have some
-	endings   queue[token]
+	slab      slab[token]
+	refreshes slab[refresh]
+	spendings slab[spending]
+	parties   shared[partyKey, reach]
+	bounds    shared[string, bounds]
+	texts     texts
+	kins      handles[kin]
+
+	byDigest  *index
+	byRefresh *index
+	byGrant   *index
+	byID      ids
+	byVia     shelves           // those that are not marked as revoked
+	every     sorted            // by ID; the same
+	expiring  sorted            // by expiry; the personal ones among these
+	endings   sorted            // all, by when they may be forgotten
+	families  map[int64]*family // those that are kept: with members, or whose children have some
 	lastToken int64
 }
 
-func newTokens() tokens {
-	return tokens{
-		byDigest:  newTable[token](),
-		byID:      make(map[int64]*token),
-		byRefresh: make(map[store.Digest]*token),
-		byGrant:   make(map[store.Digest][]*token),
-		byVia:     make(shelves),
-		every:     sorted{order: tokenOrder(store.OrderID)},
-		expiring:  sorted{order: tokenOrder(store.OrderExpires)},
-		families:  make(map[int64]*family),
-		endings:   queue[token]{place: func(t *token) *int32 { return &t.placeInQueue }},
-	}
+// setTokens makes the tokens of a new store, whose lists point into it.
+func (s *Store) setTokens() {
+	ts := &s.tokens
+	ts.parties, ts.bounds = newShared[partyKey, reach](), newShared[string, bounds]()
+	ts.texts = texts{newShared[string, struct{}]()}
+	ts.byDigest, ts.byRefresh, ts.byGrant = newIndex(), newIndex(), newIndex()
+	ts.byID.pages = make(map[int64]*[pageSize]ref)
+	ts.byVia, ts.families = make(shelves), make(map[int64]*family)
+	ts.every, ts.expiring = ts.sorted(tokenOrder(store.OrderID)), ts.sorted(tokenOrder(store.OrderExpires))
+	byID := tokenOrder(store.OrderID)
+	ts.endings = ts.sorted(func(a, b *token) int {
+		return cmp.Or(cmp.Compare(ts.purgeable(a), ts.purgeable(b)), byID(a, b))
+	})
 }
 
-// tokenByDigest returns the token whose access token has digest d, or nil.
-func (ts *tokens) tokenByDigest(d store.Digest) *token {
-	return ts.byDigest.find(hashOf(d), func(t *token) bool { return t.state.Load().digest == d })
+func (ts *tokens) sorted(order func(a, b *token) int) sorted {
+	return sorted{of: &ts.slab, order: order}
 }
 
-// ended returns when a token with that state ended, 0 for not.
-func (s *Store) ended(t *token, st *tokenState) instant {
-	if st.revoked != 0 {
-		return st.revoked
-	}
-	if at := t.subject.ends(&s.cuts); at != 0 {
+// ended returns when a token ended, 0 for not.
+func (s *Store) ended(t *token) instant {
+	if at := t.mark(); at != 0 {
 		return at
 	}
-	if t.family.parent == nil {
+	seq, p := t.seq.Load(), s.partyOf(t)
+	if p == nil { // a reader without a lock will look again
 		return 0
 	}
-	return t.family.endedAbove(&s.cuts, t.seq)
+	if at := p.value.ends(&s.cuts, seq); at != 0 {
+		return at
+	}
+	if k := s.kinOf(t); k != nil {
+		return k.family.endedAbove(&s.cuts, seq)
+	}
+	return 0
 }
 
 // free reports whether no token has one of the digests.
 func (ts *tokens) free(r store.Token) bool {
-	return ts.tokenByDigest(r.Digest) == nil && (r.Refresh.Digest == store.Digest{} || ts.byRefresh[r.Refresh.Digest] == nil)
+	return ts.tokenByDigest(r.Digest) == nil && (r.Refresh.Digest == store.Digest{} || ts.tokenByRefresh(r.Refresh.Digest) == nil)
 }
 
 // insert stores a new token, whose digests are free, in a family: nil for one
@@ -114,232 +78,177 @@ func (ts *tokens) free(r store.Token) bool {
 // cut-off at the issue of the token's grant.
 func (s *Store) insert(r store.Token, f, parent *family, seq int64) *token {
 	s.lastToken++
-	if f == nil {
-		f = s.found(r, parent, seq)
+	if f == nil && parent == nil {
+		f = s.families[s.lastToken] // that somebody chose before
 	}
-	t := &token{
-		id:          s.lastToken,
-		owner:       s.openAccount(r.UserID),
-		application: r.ApplicationID,
-		family:      f,
-		epoch:       r.Epoch,
-		created:     instantOf(r.Created),
-		subject:     subject{seq: seq},
+	key := partyKey{owner: s.openAccount(r.UserID), application: r.ApplicationID, via: r.ApplicationID}
+	if f != nil {
+		key.via = f.via()
+	} else if parent != nil && key.via == 0 {
+		key.via = parent.via()
+	}
+	held := s.holdParty(key)
+	if f == nil && (parent != nil || r.Family != 0 && r.Family != s.lastToken) {
+		f = s.found(r, parent, held, seq)
+	}
 
-		placeOfSpent: -1,
-	}
-	t.hold(&s.cuts, r.UserID, f.via)
-	if r.Audience != "" || len(r.Addresses) > 0 {
-		t.bounds = &bounds{r.Audience, slices.Clone(r.Addresses)}
-	}
+	self, t := s.slab.take()
+	t.self = self
+	t.setDigest(r.Digest)
+	atomic.StoreInt64(&t.id, s.lastToken)
+	t.epoch.Store(r.Epoch)
+	t.seq.Store(seq)
+	t.setExpires(instantOf(r.Expires))
+	t.revoked.Store(int64(instantOf(r.Revoked)))
 	t.used.Store(int64(instantOf(r.LastUsed)))
-	t.first = tokenState{
-		digest:      r.Digest,
-		scopes:      unique.Make(r.Scopes),
-		description: r.Description,
-		modified:    instantOf(r.Modified),
-		expires:     instantOf(r.Expires),
-		revoked:     instantOf(r.Revoked),
-		revision:    1,
-	}
-	st := &t.first
+	t.scopes.Store(uint32(s.texts.hold(r.Scopes)))
+	t.bounds.Store(uint32(s.holdBounds(r)))
+	t.party.Store(uint32(held))
+	t.kin.Store(0)
+	t.created, t.modified = instantOf(r.Created), instantOf(r.Modified)
+	t.description, t.refresh, t.revision = s.texts.hold(r.Description), 0, 1
 	if r.Refresh.Digest != (store.Digest{}) {
-		kept := refresh{Refresh: r.Refresh}
-		kept.Expires, kept.GrantExpires, kept.Spent = micro(kept.Expires), micro(kept.GrantExpires), micro(kept.Spent)
-		kept.GrantCreated = micro(kept.GrantCreated)
-		st.refresh = &kept
-		s.byRefresh[kept.Digest] = t
-		if kept.Grant != (store.Digest{}) {
-			s.byGrant[kept.Grant] = append(s.byGrant[kept.Grant], t)
+		s.addRefresh(t, r.Refresh)
+	}
+
+	s.byID.add(s.lastToken, self)
+	key.owner.issued++
+	if f != nil {
+		s.join(t, f)
+		if root := f.root; root != nil && t.mark() == 0 {
+			root.below = join(root.below, s.kinOf(t), placeOfMinted)
 		}
 	}
-	t.state.Store(st)
-	s.byID[t.id] = t
-	t.owner.issued++
-	f.add(t)
-	if st.spent() {
-		f.spent = join(f.spent, t, placeOfSpent)
-	}
-	if st.revoked == 0 {
-		f.live.Add(1)
-		t.owner.tokens.add(t)
+	if t.mark() == 0 {
+		key.owner.tokens.add(t)
 		s.every.add(t)
-		if t.application == 0 {
+		if key.application == 0 {
 			s.expiring.add(t)
 		}
-		s.byVia.add(f.via, t)
-		if f.root != nil {
-			f.root.below = join(f.root.below, t, placeOfMinted)
-		}
+		s.addVia(key.via, t)
 	}
-	s.endings.add(t, st.purgeable())
-	s.byDigest.add(hashOf(st.digest), t)
+	s.endings.add(t)
+	s.byDigest.add(hash32(r.Digest), self)
 	return t
 }
 
-// found returns a new family for a token that is about to be stored.
-func (s *Store) found(r store.Token, parent *family, seq int64) *family {
-	f := &family{id: r.Family, parent: parent, via: r.ApplicationID, subject: subject{seq: seq}}
-	if f.id == 0 {
-		f.id = s.lastToken
+// holdParty returns a party, which must be given back.
+func (s *Store) holdParty(key partyKey) ref {
+	return s.parties.hold(key, func() (partyKey, reach) { return key, s.cuts.reach(key.owner.id, key.via) })
+}
+
+func (s *Store) releaseParty(r ref) {
+	if gone := s.parties.release(r); gone != nil {
+		gone.value.release(&s.cuts)
 	}
-	if parent != nil {
-		f.independent, f.depth = r.Independent, parent.depth+1
-		if f.root = parent.root; f.root == nil {
-			f.root = parent
-		}
-		if f.via == 0 {
-			f.via = parent.via
-		}
-		parent.addChild(f)
-	}
-	f.hold(&s.cuts, r.UserID, f.via)
-	s.families[f.id] = f
-	return f
 }
 
 // dropToken forgets a token.
 func (s *Store) dropToken(t *token) {
-	st := t.state.Load()
-	if st.revoked == 0 {
-		s.unlive(t, st.expires)
+	if t.mark() == 0 {
+		s.unlive(t, t.expires)
 	}
-	s.byDigest.remove(hashOf(st.digest), t)
-	delete(s.byID, t.id)
-	if st.refresh != nil {
-		delete(s.byRefresh, st.refresh.Digest)
-		s.leaveGrant(t, st.refresh.Grant)
-	}
-	t.owner.issued--
-	s.closeAccount(t.owner)
-	t.subject.release(&s.cuts)
 	s.endings.remove(t)
-	t.family.unspent(t)
-	t.family.drop(t)
-	s.forget(t.family)
-}
-
-// leaveGrant takes a token off the list of its grant.
-func (s *Store) leaveGrant(t *token, grant store.Digest) {
-	list := slices.DeleteFunc(s.byGrant[grant], func(other *token) bool { return other == t })
-	if s.byGrant[grant] = list; len(list) == 0 {
-		delete(s.byGrant, grant)
+	s.byDigest.remove(hash32(t.getDigest()), t.self)
+	s.byID.remove(t.id)
+	s.dropRefresh(t)
+	if k := s.kinOf(t); k != nil {
+		s.kins.drop(ref(t.kin.Load()))
+		k.family.unspent(k)
+		k.family.drop(k)
+		s.forget(k.family)
 	}
-}
-
-// forget drops a family without tokens and descendants.
-func (s *Store) forget(f *family) {
-	for ; f != nil && len(f.members) == 0 && len(f.children) == 0; f = f.parent {
-		delete(s.families, f.id)
-		f.subject.release(&s.cuts)
-		if f.parent != nil {
-			f.parent.dropChild(f)
-		}
+	owner := s.ownerOf(t)
+	owner.issued--
+	s.releaseParty(ref(t.party.Load()))
+	s.closeAccount(owner)
+	s.texts.release(ref(t.scopes.Load()))
+	s.texts.release(t.description)
+	if r := ref(t.bounds.Load()); r != 0 {
+		s.bounds.release(r)
 	}
+	s.slab.drop(t.self)
 }
 
 // unlive takes a token out of the live ones of its family, and off the lists.
 func (s *Store) unlive(t *token, at instant) {
-	t.owner.tokens.remove(t)
+	p := s.partyOf(t)
+	p.key.owner.tokens.remove(t)
 	s.every.remove(t)
-	if t.application == 0 {
+	if p.key.application == 0 {
 		s.expiring.remove(t)
 	}
-	s.byVia.remove(t.family.via, t)
-	if f := t.family; f.live.Load() == 1 {
+	s.byVia.remove(p.key.via, t)
+	k := s.kinOf(t)
+	if k == nil {
+		return
+	}
+	f := k.family
+	if f.live.Load() == 1 {
 		f.ended.Store(int64(at)) // first: a reader that sees none live needs it
 	}
-	t.family.live.Add(-1)
-	if root := t.family.root; root != nil {
-		root.leaveTree(t)
+	f.live.Add(-1)
+	if f.root != nil {
+		f.root.leaveTree(k)
 	}
 }
 
-// change publishes a new state of a token.
-func (s *Store) change(t *token, next tokenState) {
-	listed := t.state.Load().revoked == 0
-	if listed && next.revoked != 0 {
-		s.unlive(t, next.revoked)
-		listed = false
-	}
-	moves := listed && t.application == 0 && t.state.Load().expires != next.expires
+// change changes a token by f, and keeps the lists in order. f may mark it, change
+// what lists are ordered by, and spend its refresh token.
+func (s *Store) change(t *token, f func()) {
+	p, k := s.partyOf(t), s.kinOf(t)
+	listed, spent := t.mark() == 0, s.spendingOf(t) != nil
+	s.endings.remove(t)
 	if listed {
-		t.owner.tokens.takeOut(t)
-		s.byVia.takeOut(t.family.via, t)
-	}
-	if moves {
-		s.expiring.remove(t)
-	}
-	if !t.state.Load().spent() && next.spent() {
-		t.family.spent = join(t.family.spent, t, placeOfSpent)
-	}
-	t.state.Store(&next)
-	if listed {
-		t.owner.tokens.putBack(t)
-		s.byVia.putBack(t.family.via, t)
-	}
-	if moves {
-		s.expiring.add(t)
-	}
-	s.endings.move(t, next.purgeable())
-}
-
-// spent reports whether the refresh token was used.
-func (st *tokenState) spent() bool { return st.refresh != nil && !st.refresh.Spent.IsZero() }
-
-// never is the end of a grant that has none.
-const never = instant(1<<63 - 1)
-
-// purgeable returns when a token may be forgotten, as far as it alone can tell:
-// when it has ended with its refresh token, or with its grant if that was spent.
-// The end of a family brings the latter forward.
-func (st *tokenState) purgeable() instant {
-	if st.spent() {
-		if st.refresh.GrantExpires.IsZero() {
-			return never
+		p.key.owner.tokens.takeOut(t)
+		s.byVia.takeOut(p.key.via, t)
+		if p.key.application == 0 {
+			s.expiring.remove(t)
 		}
-		return instantOf(st.refresh.GrantExpires)
 	}
-	ends := st.expires
-	if st.refresh != nil {
-		ends = max(ends, instantOf(st.refresh.Expires))
+	f()
+	s.endings.add(t)
+	if k != nil && !spent && s.spendingOf(t) != nil {
+		k.family.spent = join(k.family.spent, k, placeOfSpent)
 	}
-	if st.revoked != 0 {
-		ends = min(ends, st.revoked)
+	switch {
+	case listed && t.mark() != 0:
+		s.unlive(t, t.mark())
+	case listed:
+		p.key.owner.tokens.putBack(t)
+		s.byVia.putBack(p.key.via, t)
+		if p.key.application == 0 {
+			s.expiring.add(t)
+		}
 	}
-	return ends
 }
 
 // record returns the token as the contract has it. Store.mu is held.
 func (s *Store) record(t *token) store.Token {
-	st, f := t.state.Load(), t.family
+	p := s.partyOf(t)
 	r := store.Token{
 		ID:               t.id,
-		Digest:           st.digest,
-		UserID:           t.owner.id,
-		ApplicationID:    t.application,
-		Family:           f.id,
-		ParentID:         f.parentID(),
-		Independent:      f.independent,
-		RootID:           f.rootID(),
-		Depth:            f.depth,
-		ViaApplicationID: f.via,
-		Scopes:           st.scopes.Value(),
-		Epoch:            t.epoch,
-		Description:      st.description,
+		Digest:           t.getDigest(),
+		UserID:           p.key.owner.id,
+		ApplicationID:    p.key.application,
+		Family:           s.familyID(t),
+		ViaApplicationID: p.key.via,
+		Scopes:           s.scopesOf(t),
+		Epoch:            t.epoch.Load(),
+		Description:      s.texts.of(t.description),
 		Created:          t.created.time(),
-		Modified:         st.modified.time(),
-		Expires:          st.expires.time(),
+		Modified:         t.modified.time(),
+		Expires:          t.expires.time(),
 		LastUsed:         instant(t.used.Load()).time(),
-		Revoked:          s.ended(t, st).time(),
-		Revision:         st.revision,
+		Revoked:          s.ended(t).time(),
+		Refresh:          s.refreshRecord(t),
+		Revision:         int64(t.revision),
 	}
-	if t.bounds != nil {
-		r.Audience, r.Addresses = t.bounds.audience, slices.Clone(t.bounds.addresses)
+	if k := s.kinOf(t); k != nil {
+		f := k.family
+		r.ParentID, r.RootID, r.Depth, r.Independent = idOf(f.parent), idOf(f.root), f.depth, f.independent
 	}
-	if st.refresh != nil {
-		r.Refresh = st.refresh.Refresh
-	}
+	r.Audience, r.Addresses = s.boundsOf(t)
 	return r
 }
 
@@ -372,23 +281,26 @@ func (s *Store) access(d store.Digest, a *store.Access) bool {
 	if t == nil {
 		return false
 	}
-	st := t.state.Load()
-	// One by one: a literal would be built elsewhere and copied.
-	a.TokenID = t.id
-	a.Family = t.family.id
-	a.UserID = t.owner.id
-	a.ApplicationID = t.application
-	a.ViaApplicationID = t.family.via
-	a.Scopes = st.scopes.Value()
-	a.Epoch = t.epoch
-	a.Expires = st.expires.time()
-	a.Revoked = s.ended(t, st).time()
-	a.LastUsed = instant(t.used.Load()).time()
-	if t.bounds != nil {
-		a.Audience, a.Addresses = t.bounds.audience, slices.Clone(t.bounds.addresses)
+	p, id := s.partyOf(t), atomic.LoadInt64(&t.id)
+	if p == nil {
+		return false
 	}
+	// One by one: a literal would be built elsewhere and copied.
+	a.TokenID, a.Family = id, id
+	a.UserID = p.key.owner.id
+	a.ApplicationID = p.key.application
+	a.ViaApplicationID = p.key.via
+	a.Scopes = s.scopesOf(t)
+	a.Epoch = t.epoch.Load()
+	a.Expires = instant(atomic.LoadInt64((*int64)(&t.expires))).time()
+	a.Revoked = s.ended(t).time()
+	a.LastUsed = instant(t.used.Load()).time()
+	if k := s.kinOf(t); k != nil {
+		a.Family = k.family.id
+	}
+	a.Audience, a.Addresses = s.boundsOf(t)
 	if s.users == nil {
-		if u := t.owner.user.Load(); u != nil {
+		if u := p.key.owner.user.Load(); u != nil {
 			a.User = u.User
 		}
 	}
@@ -402,12 +314,12 @@ func (s *Store) TokenByDigest(ctx context.Context, d store.Digest) (store.Token,
 
 // TokenByID implements [store.Tokens].
 func (s *Store) TokenByID(ctx context.Context, id int64) (store.Token, error) {
-	return s.token(ctx, func() *token { return s.byID[id] })
+	return s.token(ctx, func() *token { return s.tokenByID(id) })
 }
 
 // TokenByRefresh implements [store.Grants].
 func (s *Store) TokenByRefresh(ctx context.Context, d store.Digest) (store.Token, error) {
-	return s.token(ctx, func() *token { return s.byRefresh[d] })
+	return s.token(ctx, func() *token { return s.tokenByRefresh(d) })
 }
 
 // TokenByGrant implements [store.Grants].
@@ -417,7 +329,7 @@ func (s *Store) TokenByGrant(ctx context.Context, grant store.Digest) (store.Tok
 
 // newest returns the newest token of a grant, or nil.
 func (ts *tokens) newest(grant store.Digest) *token {
-	if list := ts.byGrant[grant]; len(list) > 0 {
+	if list := ts.ofGrant(grant); len(list) > 0 {
 		return list[len(list)-1]
 	}
 	return nil

@@ -39,7 +39,7 @@ func (s *Store) account(id string) *account {
 func (s *Store) openAccount(id string) *account {
 	a := s.account(id)
 	if a == nil {
-		a = &account{id: id, tokens: newShelf()}
+		a = &account{id: id, tokens: s.newShelf()}
 		s.accounts.add(maphash.String(s.seed, id), a)
 	}
 	return a
