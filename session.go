@@ -33,7 +33,8 @@ type Session struct {
 	log     *slog.Logger
 	hook    *hook.Hook
 	// touch is the time by which an expiry must move before it is written.
-	touch time.Duration
+	touch    time.Duration
+	timeouts sessionTimeouts
 
 	notes     *sessionNotes
 	purge     *unpurged
@@ -148,6 +149,7 @@ func NewSession(st store.Sessions, u store.Users, opts *SessionOptions) (*Sessio
 
 		strangers: &strangers{},
 	}
+	s.timeouts = newSessionTimeouts(o.IdleTimeout, s.touch)
 	s.values, err = newHostValues(o.Manager, o.Lifetime, func(ctx context.Context) keeper {
 		if st := s.state(ctx); st != nil {
 			return st
@@ -174,22 +176,30 @@ func (s *Session) authenticate(r *http.Request) (Principal, error) {
 	if len(r.Header["Authorization"]) > 0 && !basicIgnored(r.Context()) {
 		return Principal{}, ErrNoCredentials
 	}
-	st := s.state(r.Context())
+	ctx := r.Context()
+	st, last := ctx.(*sessionState)
+	if last = last && st.session == s; !last {
+		st = s.state(ctx)
+	}
 	outside := st == nil
-	if outside || rechecks(r.Context()) {
-		cookies := r.Header["Cookie"]
-		if len(cookies) == 0 {
-			return Principal{}, ErrNoCredentials // as load does
+	f := new(stored) // on the stack
+	// Recheck asks with a context of its own, further in than that of the state.
+	if last || !outside && !rechecks(ctx) {
+		if st.refusal != nil {
+			return Principal{}, st.refusal
 		}
-		st = &sessionState{session: s, request: r} // which stays on the stack
-		if err := st.load(cookies); err != nil {
+		f = st.stored
+	} else {
+		token, refusal := s.cookie(r.Header["Cookie"])
+		if refusal != nil {
+			return Principal{}, refusal
+		}
+		_, refusal, err := s.find(r, token, f)
+		if err = cmp.Or(err, refusal); err != nil {
 			return Principal{}, err
 		}
 	}
-	if st.refusal != nil {
-		return Principal{}, st.refusal
-	}
-	if st.row.UserID == "" {
+	if f.row.userID == "" {
 		return Principal{}, ErrNoCredentials
 	}
 	if err := s.origins.Check(r); err != nil {
@@ -199,15 +209,15 @@ func (s *Session) authenticate(r *http.Request) (Principal, error) {
 		s.notes.noteHandler(r, s.log)
 	}
 	return Principal{
-		ID:         st.row.UserID,
-		Name:       st.name,
+		ID:         f.row.userID,
+		Name:       f.name,
 		Scopes:     Unrestricted,
-		Admin:      st.admin,
-		Auditor:    st.auditor,
+		Admin:      f.admin,
+		Auditor:    f.auditor,
 		Credential: CredentialSession,
-		Epoch:      st.row.Epoch,
+		Epoch:      f.row.epoch,
 		HasEpoch:   true,
-		Proved:     st.row.Created,
+		Proved:     f.row.created,
 	}, nil
 }
 
@@ -245,18 +255,13 @@ func (s *Session) Handler(next http.Handler) http.Handler {
 
 // serve is Handler for a request whose session is to be read.
 func (s *Session) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	st := &sessionState{Context: r.Context(), session: s, request: r}
-	if err := st.load(r.Header["Cookie"]); err != nil {
+	st, err := s.load(r)
+	if err != nil {
 		s.deny(w, r, err)
 		return
 	}
-	st.checkValues()
-	st.quiet = len(r.Header["X-Ws-Session-Quiet"]) > 0
-	if !st.quiet {
-		st.slide()
-	}
 	vary(w.Header())
-	st.writer = sessionWriter{ResponseWriter: w, session: st}
+	st.writer = sessionWriter{w, st}
 	st.inner = *r.WithContext(st)
 	next.ServeHTTP(&st.writer, &st.inner)
 	if early := st.sent; st.writer.before() && early {

@@ -70,26 +70,80 @@ func limited(b []byte) ([]byte, error) {
 
 // Decode implements scs.Codec. It is total: any bytes give values or an error.
 func (codec) Decode(b []byte) (time.Time, map[string]any, error) {
-	list, err := parse(b)
+	list, err := begin(b)
 	if err != nil {
 		return time.Time{}, nil, err
 	}
-	values := make(map[string]any, list.n)
+	var values map[string]any
 	if list.old {
 		values, err = decodeOld(b[codecHeader:])
-	} else if list.n > 0 {
-		text := string(b) // one copy for all strings
-		for at := list.first; at < len(b) && err == nil; {
-			e, _ := entryAt(b, at)
-			raw := text[at : at+len(e.raw)]
-			values[raw[e.keyAt:e.keyAt+len(e.key)]], err = e.decode(raw)
-			at += len(e.raw)
-		}
+	} else {
+		values, err = list.decode()
 	}
 	if err != nil {
 		return time.Time{}, nil, err
 	}
 	return time.UnixMicro(int64(binary.BigEndian.Uint64(b[1:]))).UTC(), values, nil
+}
+
+// decode checks and decodes the entries.
+func (list *entries) decode() (map[string]any, error) {
+	values := make(map[string]any, list.n)
+	if list.n == 0 {
+		return values, nil
+	}
+	text := string(list.data) // one copy for all strings
+	var few boxes
+	e := entry{end: list.first}
+	for range list.n {
+		if !e.next(list.data) {
+			return nil, errSessionData
+		}
+		raw := text[e.end-len(e.raw) : e.end]
+		key := raw[e.keyAt : e.keyAt+len(e.key)]
+		if e.kind == kindString {
+			few.put(values, key, raw[len(raw)-len(e.value):])
+			continue
+		}
+		v, err := e.decode(raw)
+		if err != nil {
+			return nil, err
+		}
+		values[key] = v
+	}
+	few.flush(values)
+	if e.end != len(list.data) {
+		return nil, errSessionData
+	}
+	return values, nil
+}
+
+// boxes puts strings into a map of interfaces with one allocation for some of them,
+// because each interface with a string takes an allocation of its own.
+type boxes struct {
+	keys, values [4]string
+	n            int
+}
+
+func (x *boxes) put(m map[string]any, key, value string) {
+	if x.n == len(x.keys) {
+		x.flush(m)
+	}
+	x.keys[x.n], x.values[x.n] = key, value
+	x.n++
+}
+
+func (x *boxes) flush(m map[string]any) {
+	if x.n == 1 {
+		m[x.keys[0]] = x.values[0]
+	} else if x.n > 1 {
+		// An element of an array that nobody can change needs no copy of its own.
+		values := reflect.ValueOf(x.values)
+		for i, key := range x.keys[:x.n] {
+			m[key] = values.Index(i).Interface()
+		}
+	}
+	x.n = 0
 }
 
 // decodeOld returns the values of an earlier version.
@@ -105,7 +159,7 @@ func decodeOld(b []byte) (map[string]any, error) {
 	return values, nil
 }
 
-// entries are the valid entries of encoded values.
+// entries are the entries of encoded values.
 type entries struct {
 	data  []byte
 	first int // offset of the first one
@@ -114,9 +168,8 @@ type entries struct {
 	gob   bool // some or all values are gob
 }
 
-// parse checks encoded values, except what is gob, and returns their entries. It
-// allocates nothing.
-func parse(b []byte) (entries, error) {
+// begin returns the entries of encoded values before they are checked.
+func begin(b []byte) (entries, error) {
 	if len(b) < codecHeader || len(b) > maxSessionData || b[0] != codecVersion {
 		return entries{}, errSessionData
 	}
@@ -130,22 +183,27 @@ func parse(b []byte) (entries, error) {
 		return entries{}, errSessionData
 	}
 	n, size := uvarint(values[1:])
-	if n == 0 || n > uint64(len(values)) {
+	if n == 0 || n > uint64(len(values)/3) { // an entry has three bytes at least
 		return entries{}, errSessionData
 	}
-	list := entries{data: b, first: codecHeader + 1 + size, n: int(n)}
-	at := list.first
-	var last []byte
-	for i := range list.n {
-		e, ok := entryAt(b, at)
-		if !ok || !validValue(e.kind, e.value) || i > 0 && bytes.Compare(last, e.key) >= 0 {
+	return entries{data: b, first: codecHeader + 1 + size, n: int(n)}, nil
+}
+
+// parse checks encoded values, except what is gob, and returns their entries. It
+// allocates nothing.
+func parse(b []byte) (entries, error) {
+	list, err := begin(b)
+	if err != nil || list.n == 0 {
+		return list, err
+	}
+	e := entry{end: list.first}
+	for range list.n {
+		if !e.next(b) {
 			return entries{}, errSessionData
 		}
-		last = e.key
 		list.gob = list.gob || e.kind == kindGob
-		at += len(e.raw)
 	}
-	if at != len(b) {
+	if e.end != len(b) {
 		return entries{}, errSessionData
 	}
 	return list, nil
@@ -158,12 +216,12 @@ func holdsValues(b []byte, values map[string]any) bool {
 	if err != nil || list.gob || list.n != len(values) {
 		return false
 	}
-	for at := list.first; at < len(list.data); {
-		e, _ := entryAt(b, at)
+	e := entry{end: list.first}
+	for range list.n {
+		e.read(b)
 		if v, ok := values[string(e.key)]; !ok || !e.is(v) {
 			return false
 		}
-		at += len(e.raw)
 	}
 	return true
 }
@@ -238,10 +296,10 @@ func entriesOf(b []byte) (map[string]entry, error) {
 		return nil, err
 	}
 	m := make(map[string]entry, list.n)
-	for at := list.first; at < len(list.data); {
-		e, _ := entryAt(b, at)
+	e := entry{end: list.first}
+	for range list.n {
+		e.read(b)
 		m[string(e.key)] = e
-		at += len(e.raw)
 	}
 	return m, nil
 }

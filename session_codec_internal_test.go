@@ -80,6 +80,22 @@ func TestCodecIsLikeGob(t *testing.T) {
 	}
 }
 
+// However many strings there are, among other values, each comes back under its key.
+func TestCodecManyStrings(t *testing.T) {
+	values := make(map[string]any)
+	for n := range 20 {
+		b, err := codec{}.Encode(time.Time{}, values)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, got, err := (codec{}).Decode(b); err != nil || !reflect.DeepEqual(got, values) {
+			t.Errorf("%v, %v; want %v", got, err, values)
+		}
+		values[strings.Repeat("k", n)] = strings.Repeat("v", n)
+		values[strings.Repeat("i", n/3)] = n
+	}
+}
+
 // The form of each kind is a promise to what is stored.
 func TestCodecForm(t *testing.T) {
 	values := map[string]any{

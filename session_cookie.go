@@ -5,7 +5,9 @@ import (
 	"encoding/base64"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/ostiary/auth/internal/ascii"
 )
@@ -52,4 +54,26 @@ func addCookie(h http.Header, c *http.Cookie) {
 	if cc := h["Cache-Control"]; !slices.Contains(cc, noStore[0]) {
 		h["Cache-Control"] = append(slices.Clip(cc), `no-cache="Set-Cookie"`)
 	}
+}
+
+// sessionTimeouts are fields Session-Timeout for the seconds that most responses
+// have: those after a session was used. Their capacity makes an append copy them.
+type sessionTimeouts struct {
+	least  int
+	fields [][]string
+}
+
+func newSessionTimeouts(idle, touch time.Duration) sessionTimeouts {
+	t := sessionTimeouts{least: seconds(idle - touch)}
+	for left := t.least; left <= seconds(idle); left++ {
+		t.fields = append(t.fields, []string{strconv.Itoa(left)})
+	}
+	return t
+}
+
+func (t *sessionTimeouts) of(left int) []string {
+	if i := left - t.least; i >= 0 && i < len(t.fields) {
+		return t.fields[i]
+	}
+	return []string{strconv.Itoa(left)}
 }

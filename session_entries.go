@@ -52,27 +52,38 @@ type entry struct {
 
 	raw   []byte // the entire entry, which ends with value
 	keyAt int    // offset of key in raw
+	end   int    // offset behind raw
 }
 
-// entryAt returns the entry of b at an offset, and whether there is one. Its value
-// may still be invalid, see validValue.
-func entryAt(b []byte, at int) (e entry, ok bool) {
-	start := at
+// next sets e to the entry behind it, and reports whether that is a valid one.
+func (e *entry) next(b []byte) bool {
+	last, first := e.key, e.raw == nil
+	return e.read(b) && validValue(e.kind, e.value) && (first || bytes.Compare(last, e.key) < 0)
+}
+
+// read is next without a look at the value and the order.
+func (e *entry) read(b []byte) (ok bool) {
+	start, at := e.end, e.end
 	if e.key, at, ok = counted(b, at); !ok || at == len(b) {
-		return e, false
+		return false
 	}
 	e.keyAt, e.kind = at-len(e.key)-start, b[at]
 	if e.value, at, ok = counted(b, at+1); !ok {
-		return e, false
+		return false
 	}
-	e.raw = b[start:at]
-	return e, true
+	e.raw, e.end = b[start:at], at
+	return true
 }
 
 // counted returns the bytes of b at an offset that stand behind their length, and
 // the offset behind them.
 func counted(b []byte, at int) (part []byte, next int, ok bool) {
-	n, size := uvarint(b[at:])
+	n, size := uint64(0), 1
+	if at < len(b) && b[at] < 0x80 { // without a call
+		n = uint64(b[at])
+	} else {
+		n, size = uvarint(b[at:])
+	}
 	at += size
 	if size == 0 || n > uint64(len(b)-at) {
 		return nil, 0, false

@@ -5,11 +5,10 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/ostiary/auth/store"
 )
 
 func TestCodecRoundTrip(t *testing.T) {
@@ -144,12 +143,31 @@ func FuzzCookie(f *testing.F) {
 
 // A printed request or context has no identifier.
 func TestStateDoesNotPrint(t *testing.T) {
-	st := &sessionState{token: "secret", row: store.Session{Data: []byte("secret")}}
+	st := &sessionState{stored: &stored{token: "secret", row: sessionRow{data: []byte("secret")}}}
 	var log bytes.Buffer
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
 		fmt.Fprintf(&log, verb, st)
 	}
 	if strings.Contains(log.String(), "secret") || strings.Contains(log.String(), "115, 101") {
 		t.Error(log.String())
+	}
+}
+
+// The field Session-Timeout is the same, whether it was made before or not, and what a
+// handler appends to it stays in its response.
+func TestSessionTimeouts(t *testing.T) {
+	for _, tt := range []struct{ idle, touch time.Duration }{
+		{time.Second, 100 * time.Millisecond},
+		{90 * time.Minute, time.Minute},
+		{1500 * time.Millisecond, 150 * time.Millisecond},
+	} {
+		made := newSessionTimeouts(tt.idle, tt.touch)
+		for left := range seconds(tt.idle) + 2 {
+			h := http.Header{"Session-Timeout": made.of(left)}
+			h.Add("Session-Timeout", "x")
+			if got := made.of(left); len(got) != 1 || got[0] != strconv.Itoa(left) || cap(got) != 1 {
+				t.Fatalf("of %v: %d seconds are %q", tt.idle, left, got)
+			}
+		}
 	}
 }

@@ -40,7 +40,7 @@ func (s *Session) Login(r *http.Request, u store.User) error {
 	if err != nil {
 		return err
 	}
-	if st.row.UserID != "" && st.row.UserID != u.ID {
+	if st.row.userID != "" && st.row.userID != u.ID {
 		if err := s.values.clear(st); err != nil {
 			return fmt.Errorf("auth: log in: %w", err)
 		}

@@ -126,8 +126,8 @@ func (s *Session) list(ctx context.Context, by *Principal, f store.SessionFilter
 // a logged-in session. Ctx is the context of the request, which must have passed
 // [Session.Handler].
 func (s *Session) Current(ctx context.Context) int64 {
-	if st := s.state(ctx); st != nil && st.token != "" && st.row.UserID != "" {
-		return st.row.ID
+	if st := s.state(ctx); st != nil && st.token != "" && st.row.userID != "" {
+		return st.row.id
 	}
 	return 0
 }
@@ -168,8 +168,8 @@ func (s *Session) EndOthers(ctx context.Context, by *Principal, userID string) (
 		return 0, err
 	}
 	sel := store.SessionSelection{UserID: userID}
-	if st := s.state(ctx); s.Current(ctx) != 0 && st.row.UserID == userID {
-		sel.Except = st.row.Digest
+	if st := s.state(ctx); s.Current(ctx) != 0 && st.row.userID == userID {
+		sel.Except = st.digest()
 	}
 	n, err := s.store.EndSessions(ctx, sel, store.EndedAdmin, time.Now())
 	if err != nil {

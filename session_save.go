@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/ostiary/auth/audit"
@@ -16,21 +15,24 @@ import (
 	"github.com/ostiary/auth/store"
 )
 
-// save implements saver: it stores changed values and writes the cookie.
+// save stores changed values and adds the fields of the session to the header of a
+// response.
 func (st *sessionState) save(h http.Header) error {
 	st.sent = true
 	if st.changed() {
-		if err := st.session.values.flush(st, st.row.Data); err != nil {
+		if err := st.session.values.flush(st, st.row.data); err != nil {
 			return fmt.Errorf("auth: save a session: %w", err)
 		}
 	}
-	left := max(0, seconds(time.Until(st.row.Expires)))
+	if st.cookie == cookieKeep && (st.token == "" || st.quiet || st.row.userID == "") {
+		return nil
+	}
+	left := max(0, seconds(time.Until(st.row.expires)))
 	if st.cookie != cookieKeep {
 		st.setCookie(h, left)
 	}
-	if st.token != "" && !st.quiet && st.row.UserID != "" {
-		st.timeout[0] = strconv.Itoa(left)
-		h["Session-Timeout"] = st.timeout[:]
+	if st.token != "" && !st.quiet && st.row.userID != "" {
+		h["Session-Timeout"] = st.session.timeouts.of(left)
 	}
 	return nil
 }
@@ -50,7 +52,7 @@ func (st *sessionState) saveLate() {
 		st.lostCookie("the response had begun")
 		return
 	}
-	if err := st.session.values.flush(st, st.row.Data); err != nil {
+	if err := st.session.values.flush(st, st.row.data); err != nil {
 		st.session.log.ErrorContext(st, audit.StoreFailed, audit.KeyOperation, "save session", audit.KeyError, err)
 	}
 }
@@ -75,21 +77,13 @@ func (st *sessionState) setCookie(h http.Header, left int) {
 	addCookie(h, &c)
 }
 
-// saved implements saver.
-func (st *sessionState) saved() bool { return st.sent }
-
-// notSaved implements saver.
-func (st *sessionState) notSaved(w http.ResponseWriter, err error) {
-	st.session.deny(w, st.request, err)
-}
-
-// lostCookie implements saver.
+// lostCookie records that the client does not get the cookie.
 func (st *sessionState) lostCookie(reason string) {
 	st.event(slog.LevelError, audit.SessionLost, st.user(), slog.String(audit.KeyReason, reason))
 }
 
 // data implements keeper.
-func (st *sessionState) data() ([]byte, bool) { return st.row.Data, st.token != "" }
+func (st *sessionState) data() ([]byte, bool) { return st.row.data, st.token != "" }
 
 // keep implements keeper. A login replaces the session in one step.
 func (st *sessionState) keep(data []byte) error {
@@ -118,7 +112,7 @@ func (st *sessionState) insert(data []byte) error {
 		user = *st.login
 		row.UserID, row.Epoch = user.ID, user.Epoch
 		row.Address, row.Agent = client.Of(st.request), text.Browser(st.request.UserAgent())
-		replaces = st.row.Digest
+		replaces = st.digest()
 		keep = max(0, st.session.opts.PerUser) // 0 means all to the store
 	}
 	ctx, cancel := stores.Detach(st)
@@ -131,8 +125,8 @@ func (st *sessionState) insert(data []byte) error {
 		st.event(slog.LevelInfo, audit.SessionLimit, user)
 	}
 	st.session.observeEnded(st, observe.KindLimit, evicted)
-	st.token, st.row, st.cookie, st.refusal = token, row, cookieSet, nil
-	st.name, st.admin, st.auditor = user.Name, user.Admin, user.Auditor
+	st.stored, st.cookie, st.refusal = new(stored), cookieSet, nil
+	st.set(token, &row, &user)
 	return nil
 }
 
@@ -140,19 +134,19 @@ func (st *sessionState) insert(data []byte) error {
 // from. If another request of the session was faster, saveData writes only the
 // keys that this request changed.
 func (st *sessionState) saveData(data []byte) error {
-	if sameValues(data, st.row.Data) {
+	if sameValues(data, st.row.data) {
 		return nil
 	}
 	ctx, cancel := stores.Detach(st)
 	defer cancel()
-	base := st.row.Data
+	base := st.row.data
 	for range 16 {
 		now := time.Now()
-		err := st.session.store.SaveSession(ctx, st.row.Digest, data, st.row.Revision, now)
+		err := st.session.store.SaveSession(ctx, st.digest(), data, st.row.revision, now)
 		switch {
 		case err == nil:
-			st.row.Data = data
-			st.row.Revision++
+			st.row.data = data
+			st.row.revision++
 			return nil
 		case errors.Is(err, store.ErrNotFound):
 			// It ended while this request was under way, and stays so.
@@ -161,14 +155,14 @@ func (st *sessionState) saveData(data []byte) error {
 		case !errors.Is(err, store.ErrConflict):
 			return err
 		}
-		latest, _, err := st.session.store.SessionByDigest(ctx, st.row.Digest)
+		latest, _, err := st.session.store.SessionByDigest(ctx, st.digest())
 		if err != nil {
 			return err
 		}
 		if data, err = mergeValues(base, data, latest.Data); err != nil {
 			return err
 		}
-		base, st.row.Revision = latest.Data, latest.Revision
+		base, st.row.revision = latest.Data, latest.Revision
 	}
 	return store.ErrConflict
 }

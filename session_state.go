@@ -44,7 +44,7 @@ func sessionEnded(err error) bool {
 }
 
 // sessionState is the session of one request. It is the context that carries
-// it, and holds the request for the handlers, in one allocation.
+// it, and holds the request and the writer for the handlers, in one allocation.
 type sessionState struct {
 	context.Context
 	session *Session
@@ -53,11 +53,7 @@ type sessionState struct {
 	writer  sessionWriter
 	values  requestValues // of the host
 
-	token   string // identifier of the session; "" without one
-	row     store.Session
-	name    string // of the user, as the next two
-	admin   bool
-	auditor bool
+	*stored       // a login replaces it
 	refusal error // of Authenticate; nil if there is a session
 
 	login  *store.User // while Login stores its session
@@ -65,8 +61,37 @@ type sessionState struct {
 	quiet  bool
 	broken bool // a login failed: the values may belong to another user
 	sent   bool // the header of the response
+	failed bool // the session could not be saved, so that there is another response
+}
 
-	timeout [1]string // the field Session-Timeout
+// stored is a session as a request has found or stored it.
+type stored struct {
+	token   string // identifier; "" without a session
+	row     sessionRow
+	name    string // of the user, as the next two
+	admin   bool
+	auditor bool
+}
+
+// sessionRow has the fields of a [store.Session] that a request needs. The digest is
+// made of the token when something is written.
+type sessionRow struct {
+	id               int64
+	userID           string
+	epoch            int64
+	data             []byte
+	created, expires time.Time
+	revision         int64
+}
+
+// noSession is shared by the requests without a session and never changed.
+var noSession stored
+
+// loadedState is the state of a request with the cookie of a session, which takes one
+// allocation, too.
+type loadedState struct {
+	sessionState
+	found stored
 }
 
 type cookieAction uint8
@@ -120,42 +145,64 @@ func (s *Session) state(ctx context.Context) *sessionState {
 	return nil
 }
 
-// load finds the session of the request. The error is an outage; a bad session
-// is a refusal. It hands st to nobody, so that st need not be on the heap.
-func (st *sessionState) load(cookies []string) error {
-	s, r := st.session, st.request
-	token, n := cookieValue(cookies, s.opts.CookieName)
+// load returns the session of a request. The error is an outage; a bad session is a
+// refusal.
+func (s *Session) load(r *http.Request) (*sessionState, error) {
+	quiet := len(r.Header["X-Ws-Session-Quiet"]) > 0
+	token, refusal := s.cookie(r.Header["Cookie"])
+	if refusal != nil {
+		return &sessionState{Context: r.Context(), session: s, request: r, stored: &noSession, refusal: refusal, quiet: quiet}, nil
+	}
+	both := &loadedState{sessionState: sessionState{Context: r.Context(), session: s, request: r, stored: &noSession, quiet: quiet}}
+	st := &both.sessionState
+	at, refusal, err := s.find(r, token, &both.found)
+	switch {
+	case err != nil:
+		return nil, err
+	case refusal == nil:
+		st.stored = &both.found
+		st.checkValues()
+	case at.IsZero():
+		st.refusal = refusal
+	default:
+		st.die(refusal)
+	}
+	if !quiet {
+		st.slide(at)
+	}
+	return st, nil
+}
+
+// cookie returns the identifier of the session of a request, or why it has none.
+func (s *Session) cookie(lines []string) (token string, refusal error) {
+	token, n := cookieValue(lines, s.opts.CookieName)
 	switch {
 	case n == 0:
-		st.refusal = ErrNoCredentials
-		return nil
+		return "", ErrNoCredentials
 	case n > 1:
-		st.refusal = errSessionDoubled
-		return nil
+		return "", errSessionDoubled
 	case !isSessionID(token): // not worth a look-up
-		st.refusal = errDeadSession
-		return nil
+		return "", errDeadSession
 	}
-	var user store.User
-	var err error
-	st.row, user, err = s.store.SessionByDigest(r.Context(), store.DigestOf(token))
-	if errors.Is(err, store.ErrNotFound) {
-		// The session was purged, or the cookie belongs to another service: it
-		// is not cleared.
-		st.refusal = errDeadSession
-		return nil
-	}
+	return token, nil
+}
+
+// find reads the session with that identifier at a time, or returns why it is none. The
+// time is zero if the store has no such session. The error is an outage.
+func (s *Session) find(r *http.Request, token string, f *stored) (at time.Time, refusal, err error) {
+	row, user, err := s.store.SessionByDigest(r.Context(), store.DigestOf(token))
 	if err != nil {
-		return fmt.Errorf("auth: look up a session: %w", err)
+		if errors.Is(err, store.ErrNotFound) { // it was purged, or the cookie belongs to another service
+			return time.Time{}, errDeadSession, nil
+		}
+		return time.Time{}, nil, fmt.Errorf("auth: look up a session: %w", err)
 	}
-	st.token = token
-	st.name, st.admin, st.auditor = user.Name, user.Admin, user.Auditor
 	now := time.Now()
-	switch row := &st.row; {
+	switch {
 	case row.Reason == store.EndedLimit:
-		st.die(errSessionLimit)
+		return now, errSessionLimit, nil
 	case !row.Ended.IsZero(), !now.Before(row.Expires), !now.Before(row.Created.Add(s.opts.Lifetime)):
-		st.die(errDeadSession)
+		return now, errDeadSession, nil
 	case row.UserID == "": // not logged in
 	case user.ID != row.UserID, !user.Active, user.Service, user.Epoch != row.Epoch,
 		s.opts.Enabled != nil && !s.opts.Enabled():
@@ -164,20 +211,32 @@ func (st *sessionState) load(cookies []string) error {
 			s.strangers.note(ctx, s.log, s.users, row.UserID, "NewSession")
 		}
 		if _, err := s.store.EndSessions(ctx, store.SessionSelection{Digest: row.Digest}, store.EndedAdmin, now); err != nil {
-			return fmt.Errorf("auth: end a session: %w", err)
+			return time.Time{}, nil, fmt.Errorf("auth: end a session: %w", err)
 		}
-		st.die(errDeadSession)
+		return now, errDeadSession, nil
 	}
-	return nil
+	f.set(token, &row, &user)
+	return now, nil, nil
+}
+
+// digest returns the digest of the identifier, and zero without a session.
+func (f *stored) digest() store.Digest {
+	if f.token == "" {
+		return store.Digest{}
+	}
+	return store.DigestOf(f.token)
+}
+
+// set sets what a request knows of its session.
+func (f *stored) set(token string, row *store.Session, u *store.User) {
+	f.token, f.name, f.admin, f.auditor = token, u.Name, u.Admin, u.Auditor
+	f.row = sessionRow{row.ID, row.UserID, row.Epoch, row.Data, row.Created, row.Expires, row.Revision}
 }
 
 // checkValues makes a session whose values cannot be decoded no session, which is
 // no outage either. What is not gob is checked without decoding it.
 func (st *sessionState) checkValues() {
-	if st.token == "" {
-		return
-	}
-	list, err := parse(st.row.Data)
+	list, err := parse(st.row.data)
 	if list.gob {
 		err = st.session.values.checkGob(&st.values, st)
 	}
@@ -189,7 +248,7 @@ func (st *sessionState) checkValues() {
 
 // user returns the user of the session, with what an event says.
 func (st *sessionState) user() store.User {
-	return store.User{ID: st.row.UserID, Name: st.name}
+	return store.User{ID: st.row.userID, Name: st.name}
 }
 
 func (st *sessionState) event(level slog.Level, name string, u store.User, attrs ...slog.Attr) {
@@ -198,9 +257,7 @@ func (st *sessionState) event(level slog.Level, name string, u store.User, attrs
 
 // die turns st into a request without a session, whose cookie is cleared.
 func (st *sessionState) die(why error) {
-	st.token, st.row = "", store.Session{}
-	st.name, st.admin, st.auditor = "", false, false
-	st.refusal, st.cookie = why, cookieClear
+	st.stored, st.refusal, st.cookie = &noSession, why, cookieClear
 }
 
 // expiry returns the end of a session that is used now.
@@ -210,22 +267,21 @@ func (s *Session) expiry(created, now time.Time) time.Time {
 
 // slide moves the expiry of the session, at most once in the touch interval.
 // The request goes on if that fails.
-func (st *sessionState) slide() {
+func (st *sessionState) slide(now time.Time) {
 	if st.token == "" {
 		return
 	}
-	now := time.Now()
-	to := st.session.expiry(st.row.Created, now)
-	if to.Sub(st.row.Expires) < st.session.touch {
+	to := st.session.expiry(st.row.created, now)
+	if to.Sub(st.row.expires) < st.session.touch {
 		return
 	}
 	ctx, cancel := stores.Detach(st)
 	defer cancel()
-	if err := st.session.store.TouchSession(ctx, st.row.Digest, to, now, client.Of(st.request)); err != nil {
+	if err := st.session.store.TouchSession(ctx, st.digest(), to, now, client.Of(st.request)); err != nil {
 		st.session.log.WarnContext(ctx, audit.StoreFailed, audit.KeyOperation, "touch session", audit.KeyError, err)
 		return
 	}
-	st.row.Expires, st.cookie = to, cookieSet
+	st.row.expires, st.cookie = to, cookieSet
 }
 
 // end ends the session of the request, in the store first. It implements keeper.
@@ -235,7 +291,7 @@ func (st *sessionState) end() error {
 	}
 	ctx, cancel := stores.Detach(st)
 	defer cancel()
-	_, err := st.session.store.EndSessions(ctx, store.SessionSelection{Digest: st.row.Digest}, store.EndedLogout, time.Now())
+	_, err := st.session.store.EndSessions(ctx, store.SessionSelection{Digest: st.digest()}, store.EndedLogout, time.Now())
 	if err == nil {
 		st.die(ErrNoCredentials)
 	}

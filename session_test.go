@@ -187,6 +187,16 @@ func TestSessionExpiry(t *testing.T) {
 				t.Errorf("after 1801 seconds: %s", got)
 			}
 		}},
+		{"a quiet login", func(t *testing.T, s *system, _ string) {
+			w := send(s.session.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				if err := s.session.Login(r, s.alice); err != nil {
+					t.Error(err)
+				}
+			})), "GET", "/", "X-Ws-Session-Quiet: 1")
+			if s.cookie(w) == "" || w.Header().Get("Session-Timeout") != "" {
+				t.Errorf("header %v", w.Header())
+			}
+		}},
 		{"one write a minute", func(t *testing.T, s *system, cookie string) {
 			for i := range 5 {
 				time.Sleep(time.Minute)

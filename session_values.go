@@ -22,6 +22,8 @@ type hostValues struct {
 	seed    maphash.Seed
 	// decoded has hashes of gob that this process has decoded.
 	decoded *[1024]atomic.Uint64
+	// committers are *committer. They hold nothing of a request.
+	committers *sync.Pool
 }
 
 // A keeper has the session of a request.
@@ -57,14 +59,25 @@ func newHostValues(host *scs.SessionManager, lifetime time.Duration, keeperOf fu
 		return hostValues{}, fmt.Errorf("auth: start an scs manager: %w", err)
 	}
 	v.key = probe.key
+	manager := v.manager
+	v.committers = &sync.Pool{New: func() any {
+		c := &committer{manager: *manager}
+		c.manager.Codec = &c.codec
+		return c
+	}}
 	return v, nil
 }
 
-// requestValues are the values of one request. They are decoded when somebody
-// asks for one. They are safe for concurrent use.
-type requestValues struct {
-	mu   sync.Mutex
-	data atomic.Value // what scs looks for in a context; nothing before somebody asks
+// requestValues are the values of one request. They are decoded when somebody asks
+// for one. They are safe for concurrent use.
+type requestValues struct{ decoded atomic.Pointer[decodedValues] }
+
+// decodedValues is a context for [scs.SessionManager.Load], which has a keeper and no
+// values, and what scs made in it.
+type decodedValues struct {
+	context.Context
+	keeper keeper
+	data   any // what scs looks for in a context
 }
 
 var errTwoSessions = errors.New("auth: a request passes two Sessions that share an scs manager: set SessionOptions.Manager")
@@ -72,31 +85,30 @@ var errTwoSessions = errors.New("auth: a request passes two Sessions that share 
 // of returns what scs looks for in the context of a request whose keeper is k. It
 // returns nil if the values cannot be decoded, so that scs panics.
 func (v *hostValues) of(values *requestValues, k keeper) any {
-	data := values.data.Load()
-	if data == nil {
-		data, _ = v.load(values, k)
+	if d := values.decoded.Load(); d != nil {
+		return d.data
 	}
+	data, _ := v.load(values, k)
 	return data
 }
 
-// load decodes the values of a request whose keeper is k, unless that is done.
+// load decodes the values of a request whose keeper is k. Of those that do so at once
+// the first one counts.
 func (v *hostValues) load(values *requestValues, k keeper) (any, error) {
-	values.mu.Lock()
-	defer values.mu.Unlock()
-	if data := values.data.Load(); data != nil {
-		return data, nil
-	}
+	d := &decodedValues{Context: context.Background(), keeper: k}
 	token := ""
 	if _, ok := k.data(); ok {
 		token = scsToken
 	}
-	ctx, err := v.manager.Load(&loading{context.Background(), k}, token)
+	ctx, err := v.manager.Load(d, token)
 	if err != nil {
 		return nil, err
 	}
-	data := ctx.Value(v.key)
-	values.data.Store(data)
-	return data, nil
+	d.data = ctx.Value(v.key)
+	if !values.decoded.CompareAndSwap(nil, d) {
+		d = values.decoded.Load()
+	}
+	return d.data, nil
 }
 
 // checkGob returns an error if the values of a request cannot be decoded. It decodes
@@ -116,12 +128,6 @@ func (v *hostValues) checkGob(values *requestValues, k keeper) error {
 	return err
 }
 
-// loading is a context for [scs.SessionManager.Load]: it has a keeper and no values.
-type loading struct {
-	context.Context
-	keeper keeper
-}
-
 // none returns ctx with no values. Values that are put into it are lost.
 func (v *hostValues) none(ctx context.Context) context.Context {
 	with, err := v.manager.Load(ctx, "")
@@ -133,16 +139,24 @@ func (v *hostValues) none(ctx context.Context) context.Context {
 
 // changed reports whether the host changed values, which ctx carries.
 func (v *hostValues) changed(values *requestValues, ctx context.Context) bool {
-	return values.data.Load() != nil && v.manager.Status(ctx) == scs.Modified
+	return values.decoded.Load() != nil && v.manager.Status(ctx) == scs.Modified
 }
 
 // flush gives the values of ctx to its keeper, changed or not. They are encoded
 // once, and not at all if they are those that stored is the encoded form of.
 func (v *hostValues) flush(ctx context.Context, stored []byte) error {
-	m := *v.manager
-	m.Codec = changes{stored: stored}
-	_, _, err := m.Commit(ctx)
+	c := v.committers.Get().(*committer)
+	c.codec.stored = stored
+	_, _, err := c.manager.Commit(ctx)
+	c.codec.stored = nil
+	v.committers.Put(c)
 	return err
+}
+
+// committer commits the values of one request after the other.
+type committer struct {
+	manager scs.SessionManager
+	codec   changes
 }
 
 // changes is a codec for values that may be stored already.
@@ -182,8 +196,8 @@ func (scsStore) Delete(string) error                    { return errNoRequest }
 // FindCtx implements scs.CtxStore.
 func (s scsStore) FindCtx(ctx context.Context, token string) ([]byte, bool, error) {
 	var k keeper
-	if l, ok := ctx.(*loading); ok {
-		k = l.keeper
+	if d, ok := ctx.(*decodedValues); ok {
+		k = d.keeper
 	} else if k = s.keeperOf(ctx); k == nil {
 		return nil, false, errNoRequest
 	}

@@ -15,20 +15,7 @@ import (
 // that fails, the client gets 503 and nothing of the handler's response.
 type sessionWriter struct {
 	http.ResponseWriter
-	session saver
-	failed  bool
-}
-
-// A saver saves the session of a request.
-type saver interface {
-	// saved reports whether save was called.
-	saved() bool
-	// save stores the session and adds its fields to the header of a response.
-	save(h http.Header) error
-	// notSaved writes the response to a request whose session could not be saved.
-	notSaved(w http.ResponseWriter, err error)
-	// lostCookie records that the client does not get the cookie.
-	lostCookie(reason string)
+	session *sessionState
 }
 
 var errNotSaved = errors.New("auth: the session could not be saved; the response was replaced")
@@ -38,21 +25,22 @@ func (w *sessionWriter) before() bool { return w.save(w.Header()) }
 
 // save saves the session once and adds its fields to h.
 func (w *sessionWriter) save(h http.Header) bool {
-	if !w.session.saved() {
-		if err := w.session.save(h); err != nil {
-			w.failed = true
+	st := w.session
+	if !st.sent {
+		if err := st.save(h); err != nil {
+			st.failed = true
 			clear(w.Header()) // it was made for another response
-			w.session.notSaved(w.ResponseWriter, err)
+			st.session.deny(w.ResponseWriter, st.request, err)
 		}
 	}
-	return !w.failed
+	return !st.failed
 }
 
 // WriteHeader implements [http.ResponseWriter]. Informational responses do not
 // carry the cookie.
 func (w *sessionWriter) WriteHeader(status int) {
 	informational := status >= 100 && status < 200 && status != http.StatusSwitchingProtocols
-	if informational && !w.session.saved() || w.before() {
+	if informational && !w.session.sent || w.before() {
 		w.ResponseWriter.WriteHeader(status)
 	}
 }
@@ -92,7 +80,7 @@ func (w *sessionWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if !hijackable(w.ResponseWriter) {
 		return nil, nil, http.ErrNotSupported // such as HTTP/2: the session can still change
 	}
-	late := w.session.saved() // the response was written by WriteHeader, fields included
+	late := w.session.sent // the response was written by WriteHeader, fields included
 	fields := make(http.Header)
 	if !w.save(fields) {
 		return nil, nil, errNotSaved
@@ -137,7 +125,7 @@ func (w *sessionWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // behind the status line.
 type takenConn struct {
 	net.Conn
-	session saver
+	session *sessionState
 	fields  atomic.Pointer[bytes.Buffer] // nil when they are written
 }
 

@@ -38,8 +38,12 @@ func Sessions(tb testing.TB) Contest {
 		Serving("Handler and Gate, values read", in(func(ctx context.Context) { _ = m.GetString(ctx, "backend") }), Passed, Fields("Cookie", full)),
 		Serving("Handler and Gate, equal value put", in(func(ctx context.Context) { m.Put(ctx, "backend", "model") }), Passed, Fields("Cookie", full)),
 		Serving("Handler and Gate, value written", in(func(ctx context.Context) { m.Put(ctx, "visits", int(puts.Add(1))) }), Passed, Fields("Cookie", full)),
+		Serving("Handler, no cookie", s.session.Handler(http.HandlerFunc(anybody)), Passed, Fields("Accept", []string{"*/*"})),
 	}}
 }
+
+// anybody answers requests of anybody.
+func anybody(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(Passed) }
 
 // PutValues puts what a login of Django stores.
 func PutValues(m *scs.SessionManager, ctx context.Context) {

@@ -76,40 +76,40 @@ func (st *sessionState) ends() instant {
 }
 
 // record returns the session with that state as the contract has it.
-func (x *session) record(st *sessionState) store.Session {
-	return store.Session{
-		ID:       x.id,
-		Digest:   x.digest,
-		UserID:   x.owner.id,
-		Epoch:    x.epoch,
-		Data:     bytes.Clone(st.data),
-		Address:  st.address,
-		Agent:    x.agent,
-		Created:  x.created.time(),
-		Seen:     st.seen.time(),
-		Expires:  st.expires.time(),
-		Ended:    st.ended.time(),
-		Reason:   st.reason,
-		Revision: st.revision,
+func (x *session) record(st *sessionState) (r store.Session) {
+	x.fill(&r, st)
+	return r
+}
+
+// fill sets r to the session with that state. It is record without copies of a large
+// record.
+func (x *session) fill(r *store.Session, st *sessionState) {
+	r.ID, r.Digest, r.UserID, r.Epoch, r.Agent = x.id, x.digest, x.owner.id, x.epoch, x.agent
+	if st.data != nil {
+		r.Data = make([]byte, len(st.data)) // cheaper than bytes.Clone
+		copy(r.Data, st.data)
 	}
+	r.Address, r.Reason, r.Revision = st.address, st.reason, st.revision
+	r.Created, r.Seen, r.Expires, r.Ended = x.created.time(), st.seen.time(), st.expires.time(), st.ended.time()
 }
 
 // SessionByDigest implements [store.Sessions].
-func (s *Store) SessionByDigest(ctx context.Context, d store.Digest) (store.Session, store.User, error) {
+func (s *Store) SessionByDigest(ctx context.Context, d store.Digest) (r store.Session, of store.User, err error) {
 	if err := ctx.Err(); err != nil {
-		return store.Session{}, store.User{}, err
+		return r, of, err
 	}
 	x, st, u := s.sessionAndUser(d)
-	switch {
-	case x == nil:
-		return store.Session{}, store.User{}, store.ErrNotFound
-	case s.users != nil:
-		u, err := s.hostUser(ctx, x.owner.id)
-		return x.record(st), u, err
-	case u == nil:
-		return x.record(st), store.User{}, nil
+	if x == nil {
+		return r, of, store.ErrNotFound
 	}
-	return x.record(st), u.User, nil
+	x.fill(&r, st)
+	switch {
+	case s.users != nil:
+		of, err = s.hostUser(ctx, r.UserID)
+	case u != nil:
+		of = u.User
+	}
+	return r, of, err
 }
 
 // sessionAndUser returns a session, its state and its user as they were at one
