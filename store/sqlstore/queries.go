@@ -395,7 +395,7 @@ func preparedQueries(d Dialect) []string {
 		queries = append(queries, accessByDigestMySQL, accessAndUserMySQL, familyByRefreshMySQL, cutByID)
 	case Postgres:
 		queries = append(queries, accessByDigestPostgres, accessAndUserPostgres, familyByRefresh,
-			chargeAtOnce, settleAtOnce, insertSessionAtOnce)
+			chargeAtOnce, settleAtOnce, insertSessionAtOnce, insertQuery(d, insertTokenAtOnce, andMinted+andRoot))
 	default:
 		queries = append(queries, accessByDigest, accessAndUser, familyByRefresh)
 	}

@@ -187,8 +187,15 @@ const (
 	tokensByIDEnd = `
 	) v JOIN auth_tokens t ON t.id = v.id`
 
+	// tokenRefs begins a query that outerRefs goes around, where cut-offs are
+	// looked up for the rows that are left; see token_lists.go.
 	tokenRefs = `
-	SELECT t.application_id, t.id, t.scopes, t.parent_id, t.independent, t.ancestors, t.seq`
+	SELECT t.application_id, t.id, t.scopes, t.parent_id, t.independent, t.ancestors, t.seq, t.user_id, t.via_id`
+	outerRefs = `
+	SELECT t.application_id, t.id, t.scopes, t.parent_id, t.independent, t.ancestors, t.seq, `
+	outerRefsFrom = ` FROM (`
+	outerRefsEnd  = `
+	) v`
 
 	// countOf and countOfEnd go around a query with a limit.
 	countOf = `
@@ -217,6 +224,11 @@ const (
 	SELECT c.application_id, c.seq FROM auth_cutoffs c WHERE c.user_id = '' AND c.application_id > 0
 	UNION ALL
 	SELECT c.application_id, c.seq FROM auth_cutoffs c WHERE c.user_id = '' AND c.application_id = 0 AND c.family = 0`
+
+	// countUncut begins a query as countOf does. It also tells whether there are
+	// cut-offs that concern a user.
+	countUncut = `
+	SELECT COUNT(*), (SELECT COUNT(*) FROM (` + cutoffsOfUser + ` LIMIT 1) x) FROM (`
 
 	insertColumns = `
 		digest, user_id, application_id, scopes, audience, addresses, epoch, description,
@@ -265,6 +277,13 @@ const (
 			WHERE t.family = ? AND t.revoked_at IS NULL AND t.expires_at > ? AND t.expires_at >= ?
 				AND ` + cutToken + ` IS NULL)
 		AND (` + liveBelow + `) < ?`
+
+	// andRoot is for a parent that nobody minted, and no application.
+	andRoot = `
+		AND EXISTS (
+			SELECT 1 FROM auth_tokens t
+			WHERE t.family = ? AND t.revoked_at IS NULL
+				AND t.parent_id = 0 AND t.application_id = 0 AND t.via_id = 0 AND NOT t.independent)`
 
 	liveBelow = `
 			SELECT COUNT(*) FROM auth_tokens d
