@@ -202,19 +202,20 @@ func mintedArgs(p place, t store.Token, limits store.MintLimits) []any {
 func (s *Store) insertBelowRoot(ctx context.Context, in insertion, t store.Token, limits store.MintLimits) (store.Token, error) {
 	p := place{parent: t.ParentID, independent: t.Independent, root: t.ParentID, ancestors: strconv.FormatInt(t.ParentID, 10)}
 	in.in(p)
-	return s.insertAtOnce(ctx, in, andMinted+andRoot, append(mintedArgs(p, t, limits), p.parent))
+	return s.insertAtOnce(ctx, in, andMintedByRoot, mintedArgs(p, t, limits))
 }
 
 // insertAtOnce is a statement that needs no transaction around it.
 func (s *Store) insertAtOnce(ctx context.Context, in insertion, conditions string, args []any) (store.Token, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	args = append(in.args(), args...)
+	row := in.args()
+	args = append(row[:len(row)-2], args...) // without a payer
 	if err := checkText(args); err != nil {
 		return store.Token{}, err
 	}
 	tok := in.token
-	query := insertQuery(Postgres, insertTokenAtOnce, conditions)
+	query := insertQuery(Postgres, insertUnpaidAtOnce, conditions)
 	err := s.alone(ctx, observe.KindWrite, "insert a token", false, query, func(on statement) error {
 		return on.QueryRowContext(ctx, args...).Scan(&tok.ID, &tok.Family)
 	})

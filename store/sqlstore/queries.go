@@ -395,7 +395,10 @@ func preparedQueries(d Dialect) []string {
 		queries = append(queries, accessByDigestMySQL, accessAndUserMySQL, familyByRefreshMySQL, cutByID)
 	case Postgres:
 		queries = append(queries, accessByDigestPostgres, accessAndUserPostgres, familyByRefresh,
-			chargeAtOnce, settleAtOnce, insertSessionAtOnce, insertQuery(d, insertTokenAtOnce, andMinted+andRoot))
+			chargeAtOnce, settleAtOnce, insertSessionAtOnce)
+		for _, conditions := range []string{"", andServed, andMinted, andMintedByRoot} {
+			queries = append(queries, insertQuery(d, insertUnpaidAtOnce, conditions))
+		}
 	default:
 		queries = append(queries, accessByDigest, accessAndUser, familyByRefresh)
 	}

@@ -251,7 +251,18 @@ const (
 	WITH i AS (SELECT nextval(pg_get_serial_sequence('auth_tokens', 'id')) AS id)
 	INSERT INTO auth_tokens (id, family,` + insertColumns + `
 	OVERRIDING SYSTEM VALUE
-	SELECT i.id, COALESCE(NULLIF(CAST(? AS BIGINT), 0), i.id),` + insertValues + `
+	SELECT i.id, COALESCE(NULLIF(CAST(? AS BIGINT), 0), i.id),` + insertValues + insertedWith
+
+	// insertUnpaidAtOnce is insertTokenAtOnce where no code or device pays.
+	insertUnpaidAtOnce = `
+	WITH i AS (SELECT nextval(pg_get_serial_sequence('auth_tokens', 'id')) AS id)
+	INSERT INTO auth_tokens (id, family,` + insertColumns + `
+	OVERRIDING SYSTEM VALUE
+	SELECT i.id, COALESCE(NULLIF(CAST(? AS BIGINT), 0), i.id),
+		?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+		COALESCE(?, n.last_id), 0, FALSE, 1` + insertedWith
+
+	insertedWith = `
 	FROM i, auth_counters n WHERE n.name = 'cutoffs'`
 
 	// insertSuccessor is insertToken for a rotation, where everything is known.
@@ -278,12 +289,15 @@ const (
 				AND ` + cutToken + ` IS NULL)
 		AND (` + liveBelow + `) < ?`
 
-	// andRoot is for a parent that nobody minted, and no application.
-	andRoot = `
+	// andMintedByRoot is andMinted for PostgreSQL and a parent that nobody minted,
+	// and no application.
+	andMintedByRoot = `
 		AND EXISTS (
 			SELECT 1 FROM auth_tokens t
-			WHERE t.family = ? AND t.revoked_at IS NULL
-				AND t.parent_id = 0 AND t.application_id = 0 AND t.via_id = 0 AND NOT t.independent)`
+			WHERE t.family = ? AND t.revoked_at IS NULL AND t.expires_at > ? AND t.expires_at >= ?
+				AND t.parent_id = 0 AND t.application_id = 0 AND t.via_id = 0 AND NOT t.independent
+				AND ` + cutTokenAtOnce + ` IS NULL)
+		AND (` + liveBelow + `) < ?`
 
 	liveBelow = `
 			SELECT COUNT(*) FROM auth_tokens d
