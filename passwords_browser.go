@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ostiary/auth/internal/stores"
 	"github.com/ostiary/auth/store"
 )
 
@@ -63,7 +64,8 @@ func (p *Passwords) deviceCookie(r *http.Request) string {
 // use up. The cookie is HttpOnly and SameSite=Strict, and a new password of u
 // makes it worthless.
 func (p *Passwords) RememberBrowser(w http.ResponseWriter, r *http.Request, u store.User) error {
-	hash, err := p.users.PasswordHash(r.Context(), u.ID)
+	// A cookie by the hash that was just compared is worthless if that is gone.
+	hash, err := stores.PasswordHash(r.Context(), p, p.users, u.ID)
 	if errors.Is(err, store.ErrNotFound) || err == nil && hash == "" {
 		return nil
 	}

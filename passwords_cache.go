@@ -18,8 +18,9 @@ import (
 
 // A verdict is the answer to one password check.
 type verdict struct {
-	ok  bool
-	err error
+	ok   bool
+	hash string // that is stored now, "" if it is not known
+	err  error
 }
 
 type flightKey struct {

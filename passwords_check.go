@@ -82,6 +82,7 @@ func (p *Passwords) decide(ctx context.Context, a attempt) (store.User, error) {
 	case !a.user.Active: // the leader may have found an active one
 		return store.User{}, p.refuse(ctx, a.name, "user is disabled")
 	}
+	stores.SeeHash(ctx, p, a.user.ID, v.hash)
 	return a.user, nil
 }
 
@@ -107,11 +108,12 @@ func (p *Passwords) check(ctx context.Context, a attempt) verdict {
 		return p.failed(ctx, a, c)
 	}
 	p.floods.put(taken)
+	hash := a.hash
 	if c.next != "" {
-		p.replace(ctx, a, c.next)
+		hash = p.replace(ctx, a, c.next)
 	}
 	p.settle(ctx, a, reserved)
-	return verdict{ok: true}
+	return verdict{ok: true, hash: hash}
 }
 
 // compared takes a slot, reserves the attempt and compares, in this order, so
@@ -185,14 +187,17 @@ func (p *Passwords) compare(a attempt) (c comparison) {
 }
 
 // replace stores a better hash of a password that was just verified. The loser of
-// a race does nothing, and a failure is no reason to refuse the login.
-func (p *Passwords) replace(ctx context.Context, a attempt, next string) {
+// a race does nothing, and a failure is no reason to refuse the login. It returns
+// the hash that it stored, or "".
+func (p *Passwords) replace(ctx context.Context, a attempt, next string) string {
 	switch err := p.users.SwapPasswordHash(ctx, a.user.ID, a.hash, next); {
 	case err == nil:
 		p.event(ctx, slog.LevelInfo, audit.PasswordRehashed, a.name, "outdated")
+		return next
 	case !errors.Is(err, store.ErrConflict):
 		p.log.WarnContext(ctx, audit.StoreFailed, audit.KeyOperation, "rehash password", audit.KeyError, err)
 	}
+	return ""
 }
 
 // settle takes the reservation of a right password back, also after the client

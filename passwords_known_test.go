@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ostiary/auth/internal/stores"
 	"github.com/ostiary/auth/store"
 )
 
@@ -413,4 +415,40 @@ func TestSuccessKeepsTheNetworksCounter(t *testing.T) {
 			t.Errorf("%d guesses were compared, want 300", compared)
 		}
 	})
+}
+
+// A cookie that is made with the hash that was just compared belongs to the hash that
+// is stored, also where the login has replaced it.
+func TestDeviceCookieOfComparedHash(t *testing.T) {
+	for name, before := range map[string]string{"current": "", "outdated": "old:"} {
+		s := newSystem(t, nil)
+		hash, err := s.db.PasswordHash(t.Context(), s.alice.ID)
+		if err == nil {
+			err = s.db.SetPasswordHash(t.Context(), s.alice.ID, before+hash)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := httptest.NewRequest("POST", "/login", nil)
+		r = r.WithContext(context.WithValue(r.Context(), stores.SeenKey{}, new(stores.Seen)))
+		u, err := s.passwords.VerifyRequest(r, "alice", goodPassword)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if calls := s.db.during(func() { _ = s.passwords.RememberBrowser(httptest.NewRecorder(), r, u) }); len(calls) > 0 {
+			t.Errorf("%s: the hash is known, and still there was %v", name, calls)
+		}
+		remember := func(r *http.Request) *http.Cookie {
+			w := httptest.NewRecorder()
+			if err := s.passwords.RememberBrowser(w, r, u); err != nil {
+				t.Fatal(err)
+			}
+			return w.Result().Cookies()[0]
+		}
+		again := httptest.NewRequest("POST", "/login", nil) // reads the hash
+		again.AddCookie(remember(r))
+		if c := remember(again); strings.Contains(c.Value, ".") {
+			t.Errorf("%s: the cookie of the login is one of another hash: %s", name, c.Value)
+		}
+	}
 }

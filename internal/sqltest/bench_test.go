@@ -156,6 +156,49 @@ func BenchmarkVerify(b *testing.B) {
 	})
 }
 
+// BenchmarkInsertToken compares a new token, and one that a personal token mints, with
+// the bare statement.
+func BenchmarkInsertToken(b *testing.B) {
+	benchStores(b, func(b *testing.B, st *sqlstore.Store, db *sql.DB, p place, rows int) {
+		stmt, err := db.Prepare(p.sql(`INSERT INTO auth_tokens (digest, user_id, application_id, parent_id, family, scopes, audience, addresses, epoch, description,
+			created_at, modified_at, expires_at, refresh_digest, refresh_scopes, refresh_expires_at, successor_id, minted, ends_at, revision)
+			VALUES (?, '1', 0, 0, ?, 'read', '', '', 0, '', ?, ?, ?, NULL, '', NULL, 0, FALSE, ?, 1)`))
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer stmt.Close()
+		ctx, now := requestContext(b), time.Now()
+		for _, minted := range []bool{false, true} {
+			b.Run(fmt.Sprintf("minted=%t", minted), func(b *testing.B) {
+				run := rand.Text() // a benchmark may run more than once
+				parent := int64(0)
+				personal := func(name string) store.Token {
+					tok := tokenNamed(run+name, now)
+					tok.ApplicationID, tok.ParentID, tok.Refresh = 0, parent, store.Refresh{}
+					return tok
+				}
+				compare(b, func(i int) error {
+					tok := personal(fmt.Sprint("bare", i))
+					at, until := now.UnixMicro(), tok.Expires.UnixMicro()
+					_, err := stmt.ExecContext(ctx, tok.Digest[:], -i-1, at, at, until, until)
+					return err
+				}, func(i int) error {
+					if minted && i%50 == 0 { // which the median does not see
+						parent = 0
+						tok, err := st.InsertToken(ctx, personal(fmt.Sprint("parent", i)), limits)
+						if err != nil {
+							return err
+						}
+						parent = tok.Family
+					}
+					_, err := st.InsertToken(ctx, personal(fmt.Sprint("ours", i)), limits)
+					return err
+				})
+			})
+		}
+	})
+}
+
 // BenchmarkRotate compares a rotation with a bare transaction that reads,
 // spends and inserts.
 func BenchmarkRotate(b *testing.B) {

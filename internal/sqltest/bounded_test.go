@@ -2,6 +2,7 @@ package sqltest
 
 import (
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -94,6 +95,61 @@ func TestRevocationOfManyIsBounded(t *testing.T) {
 					t.Errorf("%d calls for %d tokens, %d for %d", calls[few], few, calls[many()], many())
 				}
 			})
+		}
+	})
+}
+
+// Tokens that a cut-off ended and that are not marked yet are in no list, count or
+// summary, and do not hide the ones that live behind them.
+func TestUnmarkedTokensAreInNoList(t *testing.T) {
+	onEach(t, func(t *testing.T, fresh func(testing.TB) place) {
+		t.Parallel()
+		p := fresh(t)
+		st, plain := p.openDB(t)
+		fill(t, st, plain, p, 2_000)
+		if _, err := st.RevokeTokens(t.Context(), store.Selection{UserID: "1"}, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		serve(t, st)
+		check := func(want ...int64) {
+			t.Helper()
+			own := store.TokenFilter{UserID: "1", OwnerID: "1"}
+			list, total, err := st.ListTokens(t.Context(), own, store.Page{Limit: 10})
+			if err != nil || len(list) != len(want) || total != len(want) {
+				t.Errorf("%d tokens of %d in the list, want %d: %v", len(list), total, len(want), err)
+			}
+			if _, total, err = st.ListTokens(t.Context(), own, store.Page{}); err != nil || total != len(want) {
+				t.Errorf("%d tokens are counted, want %d: %v", total, len(want), err)
+			}
+			for _, f := range []store.TokenFilter{{All: true}, {UserID: "1"}} {
+				sum, err := st.SummarizeTokens(t.Context(), []int64{1}, f, 2)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var got []int64
+				for _, ref := range sum[0].First {
+					got = append(got, ref.ID)
+				}
+				if !slices.Equal(got, want[:min(2, len(want))]) || sum[0].Total != len(want) {
+					t.Errorf("summary: %v of %d, want %v", got, sum[0].Total, want)
+				}
+			}
+		}
+		check()
+		var live []int64
+		for i := range 3 {
+			tok := tokenNamed("live"+strconv.Itoa(i), time.Now())
+			tok.UserID = "1"
+			tok, err := st.InsertToken(t.Context(), tok, limits)
+			if err != nil {
+				t.Fatal(err)
+			}
+			live = append(live, tok.ID)
+			check(live...)
+		}
+		var unmarked int
+		if err := plain.QueryRow(p.sql("SELECT COUNT(*) FROM auth_tokens WHERE revoked_at IS NULL")).Scan(&unmarked); err != nil || unmarked < 100 {
+			t.Fatalf("only %d tokens are not marked: %v", unmarked, err)
 		}
 	})
 }

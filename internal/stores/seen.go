@@ -17,22 +17,44 @@ type SeenKey struct{}
 type Seen struct{ last atomic.Pointer[seen] }
 
 type seen struct {
-	by   store.Users
+	by   any // a pointer
 	user store.User
+
+	hashOf, hash string // where a password was compared and no user is noted
 }
 
 // See notes a user that by has just read for the request of ctx. By must be a pointer.
 func See(ctx context.Context, by store.Users, u store.User) {
 	if s, ok := ctx.Value(SeenKey{}).(*Seen); ok && u.ID != "" {
-		s.last.Store(&seen{by, u})
+		s.last.Store(&seen{by: by, user: u})
 	}
+}
+
+// SeeHash notes the hash that by has just compared the password of a user with, for
+// the request of ctx. By must be a pointer.
+func SeeHash(ctx context.Context, by any, userID, hash string) {
+	if s, ok := ctx.Value(SeenKey{}).(*Seen); ok && hash != "" {
+		s.last.Store(&seen{by: by, hashOf: userID, hash: hash})
+	}
+}
+
+// PasswordHash returns the hash of that user's password, from ctx if by has compared
+// it there, or else from users. It is for what the hash of an older password makes
+// worthless.
+func PasswordHash(ctx context.Context, by any, users store.Users, userID string) (string, error) {
+	if s, ok := ctx.Value(SeenKey{}).(*Seen); ok {
+		if last := s.last.Load(); last != nil && last.hash != "" && last.hashOf == userID && last.by == by {
+			return last.hash, nil
+		}
+	}
+	return users.PasswordHash(ctx, userID)
 }
 
 // UserByID returns the user with that ID, from ctx if users itself has read it there,
 // or else from users.
 func UserByID(ctx context.Context, users store.Users, id string) (store.User, error) {
 	if s, ok := ctx.Value(SeenKey{}).(*Seen); ok {
-		if last := s.last.Load(); last != nil && last.user.ID == id && last.by == users {
+		if last := s.last.Load(); last != nil && last.user.ID == id && id != "" && last.by == any(users) {
 			return last.user, nil
 		}
 	}

@@ -1,16 +1,22 @@
 package sqlstore
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"database/sql"
 	"errors"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ostiary/auth/internal/window"
 	"github.com/ostiary/auth/store"
 )
+
+// mostKeys is how many keys the statements take that are prepared.
+const mostKeys = 4
 
 // A counter is the record of one key.
 type counter struct {
@@ -27,6 +33,12 @@ func attemptKey(key string) [32]byte { return sha256.Sum256([]byte(key)) }
 // no difference.
 func (s *Store) Charge(ctx context.Context, charges []store.Charge, now time.Time) (verdict store.Verdict, err error) {
 	at := micros(now)
+	if s.dialect == Postgres {
+		verdict, done, err := s.chargeAtOnce(ctx, charges, at)
+		if done || err != nil {
+			return verdict, err
+		}
+	}
 	err = s.write(ctx, "charge attempts", func(tx *tx) error {
 		keys, err := tx.chargedKeys(charges, at)
 		if err != nil {
@@ -39,6 +51,82 @@ func (s *Store) Charge(ctx context.Context, charges []store.Charge, now time.Tim
 		return store.Verdict{}, err
 	}
 	return verdict, nil
+}
+
+// chargeAtOnce is Charge as one statement. Done is false if nothing was done,
+// because the statement is not for such charges, a clock is behind, or another
+// caller was the first to count against one of the keys.
+func (s *Store) chargeAtOnce(ctx context.Context, charges []store.Charge, at int64) (verdict store.Verdict, done bool, err error) {
+	args := make([]any, 0, 6*mostKeys)
+	var keys []string
+	for _, c := range charges {
+		args = append(args, keyArg(c.Key), keyArg(c.Instead), keyArg(c.Unless), int64(c.Limit.Max), c.Limit.Window.Microseconds(), at)
+		keys = append(keys, c.Key)
+		if c.Instead != "" {
+			keys = append(keys, c.Instead)
+		}
+	}
+	if !distinct(keys) || len(charges) > mostKeys {
+		return store.Verdict{}, false, nil
+	}
+	type judged struct {
+		place           int
+		known           bool
+		start, end      int64
+		within, allowed bool
+	}
+	found, err := atOnce(ctx, s, "charge attempts", chargeAtOnce, args[:cap(args)], func(scan func(...any) error) (j judged, err error) {
+		return j, scan(&j.place, &j.known, &j.start, &j.end, &j.within, &j.allowed)
+	})
+	if err != nil {
+		return store.Verdict{}, false, unlessTaken(err)
+	}
+	verdict.Allowed = true
+	for _, j := range found {
+		if j.start > at {
+			return store.Verdict{}, false, nil
+		}
+		key := charges[j.place].Key
+		if j.known {
+			key = charges[j.place].Instead
+		}
+		if !j.within {
+			verdict.RetryAfter = max(verdict.RetryAfter, time.Duration(j.end-at)*time.Microsecond)
+		}
+		verdict.Allowed = j.allowed
+		verdict.Reserved = append(verdict.Reserved, store.Reservation{Key: key, Start: time.UnixMicro(j.start).UTC()})
+	}
+	if !verdict.Allowed {
+		verdict.Reserved = nil
+	}
+	return verdict, true, nil
+}
+
+// keyArg returns the stored form of a key, nil for none.
+func keyArg(key string) any {
+	if key == "" {
+		return nil
+	}
+	digest := attemptKey(key)
+	return digest[:]
+}
+
+// distinct reports whether no key is empty and none is there twice.
+func distinct(keys []string) bool {
+	for i, key := range keys {
+		if key == "" || slices.Contains(keys[:i], key) {
+			return false
+		}
+	}
+	return true
+}
+
+// unlessTaken returns err unless that says that somebody was quicker.
+func unlessTaken(err error) error {
+	if errors.Is(err, store.ErrExists) {
+		return nil
+	}
+	return err
 }
 
 // chargedKeys returns the keys that the attempt is counted against, in the order
@@ -69,41 +157,24 @@ func (t *tx) chargedKeys(charges []store.Charge, at int64) ([]string, error) {
 	return keys, nil
 }
 
-// lockKeys locks counters that may not exist yet, so that there is nothing of
-// theirs to lock. In one order, so that two steps do not wait for each other.
-func (t *tx) lockKeys(keys []string) error {
-	var locks []int64
-	for _, key := range keys {
-		locks = append(locks, slotOf(keySlots, key))
-	}
-	slices.Sort(locks)
-	for _, slot := range slices.Compact(locks) {
-		if err := t.lockSlot(slot); err != nil {
-			return err
+func (t *tx) charge(charges []store.Charge, keys []string, at int64) (store.Verdict, error) {
+	var counted []string
+	for i, c := range charges {
+		if keys[i] != "" || c.Unless == "" {
+			counted = append(counted, keys[i])
 		}
 	}
-	return nil
-}
-
-func (t *tx) charge(charges []store.Charge, keys []string, at int64) (store.Verdict, error) {
-	if err := t.lockKeys(slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return key == "" })); err != nil {
+	counters, err := t.counters(counted, "")
+	if err != nil {
 		return store.Verdict{}, err
 	}
 	verdict := store.Verdict{Allowed: true}
-	counters := make(map[string]*counter, len(charges))
 	for i, c := range charges {
 		key := keys[i]
 		if key == "" && c.Unless != "" {
 			continue
 		}
-		current := counters[key]
-		if current == nil {
-			var err error
-			if current, err = t.counter(key); err != nil {
-				return store.Verdict{}, err
-			}
-			counters[key] = current
-		}
+		current := counters[attemptKey(key)]
 		wait := current.Enter(at, c.Limit.Window.Microseconds())
 		if current.Used >= int64(c.Limit.Max) {
 			verdict.Allowed = false
@@ -115,48 +186,131 @@ func (t *tx) charge(charges []store.Charge, keys []string, at int64) (store.Verd
 	}
 	if !verdict.Allowed {
 		verdict.Reserved = nil
-	}
-	for key, c := range counters {
-		if err := t.keep(key, c, verdict.Allowed); err != nil {
-			return store.Verdict{}, err
+		for _, c := range counters {
+			c.refuse()
 		}
 	}
-	return verdict, nil
+	return verdict, t.keep(counters)
 }
 
-// counter returns the counter of a key as it is stored.
-func (t *tx) counter(key string) (*counter, error) {
-	c := &counter{stored: true}
-	digest := attemptKey(key)
-	var back sql.Null[int64]
-	err := t.get(lockAttempts, []any{digest[:]}, &c.Start, &c.End, &c.Used, &back)
-	if errors.Is(err, sql.ErrNoRows) {
-		return &counter{}, nil
+// refuse takes back what a refused charge changed. Only the values for a clock
+// that is behind stay.
+func (c *counter) refuse() {
+	if c.Start != c.before.Start || c.HasBack == c.before.HasBack {
+		c.Window = c.before
 	}
-	if err != nil {
-		return nil, err
-	}
-	c.Back, c.HasBack = back.V, back.Valid
-	c.before = c.Window
-	return c, nil
+	c.Used = c.before.Used
 }
 
-// keep stores the changes of a charge. For a refused charge these are only the
-// values for a clock that is behind.
-func (t *tx) keep(key string, c *counter, allowed bool) error {
-	if !allowed {
-		if !c.stored || c.Start != c.before.Start || c.HasBack == c.before.HasBack {
+// counters returns the counters of keys by their stored form, and locks them until
+// the end of the transaction. It also locks the group of a memory, unless that is
+// "".
+func (t *tx) counters(keys []string, group string) (map[[32]byte]*counter, error) {
+	all := make(map[[32]byte]*counter, len(keys))
+	for _, key := range keys {
+		all[attemptKey(key)] = &counter{}
+	}
+	if err := t.lockKeys(all, group); err != nil || len(all) == 0 {
+		return all, err
+	}
+	var args []any
+	for digest := range all {
+		args = append(args, digest[:])
+	}
+	args = padded(args)
+	found, err := rows(t, countersQuery(t.s.dialect, len(args)), args, func(scan func(...any) error) (none struct{}, err error) {
+		var digest store.Digest
+		var back sql.Null[int64]
+		w := window.Window{}
+		err = scan((*digestVar)(&digest), &w.Start, &w.End, &w.Used, &back)
+		w.Back, w.HasBack = back.V, back.Valid
+		all[digest] = &counter{w, w, true}
+		return none, err
+	})
+	if err == nil && t.s.dialect == Postgres && len(found) < len(all) {
+		err = errBeaten // a purge was quicker
+	}
+	return all, err
+}
+
+// padded repeats the last argument until there are as many as prepared statements
+// take.
+func padded(args []any) []any {
+	for len(args) < mostKeys {
+		args = append(args, args[len(args)-1])
+	}
+	return args
+}
+
+// lockKeys locks counters that may not exist yet, so that there is nothing of
+// theirs to lock: by their slots, or in PostgreSQL, where one statement may be a
+// whole step and sees no slot, by making them. In one order, so that two steps do
+// not wait for each other.
+func (t *tx) lockKeys(all map[[32]byte]*counter, group string) error {
+	switch t.s.dialect {
+	case Postgres:
+		if len(all) == 0 {
 			return nil
 		}
-		c.Used = c.before.Used
+		return t.insertCounters(all, orNothing)
+	case MySQL:
+		var slots []any
+		for digest := range all {
+			slots = append(slots, keySlots+int64(digest[0]))
+		}
+		if group != "" {
+			slots = append(slots, slotOf(keySlots, group))
+		}
+		if slots == nil {
+			return nil
+		}
+		slots = padded(slots)
+		_, err := column[int64](t, lockSlotsQuery(len(slots)), slots...)
+		return err
 	}
-	query := insertAttempts
-	if c.stored {
-		query = updateAttempts
+	return nil // a writer of SQLite has locked everything already
+}
+
+// keep stores the counters that have changed.
+func (t *tx) keep(all map[[32]byte]*counter) error {
+	changed := maps.Clone(all)
+	maps.DeleteFunc(changed, func(_ [32]byte, c *counter) bool { return c.Window == c.before })
+	if len(changed) == 0 {
+		return nil
 	}
-	digest := attemptKey(key)
-	_, err := t.exec(query, c.Start, c.End, c.Used, sql.Null[int64]{V: c.Back, Valid: c.HasBack}, digest[:])
+	return t.insertCounters(changed, replaceBy(t.s.dialect))
+}
+
+// insertCounters stores counters. Otherwise is what to do with those that exist.
+func (t *tx) insertCounters(all map[[32]byte]*counter, otherwise string) error {
+	var args []any
+	for _, digest := range slices.SortedFunc(maps.Keys(all), func(a, b [32]byte) int { return bytes.Compare(a[:], b[:]) }) {
+		c := all[digest]
+		args = append(args, digest[:], c.Start, c.End, c.Used, sql.Null[int64]{V: c.Back, Valid: c.HasBack})
+	}
+	_, err := t.exec(insertCountersQuery(len(all), otherwise), args...)
 	return err
+}
+
+// countersQuery returns the query for n counters, which it locks.
+func countersQuery(d Dialect, n int) string {
+	if d == MySQL {
+		return countersMySQL + inList(n) + lockInOrder
+	}
+	return counters + inList(n) + lockInOrder
+}
+
+func lockSlotsQuery(n int) string { return lockSlots + inList(n) + lockSlotsInOrder }
+
+func insertCountersQuery(n int, otherwise string) string {
+	return insertCounters + "(?, ?, ?, ?, ?)" + strings.Repeat(", (?, ?, ?, ?, ?)", n-1) + otherwise
+}
+
+func replaceBy(d Dialect) string {
+	if d == MySQL {
+		return orReplaceMySQL
+	}
+	return orReplace
 }
 
 // Settle implements [store.Attempts].
@@ -167,77 +321,57 @@ func (s *Store) Settle(ctx context.Context, settled store.Settlement) error {
 	}
 	keys = append(keys, settled.Forget...)
 	r := settled.Remember
-	remember := r.Key != "" && r.Most > 0
+	remember, group := r.Key != "" && r.Most > 0, ""
 	if remember {
-		keys = append(keys, r.Group)
+		group = r.Group
 	}
-	if len(keys) == 0 {
+	if len(keys) == 0 && !remember {
 		return ctx.Err()
 	}
+	if s.dialect == Postgres && remember && distinct(keys) && len(keys) <= mostKeys {
+		if done, err := s.settleAtOnce(ctx, settled); done || err != nil {
+			return err
+		}
+	}
 	return s.write(ctx, "settle attempts", func(tx *tx) error {
-		if err := tx.lockKeys(keys); err != nil {
+		counters, err := tx.counters(keys, group)
+		if err != nil {
 			return err
 		}
 		for _, r := range settled.Return {
-			key := attemptKey(r.Key)
-			if _, err := tx.exec(returnAttempt, key[:], micros(r.Start)); err != nil {
-				return err
+			if c := counters[attemptKey(r.Key)]; c.Start == micros(r.Start) && c.Used > 0 {
+				c.Used--
 			}
 		}
 		for _, key := range settled.Forget {
-			key := attemptKey(key)
-			if _, err := tx.exec(forgetAttempts, key[:]); err != nil {
-				return err
+			// The record stays, so that the next attempt finds something to lock.
+			if c := counters[attemptKey(key)]; c.stored {
+				c.Window = window.Window{Start: c.Start, End: c.Start}
 			}
 		}
-		if remember {
-			if err := tx.useSlot(slotOf(keySlots, r.Group)); err != nil {
-				return err
-			}
-			return tx.remember(r)
+		if err := tx.keep(counters); err != nil || !remember {
+			return err
 		}
-		return nil
+		return tx.remember(r)
 	})
 }
 
-// remember remembers a key. The lock of its group is held.
-func (t *tx) remember(r store.Memory) error {
-	key, group, until := attemptKey(r.Key), attemptKey(r.Group), micros(r.Until)
-	var stored int64
-	switch err := t.get(memoryOf, []any{key[:]}, &stored); {
-	case err == nil:
-		if stored >= until {
-			return nil
-		}
-		_, err = t.exec(prolongMemory, until, key[:])
-		return err
-	case !errors.Is(err, sql.ErrNoRows):
-		return err
+// settleAtOnce is Settle as one statement. Done is false if nothing was done,
+// because a key is not remembered yet or a counter is gone.
+func (s *Store) settleAtOnce(ctx context.Context, settled store.Settlement) (done bool, err error) {
+	args := make([]any, 0, 2*mostKeys+3)
+	for _, r := range settled.Return {
+		args = append(args, keyArg(r.Key), micros(r.Start))
 	}
-	if _, err := t.exec(insertMemory, until, key[:], group[:]); err != nil {
-		return err
+	for _, key := range settled.Forget {
+		args = append(args, keyArg(key), nil)
 	}
-	beyond, err := column[[]byte](t, memoriesBeyond, group[:], r.Most)
-	if err != nil {
-		return err
-	}
-	for _, key := range beyond {
-		if _, err := t.exec(forgetMemory, key); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Remembers implements [store.Attempts].
-func (s *Store) Remembers(ctx context.Context, key string, at time.Time) (bool, error) {
-	digest := attemptKey(key)
-	var until int64
-	err := s.get(ctx, "look up a remembered key", rememberedKey, []any{digest[:], micros(at)}, &until)
-	if errors.Is(err, store.ErrNotFound) {
-		return false, nil
-	}
-	return err == nil && key != "", err
+	n := len(args) / 2
+	args = append(args[:2*mostKeys], keyArg(settled.Remember.Key), n, micros(settled.Remember.Until))
+	found, err := atOnce(ctx, s, "settle attempts", settleAtOnce, args, func(scan func(...any) error) (one int, err error) {
+		return one, scan(&one)
+	})
+	return len(found) > 0, err
 }
 
 // PurgeAttempts implements [store.Attempts].

@@ -39,6 +39,9 @@ func (d Dialect) faultOf(err error) fault {
 			return decided
 		}
 	}
+	if errors.Is(err, errBeaten) {
+		return beaten
+	}
 	switch d {
 	case SQLite:
 		return sqliteFault(err)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/ostiary/auth/observe"
@@ -156,15 +157,20 @@ func (s *Store) InsertToken(ctx context.Context, t store.Token, limits store.Min
 		conditions, args = andServed, append(args, t.ApplicationID)
 	}
 	if t.ParentID != 0 {
+		if s.dialect == Postgres && t.ApplicationID == 0 && limits.Depth > 0 {
+			out, err := s.insertBelowRoot(ctx, in, t, limits)
+			if !errors.Is(err, store.ErrNotFound) {
+				return out, err
+			}
+		}
 		p, seq, err := s.placeBelow(ctx, t, limits)
 		if err != nil {
 			return store.Token{}, err
 		}
 		in.in(p)
 		in.seq = seq
-		created, expires := micros(t.Created), micros(t.Expires)
 		conditions += andMinted
-		args = append(args, p.parent, created, expires, p.root, created, limits.Live)
+		args = append(args, mintedArgs(p, t, limits)...)
 	}
 	if s.dialect == Postgres {
 		out, err = s.insertAtOnce(ctx, in, conditions, args)
@@ -183,16 +189,33 @@ func (s *Store) InsertToken(ctx context.Context, t store.Token, limits store.Min
 	return out, nil
 }
 
+// mintedArgs are those of andMinted.
+func mintedArgs(p place, t store.Token, limits store.MintLimits) []any {
+	created := micros(t.Created)
+	return []any{p.parent, created, micros(t.Expires), p.root, created, limits.Live}
+}
+
+// insertBelowRoot stores a token that a personal token mints which nobody minted: of
+// such a parent the place is known. The statement sees it live together with the
+// number of the newest cut-off. insertBelowRoot returns store.ErrNotFound if the
+// parent is another one, or none may be stored.
+func (s *Store) insertBelowRoot(ctx context.Context, in insertion, t store.Token, limits store.MintLimits) (store.Token, error) {
+	p := place{parent: t.ParentID, independent: t.Independent, root: t.ParentID, ancestors: strconv.FormatInt(t.ParentID, 10)}
+	in.in(p)
+	return s.insertAtOnce(ctx, in, andMintedByRoot, mintedArgs(p, t, limits))
+}
+
 // insertAtOnce is a statement that needs no transaction around it.
 func (s *Store) insertAtOnce(ctx context.Context, in insertion, conditions string, args []any) (store.Token, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	args = append(in.args(), args...)
+	row := in.args()
+	args = append(row[:len(row)-2], args...) // without a payer
 	if err := checkText(args); err != nil {
 		return store.Token{}, err
 	}
 	tok := in.token
-	query := insertQuery(Postgres, insertTokenAtOnce, conditions)
+	query := insertQuery(Postgres, insertUnpaidAtOnce, conditions)
 	err := s.alone(ctx, observe.KindWrite, "insert a token", false, query, func(on statement) error {
 		return on.QueryRowContext(ctx, args...).Scan(&tok.ID, &tok.Family)
 	})

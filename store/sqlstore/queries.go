@@ -138,6 +138,36 @@ const (
 	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)
 	RETURNING id`
 
+	// insertSessionAtOnce is, for PostgreSQL, the whole step. A statement sees what
+	// was committed before it began, and a slot that it has waited for as the last
+	// commit left it: the two differ if somebody was there meanwhile, whose session
+	// it would not see. Then it does nothing.
+	insertSessionAtOnce = `
+	WITH used AS (
+		UPDATE auth_locks SET uses = uses + 1 WHERE slot = ? RETURNING uses
+	), alone AS (
+		SELECT 1 FROM used u JOIN auth_locks l ON l.uses + 1 = u.uses WHERE l.slot = ?
+	), others AS (
+		SELECT s.id, s.created_at FROM auth_sessions s
+		WHERE s.user_id = ? AND s.ended_at IS NULL AND s.expires_at > ? AND s.digest <> ? AND CAST(? AS BIGINT) > 0
+			AND EXISTS (SELECT 1 FROM alone)
+		ORDER BY s.created_at DESC, s.id DESC FOR UPDATE
+	), doomed (id, surplus) AS (
+		SELECT s.id, FALSE FROM auth_sessions s, alone WHERE s.digest = ?
+		UNION ALL
+		(SELECT o.id, TRUE FROM others o ORDER BY o.created_at DESC, o.id DESC OFFSET ?)
+	), ended AS (
+		UPDATE auth_sessions AS s SET
+			ended_at = ?, reason = CASE WHEN d.surplus THEN ? ELSE ? END, gone_at = LEAST(s.gone_at, ?)
+		FROM doomed d WHERE s.id = d.id AND s.ended_at IS NULL
+		RETURNING d.surplus
+	)
+	INSERT INTO auth_sessions (
+		digest, user_id, epoch, data, created_at, seen_at, expires_at, ended_at, reason,
+		gone_at, address, agent, revision)
+	SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1 FROM alone
+	RETURNING id, (SELECT COUNT(*) FROM ended e WHERE e.surplus)`
+
 	otherSessions = `
 	SELECT id FROM auth_sessions
 	WHERE user_id = ? AND id <> ? AND ended_at IS NULL AND expires_at > ?
@@ -168,20 +198,39 @@ const (
 
 // Attempts.
 const (
-	lockAttempts = `
-	SELECT started_at, ends_at, used, behind_at FROM auth_throttle WHERE key_digest = ? FOR UPDATE`
+	// Followed by a list of keys. In one order, so that two steps do not wait for
+	// each other.
+	counters = `
+	SELECT key_digest, started_at, ends_at, used, behind_at FROM auth_throttle WHERE key_digest`
 
-	insertAttempts = `
-	INSERT INTO auth_throttle (started_at, ends_at, used, behind_at, key_digest) VALUES (?, ?, ?, ?, ?)`
+	// countersMySQL is counters for MySQL, which would read a small table as a
+	// whole, and wait for each row.
+	countersMySQL = `
+	SELECT key_digest, started_at, ends_at, used, behind_at FROM auth_throttle FORCE INDEX (PRIMARY) WHERE key_digest`
 
-	updateAttempts = `
-	UPDATE auth_throttle SET started_at = ?, ends_at = ?, used = ?, behind_at = ? WHERE key_digest = ?`
+	lockInOrder = `
+	ORDER BY key_digest FOR UPDATE`
 
-	returnAttempt = `
-	UPDATE auth_throttle SET used = used - 1 WHERE key_digest = ? AND started_at = ? AND used > 0`
+	lockSlots = `
+	SELECT slot FROM auth_locks WHERE slot`
 
-	forgetAttempts = `
-	DELETE FROM auth_throttle WHERE key_digest = ?`
+	lockSlotsInOrder = `
+	ORDER BY slot FOR UPDATE`
+
+	// Followed by rows.
+	insertCounters = `
+	INSERT INTO auth_throttle (key_digest, started_at, ends_at, used, behind_at) VALUES `
+
+	orNothing = `
+	ON CONFLICT (key_digest) DO NOTHING`
+
+	orReplace = `
+	ON CONFLICT (key_digest) DO UPDATE SET
+		started_at = excluded.started_at, ends_at = excluded.ends_at, used = excluded.used, behind_at = excluded.behind_at`
+
+	orReplaceMySQL = `
+	ON DUPLICATE KEY UPDATE
+		started_at = VALUES(started_at), ends_at = VALUES(ends_at), used = VALUES(used), behind_at = VALUES(behind_at)`
 
 	rememberedKey = `
 	SELECT until_at FROM auth_memories WHERE key_digest = ? AND until_at > ?`
@@ -195,14 +244,86 @@ const (
 	prolongMemory = `
 	UPDATE auth_memories SET until_at = ? WHERE key_digest = ?`
 
-	// All of the group but the ones that are remembered longest. There are at
-	// most a few, because a new key replaces one.
-	memoriesBeyond = `
-	SELECT key_digest FROM auth_memories WHERE group_digest = ?
-	ORDER BY until_at DESC, key_digest LIMIT 1000 OFFSET ?`
+	// There are at most a few more than are remembered, because a new key
+	// replaces one.
+	memoriesOf = `
+	SELECT key_digest, until_at FROM auth_memories WHERE group_digest = ?
+	ORDER BY until_at DESC, key_digest LIMIT 1000 FOR UPDATE`
 
 	forgetMemory = `
 	DELETE FROM auth_memories WHERE key_digest = ?`
+)
+
+// Attempts in PostgreSQL, where one statement is a whole step. A row that it locks
+// it sees as the last commit left it, and not as it was when the statement began. A
+// row that somebody inserts meanwhile is an error, after which nothing is done.
+const (
+	// chargeAtOnce is window.Enter for clocks that are not behind. It changes
+	// nothing unless all of them and all limits allow it.
+	chargeAtOnce = `
+	WITH asked (place, key, instead, unless, most, length, at) AS (VALUES
+		(0, CAST(? AS BYTEA), CAST(? AS BYTEA), CAST(? AS BYTEA), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT)),
+		(1, ?, ?, ?, ?, ?, ?),
+		(2, ?, ?, ?, ?, ?, ?),
+		(3, ?, ?, ?, ?, ?, ?)
+	), charged AS (
+		SELECT a.place, a.most, a.length, a.at, m.key_digest IS NOT NULL AS known,
+			CASE WHEN m.key_digest IS NULL THEN a.key ELSE a.instead END AS key
+		FROM asked a LEFT JOIN auth_memories m ON m.key_digest = a.unless AND m.until_at > a.at
+	), held AS (
+		SELECT t.key_digest, t.started_at, t.ends_at, t.used FROM auth_throttle t
+		WHERE t.key_digest IN (SELECT c.key FROM charged c)
+		ORDER BY t.key_digest FOR UPDATE OF t
+	), entered AS (
+		SELECT c.place, c.known, c.key, c.most, c.length, c.at, h.started_at, h.ends_at, h.used,
+			h.key_digest IS NOT NULL AS stored,
+			COALESCE(c.at >= h.ends_at OR h.started_at = h.ends_at, TRUE) AS anew
+		FROM charged c LEFT JOIN held h ON h.key_digest = c.key
+		WHERE c.key IS NOT NULL
+	), judged AS (
+		SELECT e.place, e.known, e.key, e.most, e.at, e.stored, e.anew,
+			CASE WHEN e.anew THEN e.at ELSE e.started_at END AS started_at,
+			CASE WHEN e.anew THEN e.at + e.length ELSE e.ends_at END AS ends_at,
+			CASE WHEN e.anew THEN 1 ELSE e.used + 1 END AS used
+		FROM entered e
+	), verdict AS (
+		SELECT BOOL_AND(j.used <= j.most AND j.started_at <= j.at) AS allowed FROM judged j
+	), inserted AS (
+		INSERT INTO auth_throttle (key_digest, started_at, ends_at, used)
+		SELECT j.key, j.started_at, j.ends_at, j.used FROM judged j, verdict v
+		WHERE v.allowed AND NOT j.stored ORDER BY j.key
+	), updated AS (
+		UPDATE auth_throttle AS t SET
+			started_at = j.started_at, ends_at = j.ends_at, used = j.used,
+			behind_at = CASE WHEN j.anew THEN NULL ELSE t.behind_at END
+		FROM judged j, verdict v WHERE v.allowed AND j.stored AND t.key_digest = j.key
+	)
+	SELECT j.place, j.known, j.started_at, j.ends_at, j.used <= j.most, v.allowed
+	FROM judged j, verdict v ORDER BY j.place`
+
+	// settleAtOnce returns a row if it has settled. It does nothing unless there
+	// are as many counters as it is told, and the key is remembered already.
+	settleAtOnce = `
+	WITH asked (key, started_at) AS (VALUES
+		(CAST(? AS BYTEA), CAST(? AS BIGINT)), (?, ?), (?, ?), (?, ?)
+	), held AS (
+		SELECT t.key_digest, t.started_at, t.used FROM auth_throttle t
+		WHERE t.key_digest IN (SELECT a.key FROM asked a)
+		ORDER BY t.key_digest FOR UPDATE OF t
+	), known AS (
+		SELECT m.key_digest FROM auth_memories m
+		WHERE m.key_digest = ? AND (SELECT COUNT(*) FROM held) = ? FOR UPDATE
+	), settled AS (
+		UPDATE auth_throttle AS t SET
+			used = CASE WHEN a.started_at IS NULL THEN 0 ELSE h.used - 1 END,
+			ends_at = CASE WHEN a.started_at IS NULL THEN t.started_at ELSE t.ends_at END,
+			behind_at = CASE WHEN a.started_at IS NULL THEN NULL ELSE t.behind_at END
+		FROM known k, held h, asked a
+		WHERE t.key_digest = h.key_digest AND a.key = h.key_digest
+			AND (a.started_at IS NULL OR a.started_at = h.started_at AND h.used > 0)
+	)
+	UPDATE auth_memories AS m SET until_at = GREATEST(m.until_at, ?)
+	FROM known k WHERE m.key_digest = k.key_digest RETURNING 1`
 )
 
 // Purges look first and delete what they found if it is still so: MySQL does not
@@ -253,9 +374,8 @@ func preparedQueries(d Dialect) []string {
 		deleteConsent, insertConsent, consentFor, withdrawConsents, deleteUserConsents,
 		applicationByID, applicationByClientID, insertApplication, updateApplication, deleteApplication,
 		sessionByDigest, sessionAndUser, insertSession,
-		otherSessions, saveSession, touchSession, lockAttempts, insertAttempts,
-		updateAttempts, returnAttempt, forgetAttempts, rememberedKey, memoryOf, insertMemory,
-		prolongMemory, memoriesBeyond, forgetMemory, endedMemories, deleteMemory, tokensToPurge, postponeToken, endedCodes, deleteCode, endedDevices,
+		otherSessions, saveSession, touchSession,
+		rememberedKey, memoryOf, insertMemory, prolongMemory, memoriesOf, forgetMemory, endedMemories, deleteMemory, tokensToPurge, postponeToken, endedCodes, deleteCode, endedDevices,
 		deleteDevice, goneSessions, deleteSession, endedAttempts, deleteAttempts,
 		insertActivity, activitiesBeyond, oldActivities, deleteActivity,
 	}
@@ -265,11 +385,20 @@ func preparedQueries(d Dialect) []string {
 	} else {
 		queries = append(queries, insertSuccessor)
 	}
+	queries = append(queries, countersQuery(d, mostKeys))
+	for n := range mostKeys {
+		queries = append(queries, insertCountersQuery(n+1, replaceBy(d)))
+	}
 	switch d {
 	case MySQL:
+		queries = append(queries, lockSlotsQuery(mostKeys))
 		queries = append(queries, accessByDigestMySQL, accessAndUserMySQL, familyByRefreshMySQL, cutByID)
 	case Postgres:
-		queries = append(queries, accessByDigestPostgres, accessAndUserPostgres, familyByRefresh)
+		queries = append(queries, accessByDigestPostgres, accessAndUserPostgres, familyByRefresh,
+			chargeAtOnce, settleAtOnce, insertSessionAtOnce)
+		for _, conditions := range []string{"", andServed, andMinted, andMintedByRoot} {
+			queries = append(queries, insertQuery(d, insertUnpaidAtOnce, conditions))
+		}
 	default:
 		queries = append(queries, accessByDigest, accessAndUser, familyByRefresh)
 	}

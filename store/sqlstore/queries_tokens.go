@@ -187,8 +187,15 @@ const (
 	tokensByIDEnd = `
 	) v JOIN auth_tokens t ON t.id = v.id`
 
+	// tokenRefs begins a query that outerRefs goes around, where cut-offs are
+	// looked up for the rows that are left; see token_lists.go.
 	tokenRefs = `
-	SELECT t.application_id, t.id, t.scopes, t.parent_id, t.independent, t.ancestors, t.seq`
+	SELECT t.application_id, t.id, t.scopes, t.parent_id, t.independent, t.ancestors, t.seq, t.user_id, t.via_id`
+	outerRefs = `
+	SELECT t.application_id, t.id, t.scopes, t.parent_id, t.independent, t.ancestors, t.seq, `
+	outerRefsFrom = ` FROM (`
+	outerRefsEnd  = `
+	) v`
 
 	// countOf and countOfEnd go around a query with a limit.
 	countOf = `
@@ -218,6 +225,11 @@ const (
 	UNION ALL
 	SELECT c.application_id, c.seq FROM auth_cutoffs c WHERE c.user_id = '' AND c.application_id = 0 AND c.family = 0`
 
+	// countUncut begins a query as countOf does. It also tells whether there are
+	// cut-offs that concern a user.
+	countUncut = `
+	SELECT COUNT(*), (SELECT COUNT(*) FROM (` + cutoffsOfUser + ` LIMIT 1) x) FROM (`
+
 	insertColumns = `
 		digest, user_id, application_id, scopes, audience, addresses, epoch, description,
 		created_at, modified_at, expires_at, last_used_at, revoked_at, refresh_digest,
@@ -239,7 +251,18 @@ const (
 	WITH i AS (SELECT nextval(pg_get_serial_sequence('auth_tokens', 'id')) AS id)
 	INSERT INTO auth_tokens (id, family,` + insertColumns + `
 	OVERRIDING SYSTEM VALUE
-	SELECT i.id, COALESCE(NULLIF(CAST(? AS BIGINT), 0), i.id),` + insertValues + `
+	SELECT i.id, COALESCE(NULLIF(CAST(? AS BIGINT), 0), i.id),` + insertValues + insertedWith
+
+	// insertUnpaidAtOnce is insertTokenAtOnce where no code or device pays.
+	insertUnpaidAtOnce = `
+	WITH i AS (SELECT nextval(pg_get_serial_sequence('auth_tokens', 'id')) AS id)
+	INSERT INTO auth_tokens (id, family,` + insertColumns + `
+	OVERRIDING SYSTEM VALUE
+	SELECT i.id, COALESCE(NULLIF(CAST(? AS BIGINT), 0), i.id),
+		?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+		COALESCE(?, n.last_id), 0, FALSE, 1` + insertedWith
+
+	insertedWith = `
 	FROM i, auth_counters n WHERE n.name = 'cutoffs'`
 
 	// insertSuccessor is insertToken for a rotation, where everything is known.
@@ -264,6 +287,16 @@ const (
 			SELECT 1 FROM auth_tokens t
 			WHERE t.family = ? AND t.revoked_at IS NULL AND t.expires_at > ? AND t.expires_at >= ?
 				AND ` + cutToken + ` IS NULL)
+		AND (` + liveBelow + `) < ?`
+
+	// andMintedByRoot is andMinted for PostgreSQL and a parent that nobody minted,
+	// and no application.
+	andMintedByRoot = `
+		AND EXISTS (
+			SELECT 1 FROM auth_tokens t
+			WHERE t.family = ? AND t.revoked_at IS NULL AND t.expires_at > ? AND t.expires_at >= ?
+				AND t.parent_id = 0 AND t.application_id = 0 AND t.via_id = 0 AND NOT t.independent
+				AND ` + cutTokenAtOnce + ` IS NULL)
 		AND (` + liveBelow + `) < ?`
 
 	liveBelow = `

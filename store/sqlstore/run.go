@@ -22,6 +22,9 @@ const (
 	longestWait  = 100 * time.Millisecond
 )
 
+// errBeaten is a step that another was quicker than, as this package finds out.
+var errBeaten = errors.New("another step was quicker")
+
 // errUnknown wraps the error of a commit that may or may not have happened.
 type errUnknown struct{ err error }
 
@@ -391,6 +394,25 @@ func (s *Store) lookup(ctx context.Context) (context.Context, context.CancelFunc
 		}
 	}
 	return context.WithTimeout(ctx, min(lookupTimeout, s.timeout))
+}
+
+// atOnce runs one statement that is a step of its own and returns its rows. It is
+// not sent again after the connection broke.
+func atOnce[T any](ctx context.Context, s *Store, what, query string, args []any, read func(scan func(...any) error) (T, error)) (all []T, err error) {
+	if err := checkText(args); err != nil {
+		return nil, s.fail(what, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	err = s.alone(ctx, observe.KindWrite, what, false, query, func(on statement) error {
+		rows, err := on.QueryContext(ctx, args...)
+		if err != nil {
+			return err
+		}
+		all, err = collect(rows, read)
+		return err
+	})
+	return all, err
 }
 
 // list reads all rows of a composed query.

@@ -50,18 +50,27 @@ func (s *Store) InsertSession(ctx context.Context, v store.Session, replaces sto
 		gone = out.Ended
 	}
 	limited := keep > 0 && v.UserID != ""
+	args := []any{
+		bytesOf(out.Digest), out.UserID, out.Epoch, out.Data, micros(out.Created),
+		micros(out.Seen), micros(out.Expires), orNever(out.Ended), string(out.Reason), micros(gone),
+		addressText(out.Address), out.Agent,
+	}
+	if s.dialect == Postgres && v.UserID != "" {
+		if id, evicted, err := s.insertSessionAtOnce(ctx, out, args, replaces, keep); id != 0 || err != nil {
+			out.ID = id
+			return out, evicted, err
+		}
+	}
 	err = s.write(ctx, "insert a session", func(tx *tx) error {
 		evicted = 0
 		if v.UserID != "" {
 			// Two logins at the same time would not see each other's session,
 			// nor would EndSessions.
-			if err := tx.useSlot(slotOf(userSlots, v.UserID)); err != nil {
+			if err := tx.useUser(v.UserID); err != nil {
 				return err
 			}
 		}
-		out.ID, err = tx.insert(insertSession, bytesOf(out.Digest), out.UserID, out.Epoch, out.Data, micros(out.Created),
-			micros(out.Seen), micros(out.Expires), orNever(out.Ended), string(out.Reason), micros(gone),
-			addressText(out.Address), out.Agent)
+		out.ID, err = tx.insert(insertSession, args...)
 		if err != nil {
 			return err
 		}
@@ -79,6 +88,23 @@ func (s *Store) InsertSession(ctx context.Context, v store.Session, replaces sto
 		return store.Session{}, 0, err
 	}
 	return out, evicted, nil
+}
+
+// insertSessionAtOnce is InsertSession as one statement. It returns no ID if nothing
+// was done, because another step for the user's slot was under way.
+func (s *Store) insertSessionAtOnce(ctx context.Context, v store.Session, row []any, replaces store.Digest, keep int) (id int64, evicted int, err error) {
+	slot, now := slotOf(userSlots, v.UserID), micros(v.Created)
+	if replaces == v.Digest {
+		replaces = store.Digest{}
+	}
+	args := append([]any{
+		slot, slot, v.UserID, now, bytesOf(replaces), keep, bytesOf(replaces), max(keep-1, 0),
+		now, string(store.EndedLimit), string(store.EndedRenewed), now,
+	}, row...)
+	_, err = atOnce(ctx, s, "insert a session", insertSessionAtOnce, args, func(scan func(...any) error) (none struct{}, err error) {
+		return none, scan(&id, &evicted)
+	})
+	return id, evicted, err
 }
 
 // evict ends the live sessions of v's user but v and the keep-1 newest others.
@@ -115,6 +141,17 @@ func (t *tx) lockSlot(slot int64) error {
 func (t *tx) useSlot(slot int64) error {
 	if t.s.dialect != MySQL {
 		return t.lockSlot(slot)
+	}
+	_, err := t.exec(useSlot, slot)
+	return err
+}
+
+// useUser is useSlot for the sessions of a user. In PostgreSQL, too, it leaves a
+// trace, by which insertSessionAtOnce knows that it has looked too early.
+func (t *tx) useUser(id string) error {
+	slot := slotOf(userSlots, id)
+	if t.s.dialect != Postgres {
+		return t.useSlot(slot)
 	}
 	_, err := t.exec(useSlot, slot)
 	return err
@@ -179,7 +216,7 @@ func (s *Store) EndSessions(ctx context.Context, sel store.SessionSelection, rea
 	err := s.write(ctx, "end sessions", func(tx *tx) error {
 		// A statement that waits for one session does not see another that
 		// was stored meanwhile, though it may end later.
-		err := tx.useSlot(slotOf(userSlots, sel.UserID))
+		err := tx.useUser(sel.UserID)
 		if err == nil {
 			n, err = tx.endSessions(sel, reason, at)
 		}

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/ostiary/auth/store"
 )
@@ -19,6 +21,9 @@ import (
 func (s *Store) ListTokens(ctx context.Context, f store.TokenFilter, p store.Page) ([]store.Token, int, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
+	if n, known, err := s.countOwn(ctx, f, p); known || err != nil {
+		return nil, n, err
+	}
 	ranges, err := s.tokenRanges(ctx, f)
 	if err != nil || len(ranges) == 0 {
 		return nil, 0, err
@@ -45,6 +50,24 @@ func (s *Store) ListTokens(ctx context.Context, f store.TokenFilter, p store.Pag
 	return all, max(found.total-(len(found.list)-len(all)), found.next), err
 }
 
+// countOwn counts all tokens of a user, by one statement as long as no cut-off
+// concerns the user. It is not for pages and other filters.
+func (s *Store) countOwn(ctx context.Context, f store.TokenFilter, p store.Page) (n int, known bool, err error) {
+	narrow, some, err := s.narrowed(f)
+	if err != nil || !some || p.Limit > 0 || reach(p) == 0 || f.All || f.UserID == "" || f.OwnerID != f.UserID || len(narrow.parts) > 1 {
+		return 0, false, err
+	}
+	own := rangeOf(indexListed, filter{}, "t.user_id = ?", f.UserID)
+	query := countUncut + s.liveIDs(own, reach(p)) + countOfEnd
+	_, err = list(ctx, s, "count tokens", query, []any{f.UserID, f.UserID}, func(scan func(...any) error) (none struct{}, err error) {
+		var cuts int
+		err = scan(&n, &cuts)
+		known = cuts == 0
+		return none, err
+	})
+	return n, known, err
+}
+
 // liveIDs returns a query for the IDs of some tokens of a range. The order keeps
 // PostgreSQL from making a bitmap of all of them before it begins to count.
 func (s *Store) liveIDs(r tokenRange, limit int) string {
@@ -68,7 +91,10 @@ func (s *Store) SummarizeTokens(ctx context.Context, applications []int64, f sto
 	if err != nil || len(ranges) == 0 {
 		return summaries, err
 	}
-	found, err := s.firstTokens(ctx, ranges, most+1)
+	found, cut, err := s.firstTokens(ctx, ranges, most+1)
+	if err == nil && cut { // it is not marked yet, and others may follow that live
+		found, err = s.firstUncut(ctx, ranges, f, most+1)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +110,7 @@ func (s *Store) SummarizeTokens(ctx context.Context, applications []int64, f sto
 	for _, t := range live {
 		first[t.ApplicationID] = append(first[t.ApplicationID], store.TokenRef{ID: t.ID, Scopes: t.Scopes})
 	}
-	totals, err := s.countMore(ctx, ranges, read, most)
+	totals, err := s.countMore(ctx, ranges, f, read, most)
 	if err != nil {
 		return nil, err
 	}
@@ -97,34 +123,60 @@ func (s *Store) SummarizeTokens(ctx context.Context, applications []int64, f sto
 	return summaries, nil
 }
 
-// firstTokens returns at most so many tokens of each range, the first ones by ID.
-func (s *Store) firstTokens(ctx context.Context, ranges []tokenRange, most int) (all []tokenRecord, err error) {
+// firstTokens returns at most so many tokens of each range, the first ones by ID, and
+// whether a cut-off ended one of them.
+func (s *Store) firstTokens(ctx context.Context, ranges []tokenRange, most int) (all []tokenRecord, cut bool, err error) {
+	cutAt := cutToken
+	if s.dialect == Postgres {
+		cutAt = cutTokenAtOnce
+	}
+	outer := strings.ReplaceAll(outerRefs+cutAt, "t.", "v.") + outerRefsFrom
 	for some := range slices.Chunk(ranges, mostParts) {
 		query, args := union(some, func(r tokenRange) string {
 			return tokenRefs + s.tokenOrder(store.Page{}).live(r) + limitTo(most)
 		})
-		found, err := list(ctx, s, "summarize tokens", query, args, func(scan func(...any) error) (r tokenRecord, err error) {
-			return r, scan(&r.ApplicationID, &r.ID, &r.Scopes, &r.ParentID, &r.Independent, &r.ancestors, &r.seq)
+		found, err := list(ctx, s, "summarize tokens", outer+query+outerRefsEnd, args, func(scan func(...any) error) (r tokenRecord, err error) {
+			var at time.Time
+			err = scan(&r.ApplicationID, &r.ID, &r.Scopes, &r.ParentID, &r.Independent, &r.ancestors, &r.seq, when(&at))
+			cut = cut || !at.IsZero()
+			return r, err
 		})
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		all = append(all, found...)
 	}
-	return all, nil
+	return all, cut, nil
+}
+
+// firstUncut is firstTokens without what a cut-off ended.
+func (s *Store) firstUncut(ctx context.Context, ranges []tokenRange, f store.TokenFilter, most int) ([]tokenRecord, error) {
+	uncut, err := s.uncut(ctx, visibleOf(f).only(f))
+	if err != nil {
+		return nil, err
+	}
+	found, _, err := s.firstTokens(ctx, with(ranges, uncut), most)
+	return found, err
 }
 
 // countMore counts the tokens of those applications of which more than most were
 // read, and returns the totals of all.
-func (s *Store) countMore(ctx context.Context, ranges []tokenRange, read map[int64]int, most int) (map[int64]int, error) {
+func (s *Store) countMore(ctx context.Context, ranges []tokenRange, f store.TokenFilter, read map[int64]int, most int) (map[int64]int, error) {
+	totals := maps.Clone(read)
 	var more []tokenRange
 	for _, r := range ranges {
 		if read[r.application] > most {
 			more = append(more, r)
 		}
 	}
-	totals := maps.Clone(read)
-	for some := range slices.Chunk(more, mostParts) {
+	if more == nil {
+		return totals, nil
+	}
+	uncut, err := s.uncut(ctx, visibleOf(f).only(f))
+	if err != nil {
+		return nil, err
+	}
+	for some := range slices.Chunk(with(more, uncut), mostParts) {
 		query, args := union(some, func(r tokenRange) string {
 			id := strconv.FormatInt(r.application, 10)
 			return "\n\tSELECT " + id + ", COUNT(*) FROM (" + s.liveIDs(r, store.MaxCount+1) + countOfEnd

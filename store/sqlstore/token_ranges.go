@@ -191,18 +191,14 @@ func indexOf(f store.TokenFilter) string {
 }
 
 // applicationRanges returns the ranges of the tokens that f names and that belong to
-// one of the applications, one for each that may have some.
+// one of the applications, one for each that may have some. What a cut-off ended is
+// in them.
 func (s *Store) applicationRanges(ctx context.Context, applications []int64, f store.TokenFilter) ([]tokenRange, error) {
 	narrow, some, err := s.narrowed(f)
 	v := visibleOf(f)
 	if !some || v.nothing() || len(applications) == 0 || err != nil {
 		return nil, errors.Join(err, ctx.Err())
 	}
-	uncut, err := s.uncut(ctx, v.only(f))
-	if err != nil {
-		return nil, err
-	}
-	narrow.add(uncut)
 	var administered []int64
 	if len(v.organizations) > 0 {
 		if administered, err = s.applicationsIn(ctx, v.organizations, applications); err != nil {
@@ -291,6 +287,17 @@ func (s *Store) uncut(ctx context.Context, user string) (f filter, err error) {
 		f.and("(t.seq >= ? OR "+alive+")", newest[0])
 	}
 	return f, err
+}
+
+// with returns ranges with further conditions.
+func with(ranges []tokenRange, more filter) []tokenRange {
+	ranges = slices.Clone(ranges)
+	for i := range ranges {
+		r := &ranges[i]
+		r.filter = filter{slices.Clip(r.parts), slices.Clip(r.args)}
+		r.add(more)
+	}
+	return ranges
 }
 
 // uncutOf adds the conditions for the tokens of a user, unless they are too many.
