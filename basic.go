@@ -2,10 +2,8 @@ package auth
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/ostiary/auth/internal/forwarded"
-	"github.com/ostiary/auth/internal/header"
 )
 
 // Basic authenticates requests by user name and password in their Authorization
@@ -47,16 +45,10 @@ func NewBasic(p *Passwords, opts *BasicOptions) *Basic {
 	return b
 }
 
-var (
-	errMalformedBasic = &Error{
-		Status: http.StatusUnauthorized,
-		Detail: "The Basic credentials are malformed.",
-	}
-	errBasicInClear = &Error{
-		Status: http.StatusForbidden,
-		Detail: "Basic authentication needs HTTPS.",
-	}
-)
+var errBasicInClear = &Error{
+	Status: http.StatusForbidden,
+	Detail: "Basic authentication needs HTTPS.",
+}
 
 // Authenticate implements [Authenticator].
 func (b *Basic) Authenticate(r *http.Request) (*Principal, error) {
@@ -85,11 +77,7 @@ func (b *Basic) authenticate(r *http.Request, a authorization, p *Principal) err
 	if err := ownOrigin.Check(r); err != nil {
 		return err
 	}
-	name, password, ok := header.Basic(a.credentials)
-	if !ok {
-		return errMalformedBasic
-	}
-	u, err := b.passwords.verifyCached(r, name, password)
+	u, at, err := b.passwords.verifyCached(r, a.credentials)
 	if err != nil {
 		return err
 	}
@@ -102,7 +90,7 @@ func (b *Basic) authenticate(r *http.Request, a authorization, p *Principal) err
 		Credential: CredentialBasic,
 		Epoch:      u.Epoch,
 		HasEpoch:   true,
-		Proved:     time.Now(),
+		Proved:     at,
 	}
 	return nil
 }

@@ -1,14 +1,19 @@
 package auth
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"hash/maphash"
 	"net/netip"
 	"sync"
 	"time"
+	"unicode/utf8"
+
+	"github.com/ostiary/auth/internal/header"
 )
 
 // A verdict is the answer to one password check.
@@ -111,12 +116,15 @@ func newVerifiedCache() verifiedCache {
 // two triples have the same text. The digest stays in the process, so that
 // length extension is no attack.
 func (c *verifiedCache) key(name, password, hash string) cacheKey {
+	return keyOf(&c.secret, name, password, hash)
+}
+
+func keyOf[T string | []byte](secret *[sha256.Size]byte, name string, password T, hash string) cacheKey {
 	var scratch [512]byte
-	b := append(scratch[:0], c.secret[:]...)
-	for _, part := range [...]string{name, password, hash} {
-		b = binary.LittleEndian.AppendUint64(b, uint64(len(part)))
-		b = append(b, part...)
-	}
+	b := append(scratch[:0], secret[:]...)
+	b = append(binary.LittleEndian.AppendUint64(b, uint64(len(name))), name...)
+	b = append(binary.LittleEndian.AppendUint64(b, uint64(len(password))), password...)
+	b = append(binary.LittleEndian.AppendUint64(b, uint64(len(hash))), hash...)
 	k := cacheKey(sha256.Sum256(b))
 	clear(b)
 	return k
@@ -158,4 +166,55 @@ func (c *verifiedCache) shrink(now time.Time) {
 		}
 		delete(c.entries, p)
 	}
+}
+
+// sentNames have the user name of each text of Basic credentials that was right, so
+// that it need not be copied to the heap with the password. They prove nothing: the
+// password is compared in any case. Hashes of the texts stand for them, which cannot be
+// computed outside this process, and may collide.
+type sentNames struct {
+	seed  maphash.Seed
+	mu    *sync.RWMutex
+	names map[uint64]string
+}
+
+// maxSent is the length of the longest credentials that sentNames know, in bytes.
+const maxSent = 256
+
+func newSentNames() sentNames {
+	return sentNames{maphash.MakeSeed(), new(sync.RWMutex), make(map[uint64]string)}
+}
+
+// read decodes credentials that were right before, or returns no password. The password
+// is in room, which the caller must wipe.
+func (n *sentNames) read(credentials string, room *[2 * maxSent]byte) (name string, password []byte) {
+	if len(credentials) > maxSent {
+		return "", nil
+	}
+	hash := maphash.String(n.seed, credentials)
+	n.mu.RLock()
+	name, known := n.names[hash]
+	n.mu.RUnlock()
+	if !known {
+		return "", nil
+	}
+	pair, ok := header.BasicPair(room[:], credentials)
+	user, password, _ := bytes.Cut(pair, []byte(":"))
+	if !ok || string(user) != name || !utf8.Valid(pair) {
+		return "", nil
+	}
+	return name, password
+}
+
+func (n *sentNames) put(credentials, name string) {
+	if len(credentials) > maxSent {
+		return
+	}
+	hash := maphash.String(n.seed, credentials)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.names) >= maxVerified {
+		clear(n.names)
+	}
+	n.names[hash] = name
 }

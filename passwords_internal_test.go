@@ -1,10 +1,13 @@
 package auth
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net/netip"
 	"testing"
 	"time"
+
+	"github.com/ostiary/auth/internal/header"
 )
 
 // the cache is bounded, and no two logins share a key, however name,
@@ -61,6 +64,58 @@ func FuzzVerifiedKey(f *testing.F) {
 	f.Fuzz(func(t *testing.T, a1, a2, a3, b1, b2, b3 string) {
 		if (c.key(a1, a2, a3) == c.key(b1, b2, b3)) != ([3]string{a1, a2, a3} == [3]string{b1, b2, b3}) {
 			t.Fatalf("%q %q %q and %q %q %q", a1, a2, a3, b1, b2, b3)
+		}
+	})
+}
+
+// The names of credentials that were sent are bounded, and a text whose hash is that of
+// another is not read with its name.
+func TestSentNames(t *testing.T) {
+	n := newSentNames()
+	text := func(pair string) string { return base64.StdEncoding.EncodeToString([]byte(pair)) }
+	var room [2 * maxSent]byte
+	for i := range maxVerified + 2 {
+		n.put(text(fmt.Sprint(i, ":pw")), fmt.Sprint(i))
+		if len(n.names) > maxVerified {
+			t.Fatalf("%d names", len(n.names))
+		}
+	}
+	last := fmt.Sprint(maxVerified + 1)
+	if name, password := n.read(text(last+":pw"), &room); name != last || string(password) != "pw" {
+		t.Errorf("%q, %q", name, password)
+	}
+	for _, tt := range []struct{ name, pair string }{
+		{"ali", "alice:pw"},
+		{"alice:pw", "alice:pw"},
+		{"alice", "alice"},
+		{"alice", "bob:pw"},
+		{"alice", "alice:\xe9"}, // Latin-1
+	} {
+		n.put(text(tt.pair), tt.name)
+		if name, password := n.read(text(tt.pair), &room); password != nil {
+			t.Errorf("%q with the name %q: %q, %q", tt.pair, tt.name, name, password)
+		}
+	}
+}
+
+// FuzzSentNames holds read against the parser of package header.
+func FuzzSentNames(f *testing.F) {
+	for _, s := range []string{"YWxpY2U6cHc=", "YTo=", "YTpi/w==", "YTpi\n", "Og==", ""} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, credentials string) {
+		n := newSentNames()
+		var room [2 * maxSent]byte
+		user, password, ok := header.Basic(credentials)
+		if _, read := n.read(credentials, &room); read != nil || !ok {
+			if read != nil {
+				t.Fatalf("%q is known", credentials)
+			}
+			return
+		}
+		n.put(credentials, user)
+		if name, read := n.read(credentials, &room); read != nil && (name != user || string(read) != password) {
+			t.Fatalf("%q: %q, %q; want %q, %q", credentials, name, read, user, password)
 		}
 	})
 }

@@ -25,9 +25,10 @@ var (
 		Detail: detailUnauthorized,
 		Err:    errors.New("nil Principal: the request has passed no Gate, or is anonymous behind Gate.Identify; put Gate.Require around the handler"),
 	}
-	errForbidden   = &Error{Status: http.StatusForbidden, Detail: detailForbidden}
-	errMethod      = &Error{Status: http.StatusMethodNotAllowed, Detail: "This method is never allowed."}
-	errBadPassword = &Error{Status: http.StatusUnauthorized, Detail: "Incorrect user name or password."}
+	errForbidden      = &Error{Status: http.StatusForbidden, Detail: detailForbidden}
+	errMethod         = &Error{Status: http.StatusMethodNotAllowed, Detail: "This method is never allowed."}
+	errBadPassword    = &Error{Status: http.StatusUnauthorized, Detail: "Incorrect user name or password."}
+	errMalformedBasic = &Error{Status: http.StatusUnauthorized, Detail: "The Basic credentials are malformed."}
 	// No authenticator knows the scheme of the Authorization field.
 	errUnknownScheme = &Error{Status: http.StatusUnauthorized, Detail: "The scheme of the Authorization field is not supported."}
 	// The token acts for no user, and the gate is for users.

@@ -64,21 +64,15 @@ const MaxBasic = 2400
 // ends at the first colon. UTF-8 is expected; credentials that are not are read
 // as Latin-1, as AWX's own client sends them. Control characters are refused.
 func Basic(credentials string) (user, password string, ok bool) {
-	if len(credentials) > MaxBasic || strings.ContainsAny(credentials, "\r\n") {
-		return "", "", false // the decoder would skip line breaks
-	}
-	var small [512]byte // on the stack, and soon cleared
-	src := append(small[:0], credentials...)
-	dst := append(src, credentials...)[len(src):] // as long, which is enough
-	n, err := strict.Decode(dst, src)
-	if err != nil {
+	var room [512]byte // on the stack, and soon cleared
+	pair, ok := BasicPair(room[:], credentials)
+	if !ok {
 		return "", "", false
 	}
-	pair := dst[:n]
 	if utf8.Valid(pair) {
 		user, password, ok = strings.Cut(string(pair), ":")
 	} else {
-		runes := make([]rune, n)
+		runes := make([]rune, len(pair))
 		for i, c := range pair {
 			runes[i] = rune(c)
 		}
@@ -88,6 +82,18 @@ func Basic(credentials string) (user, password string, ok bool) {
 		return "", "", false
 	}
 	return user, password, true
+}
+
+// BasicPair decodes credentials as [Basic] does, but does not look at what they say. The
+// pair is in room if that is twice as long as they are.
+func BasicPair(room []byte, credentials string) (pair []byte, ok bool) {
+	if len(credentials) > MaxBasic || strings.IndexByte(credentials, '\r') >= 0 || strings.IndexByte(credentials, '\n') >= 0 {
+		return nil, false // the decoder would skip line breaks
+	}
+	src := append(room[:0], credentials...)
+	dst := append(src, credentials...)[len(src):] // as long, which is enough
+	n, err := strict.Decode(dst, src)
+	return dst[:n], err == nil
 }
 
 var strict = base64.StdEncoding.Strict()
