@@ -180,7 +180,9 @@ func (g *Gate) check(r *http.Request, field authorization, scope string, p *Prin
 		return errNeedsWrite
 	}
 	g.eventRequest(r, p)
-	g.observeAllowed(r, p, began)
+	if g.hook != nil {
+		g.hook.Took(r.Context(), observe.RequestAllowed, credentialKind(p.Credential), observe.ReasonNone, began)
+	}
 	return nil
 }
 
@@ -221,15 +223,19 @@ func (g *Gate) Require(next http.Handler) http.Handler { return g.require(next, 
 // scope-token (RFC 6749 section 3.3). It logs a warning if no token that g accepts
 // can have a scope.
 func (g *Gate) RequireScope(name string, further ...string) func(http.Handler) http.Handler {
-	names := append([]string{name}, further...)
+	scope := g.scopeOf("RequireScope", append([]string{name}, further...))
+	return func(next http.Handler) http.Handler { return g.require(next, scope) }
+}
+
+// scopeOf returns the argument scope of check for handlers that need these.
+func (g *Gate) scopeOf(where string, names []string) string {
 	for _, name := range names {
 		if !validScopeName(name) {
-			panic("auth: RequireScope: " + strconv.Quote(name) + " is not a scope-token (RFC 6749 section 3.3)")
+			panic("auth: " + where + ": " + strconv.Quote(name) + " is not a scope-token (RFC 6749 section 3.3)")
 		}
-		g.noteScope("RequireScope", name)
+		g.noteScope(where, name)
 	}
-	scope := strings.Join(names, " ")
-	return func(next http.Handler) http.Handler { return g.require(next, scope) }
+	return strings.Join(names, " ")
 }
 
 // RequireAnyScope is [Gate.Require] without a check of scopes. It is for handlers
@@ -241,15 +247,44 @@ func (g *Gate) require(next http.Handler, scope string) http.Handler {
 	mustHandle("Gate", next)
 	return g.handler(func(w http.ResponseWriter, r *http.Request, field authorization) {
 		var p Principal
-		if err := g.check(r, field, scope, &p); err != nil {
-			g.refuse(w, r, &p, err, g.deny)
-			return
+		if g.admit(w, r, field, scope, &p) {
+			next.ServeHTTP(w, withPrincipal(r, &p))
 		}
-		h := w.Header()
-		vary(h)
-		g.warn(h, &p)
-		next.ServeHTTP(w, withPrincipal(r, &p))
 	})
+}
+
+// RequirePrincipal is [Gate.Require] for a handler that takes the principal as an
+// argument. It allocates nothing, because no copy of the request has to carry the
+// principal: next gets the request itself, and [FromContext] does not find the
+// principal in it. A method of this module that takes a context logs no address of the
+// client unless the handler adds one, see [WithClientAddr].
+//
+// With the names of scopes it is [Gate.RequireScope]. It panics as that does, and if
+// next is nil.
+func (g *Gate) RequirePrincipal(next func(http.ResponseWriter, *http.Request, Principal), scopes ...string) http.Handler {
+	if next == nil {
+		panic("auth: Gate.RequirePrincipal: nil function: give it the handler to guard")
+	}
+	scope := g.scopeOf("RequirePrincipal", scopes)
+	return g.handler(func(w http.ResponseWriter, r *http.Request, field authorization) {
+		var p Principal
+		if g.admit(w, r, field, scope, &p) {
+			next(w, r, p)
+		}
+	})
+}
+
+// admit reports whether check lets r in. It writes the fields of the answer that a
+// handler does not write, or the refusal.
+func (g *Gate) admit(w http.ResponseWriter, r *http.Request, field authorization, scope string, p *Principal) bool {
+	if err := g.check(r, field, scope, p); err != nil {
+		g.refuse(w, r, p, err, g.deny)
+		return false
+	}
+	h := w.Header()
+	vary(h)
+	g.warn(h, p)
+	return true
 }
 
 // warn announces the expiry of a personal access token that is near.
@@ -392,13 +427,6 @@ func (g *Gate) eventRefused(r *http.Request, p *Principal, e *Error) {
 		attrs = append(attrs, slog.Bool(audit.KeyTokenInURL, true)) // RFC 6750 section 5.3
 	}
 	g.log.LogAttrs(ctx, level, audit.RequestRefused, attrs...)
-}
-
-// observeAllowed reports a request that was let in. Began is a time of the hook.
-func (g *Gate) observeAllowed(r *http.Request, p *Principal, began time.Time) {
-	if g.hook != nil {
-		g.hook.Took(r.Context(), observe.RequestAllowed, credentialKind(p.Credential), observe.ReasonNone, began)
-	}
 }
 
 // observeRefused reports a refusal that is being written.

@@ -28,6 +28,20 @@ func ExampleGate_RequireLogin() {
 	// 302 /login/?next=%2Fjobs%2F%3Fpage%3D2
 }
 
+// A handler can take the principal as an argument.
+func ExampleGate_RequirePrincipal() {
+	gate := auth.NewGate(auth.AuthenticatorFunc(func(*http.Request) (*auth.Principal, error) {
+		return &auth.Principal{ID: "7", Name: "alice", Scopes: auth.Unrestricted}, nil
+	}), &auth.GateOptions{Logger: quiet})
+	h := gate.RequirePrincipal(func(w http.ResponseWriter, _ *http.Request, p auth.Principal) {
+		_, _ = fmt.Fprint(w, "hello, ", p.Name)
+	})
+
+	fmt.Println(answer(h, httptest.NewRequest("GET", "/", nil)))
+	// Output:
+	// 200 hello, alice
+}
+
 // An authenticator of your own for a credential that browsers add by themselves
 // refuses requests of other sites.
 func ExampleNewOrigins() {
