@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"net/http"
 	"testing"
 
 	"github.com/ostiary/auth"
@@ -21,5 +22,11 @@ func Bearer(tb testing.TB) Contest {
 		Serving("Require", s.gate.Require(ours), Passed, fields),
 		Serving("Require, behind Session.Handler", s.session.Handler(s.gate.Require(ours)), Passed, fields),
 		Serving("Require, with a hook", watched.Require(ours), Passed, fields),
+		Serving("floor, principal as an argument", argued(tokens), Passed, fields),
+		Serving("RequirePrincipal", s.gate.RequirePrincipal(func(w http.ResponseWriter, _ *http.Request, p auth.Principal) {
+			if p.Name == "alice" {
+				w.WriteHeader(Passed)
+			}
+		}), Passed, fields),
 	}}
 }

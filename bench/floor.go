@@ -112,6 +112,26 @@ func tuned(tokens []string, next http.Handler) http.Handler {
 	})
 }
 
+// argued is tuned for a handler that takes the record as an argument.
+//
+//go:noinline
+func argued(tokens []string) http.Handler {
+	table := floorTable(tokens)
+	next := func(w http.ResponseWriter, _ *http.Request, rec *record) {
+		if rec.user == "alice" {
+			w.WriteHeader(Passed)
+		}
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rec := look(table, r)
+		if rec == nil {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		next(w, r, rec)
+	})
+}
+
 // pass calls next with a request that carries rec.
 func pass(w http.ResponseWriter, r *http.Request, rec *record, next http.Handler) {
 	c := &carrier{Context: r.Context(), record: rec}
