@@ -273,9 +273,9 @@ func TestRevokedUnderLoad(t *testing.T) {
 		t.Helper()
 		tick := time.NewTicker(time.Millisecond)
 		defer tick.Stop()
-		for deadline := time.Now().Add(10 * time.Second); n.Load() == 0; <-tick.C {
+		for deadline := time.Now().Add(time.Minute); n.Load() == 0; <-tick.C {
 			if time.Now().After(deadline) {
-				t.Fatalf("after ten seconds there is no %s", what)
+				t.Fatalf("after a minute there is no %s", what)
 			}
 		}
 	}

@@ -21,7 +21,7 @@ func newStandby(primary *postgres) *postgres {
 	primary.must("ALTER SYSTEM SET synchronous_standby_names = 'standby'") // not in the copy
 	primary.must("SELECT pg_reload_conf()")
 	db := primary.pool()
-	eventually(t, "the primary waits for the standby", 20*time.Second, func() bool {
+	eventually(t, "the primary waits for the standby", time.Minute, func() bool {
 		var n int
 		err := db.QueryRow("SELECT COUNT(*) FROM pg_stat_replication WHERE sync_state = 'sync'").Scan(&n)
 		return err == nil && n == 1

@@ -36,7 +36,7 @@ unix_socket_dir = %s
 	again = func() *process {
 		_ = os.Remove(socket)
 		pooler := spawn(t, command(p.as, dir, program, "-q", file))
-		eventually(t, "PgBouncer listens", 20*time.Second, func() bool {
+		eventually(t, "PgBouncer listens", time.Minute, func() bool {
 			_, err := os.Stat(socket)
 			return err == nil
 		})

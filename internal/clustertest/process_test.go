@@ -2,6 +2,7 @@ package clustertest
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"net"
 	"os"
@@ -177,7 +178,7 @@ func account(t testing.TB, name string) *syscall.Credential {
 // it.
 func folder(t testing.TB, as *syscall.Credential) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "ostiary")
+	dir, err := os.MkdirTemp(cmp.Or(os.Getenv("OSTIARY_TMP"), "/tmp"), "ostiary")
 	if err == nil && as != nil {
 		err = os.Chown(dir, int(as.Uid), int(as.Gid))
 	}

@@ -13,7 +13,7 @@ import (
 func (c *cluster) settle() {
 	c.t.Helper()
 	for _, n := range c.nodes {
-		eventually(c.t, "a node is ready", 30*time.Second, func() bool {
+		eventually(c.t, "a node is ready", time.Minute, func() bool {
 			return c.ready(n)
 		})
 	}
@@ -24,20 +24,23 @@ func (c *cluster) settle() {
 }
 
 // ready reports whether a node says that it is.
-func (c *cluster) ready(n *node) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+func (c *cluster) ready(n *node) bool { return c.readiness(n) == http.StatusOK }
+
+// readiness returns what a node says whether it is ready, 0 if it says nothing.
+func (c *cluster) readiness(n *node) (status int) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.addr+"/readyz", nil)
 	if err != nil {
-		return false
+		return 0
 	}
 	resp, err := c.client.Do(r)
 	if err != nil {
-		return false
+		return 0
 	}
 	defer resp.Body.Close()
 	_, _ = io.Copy(io.Discard, resp.Body)
-	return resp.StatusCode == http.StatusOK
+	return resp.StatusCode
 }
 
 // settle checks the ledger of one person, who can do everything again afterwards.

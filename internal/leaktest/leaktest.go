@@ -13,7 +13,7 @@ import (
 )
 
 // patience is how long goroutines may take to end once the tests are over.
-const patience = 5 * time.Second
+const patience = 30 * time.Second
 
 // Main runs the tests of a package and exits. It fails if they succeed and leave
 // a goroutine behind:

@@ -285,7 +285,7 @@ func (p *proxy) start(t *testing.T, upstream, questions string) configData {
 
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for range 500 {
+	for range 3000 { // a minute
 		c, err := net.Dial("tcp", data.TLS)
 		if err == nil {
 			c.Close()
@@ -396,7 +396,7 @@ func newService(t *testing.T, opts *auth.ProxyOptions) string {
 // dial connects from the client's address.
 func dial(t *testing.T, to string, useTLS bool) net.Conn {
 	t.Helper()
-	d := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(clientAddr)}, Timeout: 5 * time.Second}
+	d := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(clientAddr)}, Timeout: time.Minute}
 	var c net.Conn
 	var err error
 	if useTLS {
@@ -408,7 +408,7 @@ func dial(t *testing.T, to string, useTLS bool) net.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	return c

@@ -16,7 +16,7 @@ func many() int {
 	if n, err := strconv.Atoi(os.Getenv("OSTIARY_MANY")); err == nil {
 		return n
 	}
-	return 5_000
+	return 2_000
 }
 
 // The end of all tokens of an application, of a user, or of everybody takes as many
@@ -50,8 +50,8 @@ func TestRevocationOfManyIsBounded(t *testing.T) {
 		t.Parallel()
 		for name, end := range ends {
 			t.Run(name, func(t *testing.T) {
-				calls, took := map[int]int{}, map[int]time.Duration{}
-				few := 1000
+				calls := map[int]int{}
+				few := 500
 				for _, n := range []int{few, many()} {
 					p := fresh(t)
 					calm, plain := p.openDB(t)
@@ -63,11 +63,10 @@ func TestRevocationOfManyIsBounded(t *testing.T) {
 					t.Cleanup(func() { db.Close() })
 					st := openShaky(t, db, p, 0)
 					tap.arm(0, fails, nil)
-					begun := time.Now()
 					if err := end(t, st); err != nil {
 						t.Fatal(err)
 					}
-					took[n], calls[n] = time.Since(begun), tap.counted()
+					calls[n] = tap.counted()
 					for _, i := range []int{0, n / 2, n - 1} {
 						if a, err := st.AccessByDigest(t.Context(), accessOf(strconv.Itoa(i))); err != nil || a.Revoked.IsZero() {
 							t.Errorf("of %d tokens, %d: revoked %v, %v", n, i, a.Revoked, err)
@@ -89,7 +88,7 @@ func TestRevocationOfManyIsBounded(t *testing.T) {
 						}
 					}
 				}
-				t.Logf("%d tokens: %d calls, %v; %d tokens: %d calls, %v", few, calls[few], took[few].Round(time.Millisecond), many(), calls[many()], took[many()].Round(time.Millisecond))
+				t.Logf("%d tokens: %d calls; %d tokens: %d calls", few, calls[few], many(), calls[many()])
 				// Each row that is marked in the call is a call to the driver.
 				if calls[many()] > calls[few]+20 || calls[few] > 600 {
 					t.Errorf("%d calls for %d tokens, %d for %d", calls[few], few, calls[many()], many())

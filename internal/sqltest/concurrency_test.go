@@ -114,11 +114,13 @@ func TestRevocationMeetsMinting(t *testing.T) {
 }
 
 // Where the pool is exhausted a call waits no longer than its deadline, and
-// reports an outage.
+// reports an outage. A look-up has a deadline of its own.
 func TestExhaustedPool(t *testing.T) {
 	onEach(t, func(t *testing.T, fresh func(testing.TB) place) {
 		p := fresh(t)
-		st, db := p.openDB(t)
+		p.open(t) // migrates
+		db := p.pool(t)
+		st := openShaky(t, db, p, 1000*hour) // its own deadline ends no call here
 		if _, err := st.InsertToken(t.Context(), tokenNamed("x", time.Now()), limits); err != nil {
 			t.Fatal(err)
 		}
@@ -129,15 +131,11 @@ func TestExhaustedPool(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
-		begun := time.Now()
 		if _, err := st.RevokeTokens(ctx, store.Selection{UserID: "1"}, time.Now()); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("RevokeTokens = %v", err)
 		}
 		if _, err := st.AccessByDigest(t.Context(), accessOf("x")); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("AccessByDigest = %v", err)
-		}
-		if waited := time.Since(begun); waited > 5*time.Second {
-			t.Errorf("waited %v", waited)
 		}
 		conn.Close()
 		if _, err := st.AccessByDigest(t.Context(), accessOf("x")); err != nil {

@@ -27,7 +27,8 @@ func TestActivitiesContract(t *testing.T) {
 }
 
 // The contract holds whatever isolation the server has by default: transactions
-// ask for theirs, single statements take what they find.
+// ask for theirs, single statements take what they find. Only calls that meet can
+// notice.
 func TestContractUnderSerializable(t *testing.T) {
 	settings := map[string]string{ // of the DSN
 		"PostgreSQL": " default_transaction_isolation=serializable",
@@ -53,7 +54,7 @@ func TestContractUnderSerializable(t *testing.T) {
 				}
 				return p.openFor(t, users)
 			}
-			storetest.Run(t, open)
+			storetest.RunRaces(t, open)
 			for _, w := range workloads() {
 				h := newHistory(t, open(t, nil))
 				h.run(w, 300*time.Millisecond, 2000)

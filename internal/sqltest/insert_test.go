@@ -59,7 +59,8 @@ func TestNewTokenIsOneStatement(t *testing.T) {
 	}
 	tok := tokenNamed("meanwhile", now)
 	tok.ParentID = parent.Family
-	if d := took(func() { _, err = st.InsertToken(ctx, tok, limits) }); err != nil || d > 2*time.Second {
-		t.Errorf("a token that is minted while its parent is written to: %v after %v", err, d)
+	// Nobody ends the other transaction: a call that waits for it has no success.
+	if _, err = st.InsertToken(ctx, tok, limits); err != nil {
+		t.Errorf("a token that is minted while its parent is written to: %v", err)
 	}
 }

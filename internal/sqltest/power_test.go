@@ -128,6 +128,7 @@ func record(t *testing.T, steps int, pragma string, options ...string) recording
 		}
 		return nil, nil
 	})
+	t.Setenv("TMPDIR", "/var/tmp") // a disk, even where other tests write to memory
 	r := recording{place: freshSQLite(t)}
 	r.place.DSN += "&_pragma=wal_autocheckpoint(40)" // so that a short load has many
 	st, db := r.place.openDB(t)

@@ -1,6 +1,7 @@
 package sqltest
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -110,7 +111,7 @@ func account(names ...string) (*syscall.Credential, error) {
 
 // directory makes a short path, since that of a socket may have 107 bytes.
 func directory(name string, as *syscall.Credential) (string, error) {
-	dir, err := os.MkdirTemp("/tmp", "ostiary-"+name)
+	dir, err := os.MkdirTemp(cmp.Or(os.Getenv("OSTIARY_TMP"), "/tmp"), "ostiary-"+name)
 	if err == nil && as != nil {
 		err = os.Chown(dir, int(as.Uid), int(as.Gid))
 	}

@@ -23,6 +23,7 @@ type tap struct {
 	seen   map[string]bool // statements
 	asked  []asked         // queries that during has seen, nil outside of it
 	trips  []string        // what trippedBy has seen, nil outside of it
+	before func()          // called before each commit, nil for nothing
 	calls  int             // since arm
 	victim int             // the call to spoil, 0 for none
 	how    harm
@@ -354,6 +355,9 @@ type tapTx struct {
 }
 
 func (t *tapTx) Commit() error {
+	if before := t.conn.tap.before; before != nil {
+		before()
+	}
 	t.conn.tap.trip("COMMIT")
 	return t.conn.tap.call(t.ctx, t.conn, "commit", t.Tx.Commit)
 }

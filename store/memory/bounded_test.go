@@ -24,88 +24,112 @@ func rotations(t testing.TB, s *memory.Store, n int) store.Token {
 	return tok
 }
 
+// betweenSteps is a context that a store asks before each step, when it does not hold
+// its lock.
+type betweenSteps struct {
+	context.Context
+	call func()
+}
+
+func (c betweenSteps) Err() error {
+	c.call()
+	return nil
+}
+
 // A purge of an ended family is linear in it, and holds up nobody for longer than
 // a step: 12,000 tokens took 5 seconds in which nothing else was answered.
 func TestPurgeOfAFamilyIsLinear(t *testing.T) {
-	purge := func(n int) (took, longest time.Duration) {
+	const few, many = 2_000, 8_000
+	purge := func(n int) time.Duration {
 		s := newStore(t)
 		rotations(t, s, n-1)
-		var done atomic.Bool
-		var worst time.Duration
-		var others sync.WaitGroup
-		others.Go(func() {
-			for !done.Load() {
-				begun := time.Now()
-				_, err := s.TokenByID(context.Background(), 1) // under the lock
-				_ = err                                        // it goes, in the end
-				worst = max(worst, time.Since(begun))
+		steps, most, left := 0, 0, n
+		ctx := betweenSteps{t.Context(), func() {
+			now := 0
+			for id := range n {
+				if _, err := s.TokenByID(t.Context(), int64(id+1)); err == nil { // under the lock
+					now++
+				}
 			}
-		})
-		begun := time.Now()
-		removed, err := s.Purge(t.Context(), now.Add(25*time.Hour), 1_000_000)
-		took = time.Since(begun)
-		done.Store(true)
-		others.Wait()
+			steps, most, left = steps+1, max(most, left-now), now
+		}}
+		removed, err := s.Purge(ctx, now.Add(25*time.Hour), 1_000_000)
 		if must(t, removed, err) != n {
 			t.Errorf("removed %d of %d", removed, n)
 		}
-		return took, worst
+		if most > 500 || steps > n/250+2 {
+			t.Errorf("%d tokens go in %d steps, the largest of %d", n, steps, most)
+		}
+		again := newStore(t)
+		rotations(t, again, n-1)
+		return work(func() {
+			if _, err := again.Purge(t.Context(), now.Add(25*time.Hour), 1_000_000); err != nil {
+				t.Error(err)
+			}
+		})
 	}
-	few, _ := purge(3_000)
-	many, longest := purge(12_000)
-	t.Logf("3,000 tokens in %v, 12,000 in %v; meanwhile somebody waited for %v at most", few, many, longest)
-	if many > 16*few+time.Second {
-		t.Errorf("3,000 tokens took %v, 12,000 %v", few, many)
-	}
-	if longest > time.Second {
-		t.Errorf("somebody waited for %v", longest)
-	}
+	atMost(t, 2*many/few, "a purge of 8,000 tokens", func() time.Duration { return purge(many) }, "one of 2,000", func() time.Duration { return purge(few) })
 }
 
 // What must stay costs a purge nothing.
 func TestPurgeLooksAtNothingThatStays(t *testing.T) {
-	s := newStore(t)
-	rotations(t, s, 12_000)
-	n := testing.Benchmark(func(b *testing.B) {
-		for b.Loop() {
-			if n, err := s.Purge(b.Context(), now.Add(time.Hour), 1000); n != 0 || err != nil {
-				b.Fatal(n, err)
-			}
+	purge := func(n int) func() time.Duration {
+		s := newStore(t)
+		rotations(t, s, n)
+		return func() time.Duration {
+			return work(func() {
+				for range 500 {
+					if n, err := s.Purge(t.Context(), now.Add(time.Hour), 1000); n != 0 || err != nil {
+						t.Fatal(n, err)
+					}
+				}
+			})
 		}
-	})
-	t.Logf("a purge of 12,000 tokens that stay takes %v", time.Duration(n.NsPerOp()))
-	if per := time.Duration(n.NsPerOp()); per > 100*time.Microsecond {
-		t.Errorf("a purge that has nothing to do takes %v", per)
 	}
+	atMost(t, 5, "a purge beside 5,000 tokens that stay", purge(5_000), "one beside 10", purge(10))
 }
 
-// The end of 60,000 tokens is one step for readers, and a bounded one for those
+// The end of 24,000 tokens is one step for readers, and a bounded one for those
 // who wait for the lock.
 func TestRevocationOfManyIsBounded(t *testing.T) {
-	n := 60_000
-	if testing.Short() {
-		n = 20_000
+	revoke := func(n int) time.Duration {
+		s := newStore(t)
+		for i := range n {
+			tok, err := s.InsertToken(t.Context(), grant("9", 2*i), store.MintLimits{})
+			must(t, tok, err)
+		}
+		took := work(func() {
+			marked, err := s.RevokeTokens(t.Context(), store.Selection{ApplicationID: 1}, now)
+			if must(t, marked, err) > 1000 {
+				t.Errorf("it marked %d tokens", marked)
+			}
+		})
+		for _, i := range []int{0, n / 2, n - 1} {
+			if a, err := s.AccessByDigest(t.Context(), digest(2*i)); err != nil || a.Revoked.IsZero() {
+				t.Errorf("token %d: revoked %v, %v", i, a.Revoked, err)
+			}
+		}
+		if removed, err := s.Purge(t.Context(), now.Add(time.Second), n+1); must(t, removed, err) != n {
+			t.Errorf("a purge removes %d of %d", removed, n)
+		}
+		return took
 	}
-	s := newStore(t)
-	for i := range n {
-		tok, err := s.InsertToken(t.Context(), grant("9", 2*i), store.MintLimits{})
-		must(t, tok, err)
-	}
-	begun := time.Now()
-	marked, err := s.RevokeTokens(t.Context(), store.Selection{ApplicationID: 1}, now)
-	took := time.Since(begun)
-	t.Logf("the revocation of %d tokens took %v and marked %d", n, took, must(t, marked, err))
-	if marked > 1000 || took > time.Second {
-		t.Errorf("it marked %d tokens in %v", marked, took)
-	}
-	for _, i := range []int{0, n / 2, n - 1} {
-		if a, err := s.AccessByDigest(t.Context(), digest(2*i)); err != nil || a.Revoked.IsZero() {
-			t.Errorf("token %d: revoked %v, %v", i, a.Revoked, err)
+	atMost(t, 5, "the revocation of 24,000 tokens", func() time.Duration { return revoke(24_000) }, "that of 2,000", func() time.Duration { return revoke(2_000) })
+}
+
+// atMost fails the test if the first of two takes more than factor times the work of
+// the second. Both are tried again while they do: a processor has other caches to fill.
+func atMost(t *testing.T, factor int, what string, a func() time.Duration, other string, b func() time.Duration) {
+	t.Helper()
+	var first, second time.Duration
+	for range 3 {
+		second, first = b(), a()
+		t.Logf("%s takes %v, %s %v", what, first, other, second)
+		if first <= time.Duration(factor)*second {
+			return
 		}
 	}
-	if removed, err := s.Purge(t.Context(), now.Add(time.Second), n+1); must(t, removed, err) != n {
-		t.Errorf("a purge removes %d of %d", removed, n)
-	}
+	t.Errorf("%s takes %v, %s %v: more than %d times that", what, first, other, second, factor)
 }
 
 // A renewal is one step for readers who take no lock, also where the data is long:

@@ -13,14 +13,14 @@ import (
 // on those that were revoked: a page of a few of many tokens looks at those few.
 func TestPagesReadWhatTheyShow(t *testing.T) {
 	now := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
-	looked := func(rows int, f store.TokenFilter, p store.Page) (n int) {
-		s := New()
-		must := func(err error) {
-			t.Helper()
-			if err != nil {
-				t.Fatal(err)
-			}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
 		}
+	}
+	filled := func(rows int) *Store {
+		s := New()
 		_, err := s.InsertApplication(t.Context(), store.Application{ClientID: "c", OrganizationID: 1})
 		must(err)
 		for i := range 2 * rows {
@@ -35,6 +35,11 @@ func TestPagesReadWhatTheyShow(t *testing.T) {
 				must(err)
 			}
 		}
+		return s
+	}
+	stores := map[int]*Store{500: filled(500), 2000: filled(2000)}
+	looked := func(rows int, f store.TokenFilter, p store.Page) (n int) {
+		s := stores[rows]
 		l := newLister(p)
 		for source := range s.sources(f, p) {
 			l.take(source, func(tok *token) bool { n++; return s.listed(tok, f) })

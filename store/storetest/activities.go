@@ -14,7 +14,7 @@ import (
 // return a store that is empty, shares nothing with the others and is closed
 // through t.Cleanup.
 func RunActivities(t *testing.T, open func(t *testing.T) store.Activities) {
-	run(t, activitiesPart, func(t *testing.T, _ store.Users) Store {
+	run(t, activitiesPart, false, func(t *testing.T, _ store.Users) Store {
 		own, _ := ownUsers(nil)
 		return composed{Accounts: own, Activities: open(t)}
 	})
@@ -33,6 +33,7 @@ var activityChecks = []check{
 	},
 	{
 		name:    "the newest of a subject stay in a race",
+		races:   true,
 		promise: "the newest keep entries of a Subject stay, whatever calls run at the same time",
 		run:     activityKeepRace,
 	},

@@ -56,16 +56,19 @@ var applicationChecks = []check{
 	},
 	{
 		name:    "of 64 inserts of one identifier or name one succeeds",
+		races:   true,
 		promise: "InsertApplication returns ErrExists if the client identifier, or the name within the organization, is taken",
 		run:     applicationInsertRace,
 	},
 	{
 		name:    "of 64 updates of one revision one succeeds",
+		races:   true,
 		promise: "UpdateApplication returns ErrConflict unless a.Revision is the current one",
 		run:     applicationUpdateRace,
 	},
 	{
 		name:    "no order of a deletion and a grant leaves a live token",
+		races:   true,
 		promise: "DeleteApplication is one step, Redeem and Rotate are one step",
 		run:     applicationDeleteRace,
 	},
@@ -76,6 +79,7 @@ var applicationChecks = []check{
 	},
 	{
 		name:    "no order of an insert and a deletion leaves a live token",
+		races:   true,
 		promise: "InsertToken returns ErrConflict if t.ApplicationID names an application that does not exist; whatever the order of an insert and a concurrent deletion is, no live token of that application remains",
 		run:     applicationInsertTokenRace,
 	},

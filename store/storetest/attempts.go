@@ -66,11 +66,13 @@ var attemptChecks = []check{
 	},
 	{
 		name:    "parallel charges and returns lose nothing",
+		races:   true,
 		promise: "Settle is one step: what is returned in parallel is there again, no more and no less",
 		run:     settleRace,
 	},
 	{
 		name:    "64 parallel attempts never exceed the limit",
+		races:   true,
 		promise: "of any number of concurrent calls with one key at most Limit.Max are allowed in a window",
 		run:     chargeRace,
 	},

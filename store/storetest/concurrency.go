@@ -11,12 +11,14 @@ import (
 var concurrencyChecks = []check{
 	{
 		name:    "methods may be called at once",
+		races:   true,
 		promise: "methods are safe for concurrent use; an error that is not a sentinel is an outage",
 		alone:   true,
 		run:     concurrentUse,
 	},
 	{
 		name:    "what was reported is visible at once to others",
+		races:   true,
 		promise: "what a method reported is durable and visible to every later call",
 		run:     concurrentVisible,
 	},

@@ -48,11 +48,13 @@ var consentChecks = []check{
 	},
 	{
 		name:    "of 64 who save one succeeds",
+		races:   true,
 		promise: "of any number of concurrent calls of SaveConsent with one prev exactly one succeeds, and the others return ErrConflict",
 		run:     consentRace,
 	},
 	{
 		name:    "what is withdrawn is not saved again",
+		races:   true,
 		promise: "SaveConsent returns ErrConflict, and changes nothing, if prev was withdrawn in the meantime",
 		run:     consentWithdrawnMeanwhile,
 	},

@@ -20,6 +20,7 @@ var cutoffChecks = []check{
 	},
 	{
 		name:    "no order of a bulk revocation and a grant leaves a live token",
+		races:   true,
 		promise: "RevokeTokens, Redeem, RedeemDevice, Rotate and InsertToken are one step each",
 		run:     cutoffRace,
 	},

@@ -50,16 +50,19 @@ var deviceChecks = []check{
 	},
 	{
 		name:    "of 64 inserts of one code one succeeds",
+		races:   true,
 		promise: "InsertDevice returns ErrExists if one of its codes is taken",
 		run:     deviceInsertRace,
 	},
 	{
 		name:    "of 64 decisions one counts",
+		races:   true,
 		promise: "DecideDevice notes what the user said, once",
 		run:     deviceDecideRace,
 	},
 	{
 		name:    "of 64 polls one is the first",
+		races:   true,
 		promise: "PollDevice notes a poll, returns the device as it was before and makes the Interval grow in the same step",
 		run:     devicePollRace,
 	},
@@ -302,6 +305,7 @@ var redeemDeviceChecks = append(approvedDevices.checks("RedeemDevice", "device c
 	},
 	check{
 		name:    "no order of a decision and a redemption pays a denied device",
+		races:   true,
 		promise: "DecideDevice notes what the user said, once; RedeemDevice is one atomic step",
 		run:     deviceDecideRedeemRace,
 	},

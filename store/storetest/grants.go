@@ -34,6 +34,7 @@ var codeChecks = []check{
 	},
 	{
 		name:    "of 64 inserts of one digest one succeeds",
+		races:   true,
 		promise: "InsertCode stores a code, or returns ErrExists",
 		run:     codeInsertRace,
 	},
@@ -44,11 +45,13 @@ var codeChecks = []check{
 	},
 	{
 		name:    "of 64 inserts as many succeed as may be pending",
+		races:   true,
 		promise: "no number of concurrent calls of InsertCode gets above what may be pending",
 		run:     codeQuotaRace,
 	},
 	{
 		name:    "a code is spent or redeemed, not both",
+		races:   true,
 		promise: "Redeem spends a code and stores the token in one atomic step; SpendCode spends it without issuing anything",
 		run:     codeSpendRace,
 	},

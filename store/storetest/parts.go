@@ -21,7 +21,7 @@ type HostUsers struct {
 // RunUsers checks the promises of [store.Users]. Each call of open must return a
 // table that shares nothing with the others and is closed through t.Cleanup.
 func RunUsers(t *testing.T, open func(t *testing.T) HostUsers) {
-	run(t, usersPart, func(t *testing.T, _ store.Users) Store {
+	run(t, usersPart, false, func(t *testing.T, _ store.Users) Store {
 		return composed{Accounts: accounts{HostUsers: open(t)}}
 	})
 }
@@ -31,7 +31,7 @@ func RunUsers(t *testing.T, open func(t *testing.T) HostUsers) {
 // with the others and is closed through t.Cleanup. Its AccessByDigest must
 // return the user that users has.
 func RunTokens(t *testing.T, open func(t *testing.T, users store.Users) store.Tokens) {
-	run(t, tokensPart, func(t *testing.T, users store.Users) Store {
+	run(t, tokensPart, false, func(t *testing.T, users store.Users) Store {
 		own, users := ownUsers(users)
 		return composed{Accounts: own, OAuth: onlyTokens{Tokens: open(t, users)}}
 	})
@@ -40,7 +40,7 @@ func RunTokens(t *testing.T, open func(t *testing.T, users store.Users) store.To
 // RunGrants checks the promises of [store.OAuth]. Open must do the same as for
 // [RunTokens].
 func RunGrants(t *testing.T, open func(t *testing.T, users store.Users) store.OAuth) {
-	run(t, tokensPart|oauthPart, func(t *testing.T, users store.Users) Store {
+	run(t, tokensPart|oauthPart, false, func(t *testing.T, users store.Users) Store {
 		own, users := ownUsers(users)
 		return composed{Accounts: own, OAuth: open(t, users)}
 	})
@@ -50,7 +50,7 @@ func RunGrants(t *testing.T, open func(t *testing.T, users store.Users) store.OA
 // return a store that is empty, shares nothing with the others and is closed
 // through t.Cleanup. Its SessionByDigest must return the user that users has.
 func RunSessions(t *testing.T, open func(t *testing.T, users store.Users) store.Sessions) {
-	run(t, sessionsPart, func(t *testing.T, users store.Users) Store {
+	run(t, sessionsPart, false, func(t *testing.T, users store.Users) Store {
 		own, users := ownUsers(users)
 		return composed{Accounts: own, Sessions: open(t, users)}
 	})
@@ -60,7 +60,7 @@ func RunSessions(t *testing.T, open func(t *testing.T, users store.Users) store.
 // return a store that is empty, shares nothing with the others and is closed
 // through t.Cleanup.
 func RunAttempts(t *testing.T, open func(t *testing.T) store.Attempts) {
-	run(t, attemptsPart, func(t *testing.T, _ store.Users) Store {
+	run(t, attemptsPart, false, func(t *testing.T, _ store.Users) Store {
 		own, _ := ownUsers(nil)
 		return composed{Accounts: own, Attempts: open(t)}
 	})

@@ -33,6 +33,7 @@ var purgeChecks = []check{
 	},
 	{
 		name:    "parallel purges count each record once",
+		races:   true,
 		promise: "Purge returns how many it removed",
 		alone:   true,
 		run:     purgeRace,

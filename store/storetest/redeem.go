@@ -80,6 +80,7 @@ func (gs grants) checks(method, what string) []check {
 			name:    "of 64 calls one succeeds, and the others end the family",
 			promise: "of any number of concurrent calls with one code exactly one succeeds; the others return ErrUsed, and when they do, every token of the code's family is revoked",
 			run:     gs.race,
+			races:   true,
 		},
 	}
 	for i := range list {

@@ -35,11 +35,13 @@ var replayChecks = []check{
 	},
 	{
 		name:    "of 64 calls one rotates, and the others get its successor",
+		races:   true,
 		promise: "of any number of concurrent calls with one token exactly one rotates; the others return the same successor within the grace period",
 		run:     replayRace,
 	},
 	{
 		name:    "a replay and the use of the successor agree on an order",
+		races:   true,
 		promise: "Rotate is one atomic step",
 		run:     replayUseRace,
 	},

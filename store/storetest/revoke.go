@@ -44,16 +44,19 @@ var revokeChecks = []check{
 	},
 	{
 		name:    "each token is counted once by parallel calls",
+		races:   true,
 		promise: "RevokeTokens returns how many tokens it ended",
 		run:     revokeCountRace,
 	},
 	{
 		name:    "no order of a revocation and an insert leaves a live child",
+		races:   true,
 		promise: "of a concurrent revocation of the parent and an insert of a child, no order leaves a live child",
 		run:     revokeChildRace,
 	},
 	{
 		name:    "no order of a revocation and a rotation leaves a live successor",
+		races:   true,
 		promise: "RevokeTokens is one step, Rotate is one step",
 		run:     revokeRotateRace,
 		needs:   oauthPart,

@@ -49,11 +49,13 @@ var rotateChecks = []check{
 	},
 	{
 		name:    "of 64 calls one rotates, and the others end the family",
+		races:   true,
 		promise: "of any number of concurrent calls with one token exactly one rotates; the others return ErrUsed, and when they do, the whole family is revoked",
 		run:     rotateRace,
 	},
 	{
 		name:    "a child of a token that is being rotated is not lost",
+		races:   true,
 		promise: "ParentID is the Family of the token that minted it: a rotation of the parent leaves it as it is",
 		run:     rotateChildRace,
 	},

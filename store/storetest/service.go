@@ -45,6 +45,7 @@ var serviceChecks = []check{
 	},
 	{
 		name:    "no order of a password and a service account leaves a password",
+		races:   true,
 		promise: "ChangeUser removes the password in the step that sets Service, and ReplacePassword needs the Epoch from before it",
 		run:     serviceRace,
 	},

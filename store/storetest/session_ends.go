@@ -35,6 +35,7 @@ var sessionLimitChecks = []check{
 	},
 	{
 		name:    "64 parallel logins leave exactly keep",
+		races:   true,
 		promise: "InsertSession ends all live sessions of the user but the newest keep, in the same step",
 		run:     limitRace,
 	},
@@ -180,6 +181,7 @@ var endSessionsChecks = []check{
 	},
 	{
 		name:    "each session is counted once by parallel calls",
+		races:   true,
 		promise: "EndSessions ends the sessions that s names and returns how many",
 		run:     endCountRace,
 	},

@@ -36,6 +36,7 @@ var sessionListChecks = []check{
 	},
 	{
 		name:    "no order of saves, touches and an end of others leaves one of them",
+		races:   true,
 		promise: "a session that ended stays as a tombstone: nothing brings it back; when EndSessions returned, all that it names have ended",
 		run:     sessionOthersRace,
 	},

@@ -72,16 +72,19 @@ var sessionChecks = []check{
 	},
 	{
 		name:    "of 64 inserts of one digest one succeeds",
+		races:   true,
 		promise: "InsertSession: a taken digest is ErrExists",
 		run:     sessionInsertRace,
 	},
 	{
 		name:    "of 64 saves of one revision one succeeds",
+		races:   true,
 		promise: "SaveSession returns ErrConflict unless revision is the current one",
 		run:     sessionSaveRace,
 	},
 	{
 		name:    "no order of saves, touches and an end revives a session",
+		races:   true,
 		promise: "a session that ended stays as a tombstone: nothing brings it back",
 		run:     sessionEndRace,
 	},

@@ -40,7 +40,15 @@ type Store interface {
 // the store must return the user that users has. A nil users means the store's
 // own users.
 func Run(t *testing.T, open func(t *testing.T, users store.Users) Store) {
-	run(t, allParts, open)
+	run(t, allParts, false, open)
+}
+
+// RunRaces checks the promises of [Run] about calls that meet: of many calls one
+// succeeds, and no order of two leaves what neither allows. It is for a setting of a
+// database that only such calls can notice, such as its isolation, where Run checks the
+// same adapter with another setting.
+func RunRaces(t *testing.T, open func(t *testing.T, users store.Users) Store) {
+	run(t, allParts, true, open)
 }
 
 // parts are the parts of a store that a check needs, or a suite has.
@@ -109,8 +117,9 @@ func groups() []group {
 	}
 }
 
-// run runs the checks that need no more than the parts that there are.
-func run(t *testing.T, have parts, open func(t *testing.T, users store.Users) Store) {
+// run runs the checks that need no more than the parts that there are, or those of
+// them in which calls meet.
+func run(t *testing.T, have parts, races bool, open func(t *testing.T, users store.Users) Store) {
 	shared := open(t, nil)
 	for _, g := range groups() {
 		var checks []check
@@ -118,7 +127,7 @@ func run(t *testing.T, have parts, open func(t *testing.T, users store.Users) St
 			if c.needs == 0 {
 				c.needs = g.needs
 			}
-			if c.needs&have == c.needs {
+			if c.needs&have == c.needs && (c.races || !races) {
 				checks = append(checks, c)
 			}
 		}
@@ -137,7 +146,7 @@ func run(t *testing.T, have parts, open func(t *testing.T, users store.Users) St
 					if c.alone {
 						st = open(t, nil)
 					}
-					c.run(&tester{T: t, st: st, have: have, open: open})
+					c.run(&tester{T: t, st: st, have: have, open: open, races: c.races})
 				})
 			}
 		})
@@ -156,4 +165,6 @@ type check struct {
 	// needs are the parts that the check needs, if they are not those of its
 	// group.
 	needs parts
+	// races says that calls meet in the check.
+	races bool
 }

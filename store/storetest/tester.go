@@ -23,6 +23,8 @@ type tester struct {
 	st   Store
 	have parts // of st
 	open func(t *testing.T, users store.Users) Store
+
+	races bool // the check is marked
 }
 
 // limits are wide enough for every tree that is not about limits.
@@ -342,6 +344,9 @@ func race[T any](n int, f func(i int) T) []T {
 // where it is slow.
 func (t *tester) rounds(f func()) {
 	t.Helper()
+	if !t.races {
+		t.Fatal("storetest: RunRaces does not know this check")
+	}
 	most, budget := 60, 60*time.Millisecond
 	if testing.Short() {
 		most, budget = 10, 20*time.Millisecond

@@ -60,6 +60,7 @@ var tokenChecks = []check{
 	},
 	{
 		name:    "of 64 inserts of one digest one succeeds",
+		races:   true,
 		promise: "InsertToken returns ErrExists if a digest is taken",
 		run:     tokenInsertRace,
 	},

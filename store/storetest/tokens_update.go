@@ -30,6 +30,7 @@ var updateTokenChecks = []check{
 	},
 	{
 		name:    "of 64 updates of one revision one succeeds",
+		races:   true,
 		promise: "UpdateToken returns ErrConflict unless t.Revision is the current one",
 		run:     updateTokenRace,
 	},

@@ -35,6 +35,7 @@ var changeUserChecks = []check{
 	},
 	{
 		name:    "changes at the same time all hold",
+		races:   true,
 		promise: "ChangeUser changes the fields that c sets and no others, in one step",
 		run:     changeRace,
 	},
@@ -46,6 +47,7 @@ var changeUserChecks = []check{
 	},
 	{
 		name:    "administrators that end each other leave one",
+		races:   true,
 		promise: "of concurrent calls of ChangeUser and DeleteUser that end administrators one is refused rather than that none is left",
 		alone:   true,
 		run:     lastAdminRace,

@@ -62,16 +62,19 @@ var userChecks = []check{
 	},
 	{
 		name:    "of 64 inserts of one name one succeeds",
+		races:   true,
 		promise: "InsertUser returns ErrExists if the name is taken",
 		run:     userInsertRace,
 	},
 	{
 		name:    "of 64 renames to one name one succeeds",
+		races:   true,
 		promise: "UpdateUser returns ErrExists if the name is taken",
 		run:     userRenameRace,
 	},
 	{
 		name:    "of 64 swaps of one hash one succeeds",
+		races:   true,
 		promise: "SwapPasswordHash replaces the hash prev by next, in one step",
 		run:     userSwapRace,
 		needs:   usersPart,

@@ -78,7 +78,7 @@ func (c *console) screen() string {
 // sees waits until the terminal shows this.
 func (c *console) sees(text string) {
 	c.t.Helper()
-	patience := time.After(20 * time.Second)
+	patience := time.After(time.Minute)
 	for !strings.Contains(c.screen(), text) {
 		select {
 		case <-c.news:
@@ -101,7 +101,7 @@ func (c *console) ends() int {
 	select {
 	case code := <-c.end:
 		return code
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		c.t.Fatalf("the command goes on; the terminal shows %q", c.screen())
 		return -1
 	}

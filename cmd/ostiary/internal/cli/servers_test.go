@@ -3,6 +3,7 @@
 package cli_test
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"os/exec"
@@ -139,7 +140,7 @@ func account(t *testing.T, name string) *syscall.Credential {
 // serverDir makes a folder that every account can use, with a path short enough
 // for a socket in it.
 func serverDir(t *testing.T) string {
-	dir, err := os.MkdirTemp("/tmp", "ostiary")
+	dir, err := os.MkdirTemp(cmp.Or(os.Getenv("OSTIARY_TMP"), "/tmp"), "ostiary")
 	if err == nil {
 		err = os.Chmod(dir, 0o777)
 	}
