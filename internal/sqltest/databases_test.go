@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	_ "modernc.org/sqlite"
 
@@ -108,7 +109,9 @@ func openIn(t testing.TB, db *sql.DB, p place) *sqlstore.Store {
 	if err := sqlstore.Migrate(ctx, db, p.Dialect, p.options()); err != nil {
 		t.Fatal(err)
 	}
-	st, err := sqlstore.Open(ctx, db, p.Dialect, p.options())
+	opts := p.options()
+	opts.Timeout, opts.LookupTimeout = time.Minute, time.Minute // 64 calls at once, on a busy machine
+	st, err := sqlstore.Open(ctx, db, p.Dialect, opts)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ostiary/auth/store"
 	"github.com/ostiary/auth/store/sqlstore"
@@ -225,6 +226,8 @@ func TestOptionsAreChecked(t *testing.T) {
 		{"prefix with a capital", p.Dialect, sqlstore.Options{Prefix: "Auth_"}},
 		{"long prefix", p.Dialect, sqlstore.Options{Prefix: strings.Repeat("a", 31)}},
 		{"negative timeout", p.Dialect, sqlstore.Options{Timeout: -1}},
+		{"negative timeout of a look-up", p.Dialect, sqlstore.Options{LookupTimeout: -1}},
+		{"a look-up that may take longer than a call", p.Dialect, sqlstore.Options{Timeout: time.Second, LookupTimeout: 2 * time.Second}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if _, err := sqlstore.Open(t.Context(), db, tt.d, &tt.opts); err == nil {

@@ -75,7 +75,7 @@ func openMute(t *testing.T) (*Store, *mute, *strings.Builder) {
 	t.Cleanup(func() { db.Close() })
 	var log strings.Builder
 	return &Store{
-		db: db, dialect: Postgres, prefix: defaultPrefix, timeout: defaultTimeout,
+		db: db, dialect: Postgres, prefix: defaultPrefix, timeout: defaultTimeout, lookupTimeout: lookupTimeout,
 		log: slog.New(slog.NewTextHandler(&log, nil)), life: t.Context(),
 	}, m, &log
 }

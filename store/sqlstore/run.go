@@ -393,7 +393,7 @@ func (s *Store) lookup(ctx context.Context) (context.Context, context.CancelFunc
 			return ctx, func() {}
 		}
 	}
-	return context.WithTimeout(ctx, min(lookupTimeout, s.timeout))
+	return context.WithTimeout(ctx, s.lookupTimeout)
 }
 
 // atOnce runs one statement that is a step of its own and returns its rows. It is

@@ -71,6 +71,11 @@ type Options struct {
 	// limit but the context.
 	Timeout time.Duration
 
+	// LookupTimeout is how long the look-up of a token, a session or a user may take,
+	// repetitions included. A look-up ignores the deadline of its context. Zero means 2
+	// seconds, or Timeout if that is shorter. It must not be longer than Timeout.
+	LookupTimeout time.Duration
+
 	// NoPreparedStatements makes the store send every statement as text, prepare
 	// nothing by name and rely on nothing that a connection remembers. It is for
 	// poolers that give each transaction another connection, such as PgBouncer
@@ -97,7 +102,7 @@ type Options struct {
 const (
 	defaultPrefix  = "auth_"
 	defaultTimeout = 10 * time.Second
-	lookupTimeout  = 2 * time.Second
+	lookupTimeout  = 2 * time.Second // of Options, and of a probe
 )
 
 var goodPrefix = regexp.MustCompile(`^[a-z][a-z0-9_]{0,29}$`)
@@ -116,6 +121,7 @@ func settle(d Dialect, opts *Options) (Options, error) {
 
 		NoPreparedStatements: opts.NoPreparedStatements,
 	}
+	o.LookupTimeout = cmp.Or(opts.LookupTimeout, min(lookupTimeout, o.Timeout))
 	switch {
 	case !d.valid():
 		return o, errors.New("sqlstore: unknown dialect: give SQLite, Postgres or MySQL of this package")
@@ -123,6 +129,8 @@ func settle(d Dialect, opts *Options) (Options, error) {
 		return o, fmt.Errorf("sqlstore: Options.Prefix %q is not at most 30 lower-case letters, digits and underscores that begin with a letter", o.Prefix)
 	case o.Timeout < time.Millisecond:
 		return o, fmt.Errorf("sqlstore: Options.Timeout %v is below a millisecond", o.Timeout)
+	case o.LookupTimeout < time.Millisecond || o.LookupTimeout > o.Timeout:
+		return o, fmt.Errorf("sqlstore: Options.LookupTimeout %v is not between a millisecond and Timeout, %v", o.LookupTimeout, o.Timeout)
 	case o.Users != nil && options.IsNil(o.Users):
 		return o, errors.New("sqlstore: Options.Users holds a nil pointer")
 	}
@@ -131,20 +139,20 @@ func settle(d Dialect, opts *Options) (Options, error) {
 
 // A Store is a database. It is safe for concurrent use.
 type Store struct {
-	db        *sql.DB
-	dialect   Dialect
-	prefix    string
-	timeout   time.Duration
-	users     store.Users // the host's, nil where they are in db
-	log       *slog.Logger
-	hook      *hook.Hook
-	circuit   circuit
-	life      context.Context // ends with Close
-	end       context.CancelFunc
-	hopeless  atomic.Int64         // when a new connection was useless, in microseconds
-	skewNoted atomic.Int64         // when clocks were last seen to be apart, in microseconds
-	texts     map[string]string    // in the dialect's form, by the constant in queries.go; never changes
-	prepared  map[string]*sql.Stmt // by the same; never changes, empty with NoPreparedStatements
+	db                     *sql.DB
+	dialect                Dialect
+	prefix                 string
+	timeout, lookupTimeout time.Duration
+	users                  store.Users // the host's, nil where they are in db
+	log                    *slog.Logger
+	hook                   *hook.Hook
+	circuit                circuit
+	life                   context.Context // ends with Close
+	end                    context.CancelFunc
+	hopeless               atomic.Int64         // when a new connection was useless, in microseconds
+	skewNoted              atomic.Int64         // when clocks were last seen to be apart, in microseconds
+	texts                  map[string]string    // in the dialect's form, by the constant in queries.go; never changes
+	prepared               map[string]*sql.Stmt // by the same; never changes, empty with NoPreparedStatements
 
 	// writer is held by the writer of SQLite: waiting here is fair and cheaper
 	// than polling the file. It is nil for servers.
@@ -175,7 +183,8 @@ func Open(ctx context.Context, db *sql.DB, d Dialect, opts *Options) (*Store, er
 		return nil, err
 	}
 	s := &Store{
-		db: db, dialect: d, prefix: o.Prefix, timeout: o.Timeout, users: o.Users, log: o.Logger, hook: hook.New(o.Observe, o.Logger),
+		db: db, dialect: d, prefix: o.Prefix, timeout: o.Timeout, lookupTimeout: o.LookupTimeout,
+		users: o.Users, log: o.Logger, hook: hook.New(o.Observe, o.Logger),
 		texts: make(map[string]string), prepared: make(map[string]*sql.Stmt),
 	}
 	s.life, s.end = context.WithCancel(context.Background())
