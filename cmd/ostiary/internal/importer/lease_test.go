@@ -2,6 +2,7 @@ package importer_test
 
 import (
 	"bufio"
+	"database/sql/driver"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -76,16 +77,28 @@ func sleep(t *testing.T, p *os.Process, db *database.DB) {
 		sqlstore.SQLite:   "BEGIN IMMEDIATE; ROLLBACK",
 		sqlstore.Postgres: "SELECT 1 / (1 - COUNT(*)) FROM (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle' LIMIT 1) s",
 	}[db.Dialect]
+	conn, err := db.Pool.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Raw(func(any) error { return driver.ErrBadConn }) // nobody else gets it
+	if db.Dialect == sqlstore.SQLite {
+		// A wait for a lock would be a sleep, in which a step of the import runs out of time.
+		if _, err := conn.ExecContext(t.Context(), "PRAGMA busy_timeout = 0"); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for range 1000 {
 		if err := p.Signal(syscall.SIGSTOP); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := db.Pool.ExecContext(t.Context(), busy); err == nil {
+		if _, err := conn.ExecContext(t.Context(), busy); err == nil {
 			return
 		}
 		if err := p.Signal(syscall.SIGCONT); err != nil {
 			t.Fatal(err)
 		}
+		<-time.After(10 * time.Millisecond) // in which it goes on
 	}
 	t.Fatal("the import is never at rest")
 }
