@@ -101,7 +101,7 @@ func (s *Store) insertSessionAtOnce(ctx context.Context, v store.Session, row []
 		slot, slot, v.UserID, now, bytesOf(replaces), keep, bytesOf(replaces), max(keep-1, 0),
 		now, string(store.EndedLimit), string(store.EndedRenewed), now,
 	}, row...)
-	_, err = atOnce(ctx, s, "insert a session", insertSessionAtOnce, args, func(scan func(...any) error) (none struct{}, err error) {
+	_, _, err = atOnce(ctx, s, "insert a session", insertSessionAtOnce, args, func(scan func(...any) error) (none struct{}, err error) {
 		return none, scan(&id, &evicted)
 	})
 	return id, evicted, err
