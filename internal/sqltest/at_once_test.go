@@ -32,34 +32,47 @@ func stepsAtOnce() []step {
 	}
 }
 
-// With a strict isolation by default a single statement may lose each time. Then
-// the transaction does the step, which asks for READ COMMITTED.
+// With a strict isolation by default a single statement may lose each time, and be
+// told so after its rows. Then the transaction does the step, which asks for READ
+// COMMITTED.
 func TestStatementThatAlwaysLoses(t *testing.T) {
-	p := freshOn(sharedPostgres)(t)
-	p.DSN += " default_transaction_isolation=serializable"
-	st, db := p.openDB(t)
-	now := time.Now()
-	for _, s := range stepsAtOnce() {
-		if err := s.do(t, st, now); err != nil {
-			t.Fatal(err)
-		}
-	}
-	_, err := db.Exec(`
-		CREATE FUNCTION ` + p.Prefix + `lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-			IF current_setting('transaction_isolation') <> 'read committed' THEN
-				RAISE EXCEPTION 'lost' USING ERRCODE = '40001';
-			END IF;
-			RETURN NEW;
-		END $$;
-		CREATE TRIGGER lose BEFORE UPDATE ON ` + p.Prefix + `throttle FOR EACH ROW EXECUTE FUNCTION ` + p.Prefix + `lose();
-		CREATE TRIGGER lose BEFORE UPDATE ON ` + p.Prefix + `locks FOR EACH ROW EXECUTE FUNCTION ` + p.Prefix + `lose()`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range stepsAtOnce() {
-		if err := s.do(t, st, now.Add(time.Second)); err != nil {
-			t.Errorf("%s: %v", s.name, err)
-		}
+	for _, when := range []string{"TRIGGER lose BEFORE UPDATE", "CONSTRAINT TRIGGER lose AFTER INSERT OR UPDATE"} {
+		t.Run(when, func(t *testing.T) {
+			p := freshOn(sharedPostgres)(t)
+			p.DSN += " default_transaction_isolation=serializable"
+			st, db := p.openDB(t)
+			now := time.Now()
+			for _, s := range stepsAtOnce() {
+				if err := s.do(t, st, now); err != nil {
+					t.Fatal(err)
+				}
+			}
+			query := "CREATE FUNCTION " + p.Prefix + `lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+				IF current_setting('transaction_isolation') <> 'read committed' THEN
+					RAISE EXCEPTION 'lost' USING ERRCODE = '40001';
+				END IF;
+				RETURN NEW;
+			END $$`
+			deferred := ""
+			if when[0] == 'C' {
+				deferred = " DEFERRABLE INITIALLY DEFERRED"
+			}
+			for _, table := range []string{"throttle", "memories", "sessions", "locks"} {
+				query += "; CREATE " + when + " ON " + p.Prefix + table + deferred + " FOR EACH ROW EXECUTE FUNCTION " + p.Prefix + "lose()"
+			}
+			if _, err := db.Exec(query); err != nil {
+				t.Fatal(err)
+			}
+			now = now.Add(time.Second)
+			for _, s := range stepsAtOnce() {
+				if err := s.do(t, st, now); err != nil {
+					t.Errorf("%s: %v", s.name, err)
+				}
+			}
+			if _, _, err := st.SessionByDigest(t.Context(), sessionOf(now.String())); err != nil {
+				t.Errorf("a session that was acknowledged: %v", err)
+			}
+		})
 	}
 }
 

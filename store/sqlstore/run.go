@@ -414,6 +414,7 @@ func atOnce[T any](ctx context.Context, s *Store, what, query string, args []any
 		if err == nil {
 			return nil
 		}
+		all = nil // a statement may lose after its rows, when it commits
 		fault := s.dialect.faultOf(err)
 		if lost = fault == taken || fault == beaten; lost {
 			return nil
