@@ -257,8 +257,9 @@ func (g *Gate) require(next http.Handler, scope string) http.Handler {
 // RequirePrincipal is [Gate.Require] for a handler that takes the principal as an
 // argument. It allocates nothing, because no copy of the request has to carry the
 // principal: next gets the request itself, and [FromContext] does not find the
-// principal in it. A method of this module that takes a context logs no address of the
-// client unless the handler adds one, see [WithClientAddr].
+// principal in it, but that of a gate further out if there is one. A method of this
+// module that takes a context logs no address of the client unless the handler adds
+// one, see [WithClientAddr].
 //
 // With the names of scopes it is [Gate.RequireScope]. It panics as that does, and if
 // next is nil.

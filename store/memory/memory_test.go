@@ -406,3 +406,48 @@ func TestFamilyThatWasChosenBefore(t *testing.T) {
 		t.Errorf("%d tokens ended, %v", n, err)
 	}
 }
+
+// Only a token that names no family gets the one that was chosen by its ID. An
+// application that such a token has is the one that its right comes from, so that the
+// end of the application ends it.
+func TestChosenFamilyTakesNobodyElse(t *testing.T) {
+	ctx, s := t.Context(), newStore(t) // with application 1
+	insert := func(n int, r store.Token) store.Token {
+		r.Digest, r.UserID, r.Created, r.Expires = digest(n), "9", now, now.Add(time.Hour)
+		tok, err := s.InsertToken(ctx, r, store.MintLimits{Depth: 1, Live: 1})
+		return must(t, tok, err)
+	}
+	for n, family := range []int64{2, 7, 4} {
+		insert(n, store.Token{Family: family})
+	}
+	minted := insert(3, store.Token{ParentID: 7})
+	if minted.Family != minted.ID || minted.ParentID != 7 {
+		t.Errorf("the minted token is %+v", minted)
+	}
+	for _, family := range []int64{2, 7, 4} {
+		if n, err := s.RevokeTokens(ctx, store.Selection{Family: family}, now); n == 0 || err != nil {
+			t.Errorf("family %d: %d tokens ended, %v", family, n, err)
+		}
+	}
+	for n := range 4 {
+		if a, err := s.AccessByDigest(ctx, digest(n)); err != nil || a.Revoked.IsZero() {
+			t.Errorf("token %d is alive: %+v, %v", n, a, err)
+		}
+	}
+
+	next := minted.ID + 2
+	insert(4, store.Token{Family: next})
+	if tok := insert(5, store.Token{ApplicationID: 1}); tok.ID != next || tok.Family != next || tok.ViaApplicationID != 1 {
+		t.Errorf("the token of the application is %+v", tok)
+	}
+	if _, err := s.RevokeTokens(ctx, store.Selection{ApplicationID: 1}, now); err != nil {
+		t.Fatal(err)
+	}
+	if a, err := s.AccessByDigest(ctx, digest(5)); err != nil || a.Revoked.IsZero() {
+		t.Errorf("a token outlives its application: %+v, %v", a, err)
+	}
+	insert(6, store.Token{Family: next + 2})
+	if tok := insert(7, store.Token{Family: next + 9}); tok.ID != next+2 || tok.Family != next+9 {
+		t.Errorf("token %d asked for family %d and got %d", tok.ID, next+9, tok.Family)
+	}
+}

@@ -78,13 +78,18 @@ func (ts *tokens) free(r store.Token) bool {
 // cut-off at the issue of the token's grant.
 func (s *Store) insert(r store.Token, f, parent *family, seq int64) *token {
 	s.lastToken++
-	if f == nil && parent == nil {
-		f = s.families[s.lastToken] // that somebody chose before
+	for parent != nil && s.families[s.lastToken] != nil {
+		s.lastToken++ // somebody chose that family before, which has a place in no tree
+	}
+	if f == nil && parent == nil && r.Family == 0 {
+		f = s.families[s.lastToken]
 	}
 	key := partyKey{owner: s.openAccount(r.UserID), application: r.ApplicationID, via: r.ApplicationID}
-	if f != nil {
+	switch {
+	case key.via != 0:
+	case f != nil:
 		key.via = f.via()
-	} else if parent != nil && key.via == 0 {
+	case parent != nil:
 		key.via = parent.via()
 	}
 	held := s.holdParty(key)

@@ -1,0 +1,227 @@
+package memory
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/ostiary/auth/store"
+)
+
+// agree reports where the lists, indexes and counts of a store do not agree.
+func agree(t *testing.T, s *Store) {
+	t.Helper()
+	fail := func(format string, args ...any) {
+		t.Helper()
+		t.Errorf(format, args...)
+	}
+	inOrder := func(what string, l *sorted) (refs []ref) {
+		for x := range l.all(false) {
+			refs = append(refs, x.self)
+		}
+		at := func(a, b ref) int { return l.order(l.of.at(a), l.of.at(b)) }
+		if !slices.IsSortedFunc(refs, at) || l.n != len(refs) {
+			fail("%s: %d tokens, counted as %d, in order: %v", what, len(refs), l.n, slices.IsSortedFunc(refs, at))
+		}
+		return refs
+	}
+	all := inOrder("endings", &s.endings)
+	var listed, personal, refreshes, spendings, kins int
+	texts, bounds := map[ref]int32{}, map[ref]int32{}
+	parties, issued, perOwner, perVia := map[ref]int32{}, map[*account]int{}, map[*account]int{}, map[int64]int{}
+	live := map[*family]int32{}
+	for _, r := range all {
+		x := s.at(r)
+		d := x.getDigest()
+		if x.self != r || s.tokenByDigest(d) != x || s.tokenByID(x.id) != x {
+			fail("token %d is not found", x.id)
+		}
+		texts[ref(x.scopes.Load())]++
+		texts[x.description]++
+		bounds[ref(x.bounds.Load())]++
+		parties[ref(x.party.Load())]++
+		p := s.partyOf(x)
+		issued[p.key.owner]++
+		if k := s.kinOf(x); k != nil {
+			kins++
+			if k.t != x || k.family.members[k.placeOfMember] != k || s.families[k.family.id] != k.family {
+				fail("token %d is not of its family", x.id)
+			}
+			if x.mark() == 0 {
+				live[k.family]++
+			}
+		}
+		if kept := s.refreshOf(x); kept != nil {
+			refreshes++
+			texts[kept.scopes]++
+			if s.tokenByRefresh(kept.digest) != x || kept.grant != (store.Digest{}) && !slices.Contains(s.ofGrant(kept.grant), x) {
+				fail("token %d is not found by its refresh token", x.id)
+			}
+			if kept.spent != 0 {
+				spendings++
+			}
+		}
+		if x.mark() == 0 {
+			listed++
+			perOwner[p.key.owner]++
+			if p.key.via != 0 {
+				perVia[p.key.via]++
+			}
+			if p.key.application == 0 {
+				personal++
+			}
+		}
+	}
+	for f, n := range live {
+		if f.live.Load() != n {
+			fail("family %d has %d live tokens, counted as %d", f.id, n, f.live.Load())
+		}
+	}
+	for _, f := range s.families {
+		parties[f.held]++
+	}
+	count := func(what string, got, want int) {
+		t.Helper()
+		if got != want {
+			fail("%s: %d, want %d", what, got, want)
+		}
+	}
+	taken := func(what string, free []uint64, want int) {
+		t.Helper()
+		n := 0
+		for _, chunk := range free {
+			for i := range chunkSize {
+				if chunk>>i&1 == 0 {
+					n++
+				}
+			}
+		}
+		count(what, n, want)
+	}
+	count("every", len(inOrder("every", &s.every)), listed)
+	count("expiring", len(inOrder("expiring", &s.expiring)), personal)
+	count("by digest", s.byDigest.held, len(all))
+	count("by ID", s.byID.n, len(all))
+	count("by refresh", s.byRefresh.held, refreshes)
+	taken("tokens", s.tokens.slab.free, len(all))
+	taken("refreshes", s.refreshes.free, refreshes)
+	taken("spendings", s.spendings.free, spendings)
+	taken("kins", s.kins.free, kins)
+	delete(texts, 0)
+	delete(bounds, 0)
+	taken("texts", s.texts.free, len(texts))
+	taken("bounds", s.tokens.bounds.free, len(bounds))
+	taken("parties", s.parties.free, len(parties))
+	for r, n := range texts {
+		count("holders of a text", int(s.texts.get(r).refs), int(n))
+	}
+	for r, n := range bounds {
+		count("holders of bounds", int(s.tokens.bounds.get(r).refs), int(n))
+	}
+	for r, n := range parties {
+		count("holders of a party", int(s.parties.get(r).refs), int(n))
+	}
+	shelf := func(what string, x *shelf, want int) {
+		t.Helper()
+		count(what, len(inOrder(what, &x.byID)), want)
+		for i := range x.others {
+			count(what+" in another order", len(inOrder(what, &x.others[i])), want)
+		}
+	}
+	for a := range s.accounts.all() {
+		count("issued to "+a.id, int(a.issued), issued[a])
+		shelf("tokens of "+a.id, &a.tokens, perOwner[a])
+		delete(issued, a)
+	}
+	count("owners without an account", len(issued), 0)
+	for via, x := range s.byVia {
+		shelf(fmt.Sprint("tokens by way of ", via), x, perVia[via])
+		delete(perVia, via)
+	}
+	count("ways without a list", len(perVia), 0)
+}
+
+// All lists, indexes and counts agree after any changes, and nothing is left in the end.
+func TestStoreAgreesWithItself(t *testing.T) {
+	for seed := range uint64(4) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			ctx, s, r := t.Context(), New(), rand.New(rand.NewPCG(seed, 1))
+			now := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+			for i := range 4 {
+				name := fmt.Sprint(i)
+				if _, err := s.InsertApplication(ctx, store.Application{ClientID: name, Name: name}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			digests := 0
+			digest := func() store.Digest {
+				digests++
+				return store.DigestOf(fmt.Sprint(digests))
+			}
+			newToken := func() store.Token {
+				tok := store.Token{
+					Digest: digest(), UserID: fmt.Sprint(r.IntN(30) / 25), ApplicationID: max(0, r.Int64N(9)-4), Scopes: fmt.Sprint(r.IntN(9)),
+					Description: fmt.Sprint(r.IntN(9)), Audience: []string{"", "https://a.example"}[r.IntN(2)],
+					Created: now, Modified: now, Expires: now.Add(time.Duration(r.IntN(7200)) * time.Second),
+				}
+				if tok.ApplicationID != 0 {
+					tok.Refresh = store.Refresh{Digest: digest(), Grant: digest(), Scopes: "read", Expires: tok.Expires.Add(time.Hour)}
+				}
+				return tok
+			}
+			pick := func() *token {
+				return s.tokenByID(max(1, s.lastToken-r.Int64N(300)))
+			}
+			for op := range 6000 {
+				var err error
+				x := pick()
+				switch do := r.IntN(100); {
+				case do < 50 || x == nil:
+					tok := newToken()
+					if r.IntN(3) == 0 && x != nil {
+						tok.ParentID, tok.Independent, tok.Expires = s.familyID(x), r.IntN(3) == 0, x.expires.time()
+					} else if r.IntN(20) == 0 {
+						tok.Family = s.lastToken + r.Int64N(9) - 4
+					}
+					_, err = s.InsertToken(ctx, tok, store.MintLimits{Depth: 8, Live: 50})
+				case do < 65:
+					tok := s.record(x)
+					tok.Digest, tok.Scopes, tok.Description = digest(), fmt.Sprint(r.IntN(9)), ""
+					tok.Expires = tok.Expires.Add(time.Duration(r.IntN(600)-300) * time.Second)
+					err = s.UpdateToken(ctx, tok, store.Minted(r.IntN(9)/8))
+				case do < 85:
+					tok := s.record(x)
+					next := newToken()
+					next.Refresh = store.Refresh{Digest: digest(), Grant: tok.Refresh.Grant, Expires: next.Expires.Add(time.Hour)}
+					next.UserID, next.ApplicationID = tok.UserID, tok.ApplicationID
+					_, err = s.Rotate(ctx, store.Rotation{Refresh: tok.Refresh.Digest, ApplicationID: tok.ApplicationID, Revision: tok.Revision, At: now, Token: next})
+				case do < 92:
+					sel := []store.Selection{
+						{TokenID: x.id}, {TokenID: x.id}, {Family: s.familyID(x)}, {MintedBy: s.familyID(x)},
+						{UserID: fmt.Sprint(r.IntN(2)), ApplicationID: 1 + r.Int64N(4)}, {ApplicationID: 1 + r.Int64N(4)}, {UserID: fmt.Sprint(r.IntN(2))},
+					}[min(r.IntN(60), r.IntN(7))]
+					_, err = s.RevokeTokens(ctx, sel, now)
+				case do < 98:
+					now = now.Add(time.Duration(r.IntN(120)) * time.Second)
+				default:
+					_, err = s.Purge(ctx, now.Add(-time.Minute*time.Duration(r.IntN(60))), 1+r.IntN(200))
+				}
+				_ = err // refusals are a part of it
+				if op%300 == 299 {
+					if agree(t, s); t.Failed() {
+						t.Fatalf("after operation %d", op)
+					}
+				}
+			}
+			if _, err := s.Purge(ctx, now.Add(1000*time.Hour), 1_000_000); err != nil {
+				t.Fatal(err)
+			}
+			agree(t, s)
+			if n := s.endings.n + len(s.families) + len(s.cuts.byKey) + s.parties.byKey.held + s.accounts.held; n != 0 {
+				t.Errorf("%d tokens, %d families, %d cut-offs, %d parties, %d accounts are left", s.endings.n, len(s.families), len(s.cuts.byKey), s.parties.byKey.held, s.accounts.held)
+			}
+		})
+	}
+}
