@@ -241,9 +241,6 @@ func padded(args []any) []any {
 func (t *tx) lockKeys(all map[[32]byte]*counter, group string) error {
 	switch t.s.dialect {
 	case Postgres:
-		if len(all) == 0 {
-			return nil
-		}
 		return t.insertCounters(all, orNothing)
 	case MySQL:
 		var slots []any
@@ -267,14 +264,27 @@ func (t *tx) lockKeys(all map[[32]byte]*counter, group string) error {
 func (t *tx) keep(all map[[32]byte]*counter) error {
 	changed := maps.Clone(all)
 	maps.DeleteFunc(changed, func(_ [32]byte, c *counter) bool { return c.Window == c.before })
-	if len(changed) == 0 {
-		return nil
+	if t.s.dialect == MySQL {
+		// Two nodes of a Galera cluster do not see each other's slots. What one of
+		// them has just made the other must not replace.
+		fresh := maps.Clone(changed)
+		maps.DeleteFunc(fresh, func(_ [32]byte, c *counter) bool { return c.stored })
+		maps.DeleteFunc(changed, func(_ [32]byte, c *counter) bool { return !c.stored })
+		if err := t.insertCounters(fresh, orError); err != nil {
+			if t.s.dialect.faultOf(err) == taken {
+				return errBeaten
+			}
+			return err
+		}
 	}
 	return t.insertCounters(changed, replaceBy(t.s.dialect))
 }
 
 // insertCounters stores counters. Otherwise is what to do with those that exist.
 func (t *tx) insertCounters(all map[[32]byte]*counter, otherwise string) error {
+	if len(all) == 0 {
+		return nil
+	}
 	var args []any
 	for _, digest := range slices.SortedFunc(maps.Keys(all), func(a, b [32]byte) int { return bytes.Compare(a[:], b[:]) }) {
 		c := all[digest]

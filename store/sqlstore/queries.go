@@ -221,6 +221,8 @@ const (
 	insertCounters = `
 	INSERT INTO auth_throttle (key_digest, started_at, ends_at, used, behind_at) VALUES `
 
+	orError = ``
+
 	orNothing = `
 	ON CONFLICT (key_digest) DO NOTHING`
 
@@ -388,6 +390,9 @@ func preparedQueries(d Dialect) []string {
 	queries = append(queries, countersQuery(d, mostKeys))
 	for n := range mostKeys {
 		queries = append(queries, insertCountersQuery(n+1, replaceBy(d)))
+		if d == MySQL {
+			queries = append(queries, insertCountersQuery(n+1, orError))
+		}
 	}
 	switch d {
 	case MySQL:
