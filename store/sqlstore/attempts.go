@@ -55,7 +55,7 @@ func (s *Store) Charge(ctx context.Context, charges []store.Charge, now time.Tim
 
 // chargeAtOnce is Charge as one statement. Done is false if nothing was done,
 // because the statement is not for such charges, a clock is behind, or another
-// caller was the first to count against one of the keys.
+// caller was in the way, such as the first one to count against one of the keys.
 func (s *Store) chargeAtOnce(ctx context.Context, charges []store.Charge, at int64) (verdict store.Verdict, done bool, err error) {
 	args := make([]any, 0, 6*mostKeys)
 	var keys []string
@@ -75,11 +75,11 @@ func (s *Store) chargeAtOnce(ctx context.Context, charges []store.Charge, at int
 		start, end      int64
 		within, allowed bool
 	}
-	found, err := atOnce(ctx, s, "charge attempts", chargeAtOnce, args[:cap(args)], func(scan func(...any) error) (j judged, err error) {
+	found, lost, err := atOnce(ctx, s, "charge attempts", chargeAtOnce, args[:cap(args)], func(scan func(...any) error) (j judged, err error) {
 		return j, scan(&j.place, &j.known, &j.start, &j.end, &j.within, &j.allowed)
 	})
-	if err != nil {
-		return store.Verdict{}, false, unlessTaken(err)
+	if lost || err != nil {
+		return store.Verdict{}, false, err
 	}
 	verdict.Allowed = true
 	for _, j := range found {
@@ -119,14 +119,6 @@ func distinct(keys []string) bool {
 		}
 	}
 	return true
-}
-
-// unlessTaken returns err unless that says that somebody was quicker.
-func unlessTaken(err error) error {
-	if errors.Is(err, store.ErrExists) {
-		return nil
-	}
-	return err
 }
 
 // chargedKeys returns the keys that the attempt is counted against, in the order
@@ -357,7 +349,8 @@ func (s *Store) Settle(ctx context.Context, settled store.Settlement) error {
 }
 
 // settleAtOnce is Settle as one statement. Done is false if nothing was done,
-// because a key is not remembered yet or a counter is gone.
+// because a key is not remembered yet, a counter is gone, or another caller was in
+// the way.
 func (s *Store) settleAtOnce(ctx context.Context, settled store.Settlement) (done bool, err error) {
 	args := make([]any, 0, 2*mostKeys+3)
 	for _, r := range settled.Return {
@@ -368,7 +361,7 @@ func (s *Store) settleAtOnce(ctx context.Context, settled store.Settlement) (don
 	}
 	n := len(args) / 2
 	args = append(args[:2*mostKeys], keyArg(settled.Remember.Key), n, micros(settled.Remember.Until))
-	found, err := atOnce(ctx, s, "settle attempts", settleAtOnce, args, func(scan func(...any) error) (one int, err error) {
+	found, _, err := atOnce(ctx, s, "settle attempts", settleAtOnce, args, func(scan func(...any) error) (one int, err error) {
 		return one, scan(&one)
 	})
 	return len(found) > 0, err

@@ -155,3 +155,9 @@ func networkFault(err error) fault {
 	}
 	return outage
 }
+
+// unsent reports whether the driver says that nothing was sent to the server.
+func unsent(err error) bool {
+	var e interface{ SafeToRetry() bool } // of pgx
+	return errors.As(err, &e) && e.SafeToRetry()
+}

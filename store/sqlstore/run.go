@@ -33,7 +33,7 @@ func (e errUnknown) Unwrap() error { return e.err }
 
 // repeat runs step until it succeeds or another try is useless. resend allows
 // another try after a lost connection: the step was not executed, or may be
-// executed twice.
+// executed twice. Without it there is one only if nothing was sent.
 func (s *Store) repeat(ctx context.Context, what string, resend bool, step func() error) error {
 	most := 0 // how often connections that are useless or gone are replaced
 	for n := 1; ; n++ {
@@ -49,6 +49,7 @@ func (s *Store) repeat(ctx context.Context, what string, resend bool, step func(
 			case beaten:
 				again = n < beatenTimes
 			case dropped:
+				resend := resend || unsent(err)
 				again = resend && n <= droppedTimes
 				if open := s.openConns(); resend && open > 0 { // these may be gone, too
 					most = cmp.Or(most, n+open)
@@ -397,22 +398,30 @@ func (s *Store) lookup(ctx context.Context) (context.Context, context.CancelFunc
 }
 
 // atOnce runs one statement that is a step of its own and returns its rows. It is
-// not sent again after the connection broke.
-func atOnce[T any](ctx context.Context, s *Store, what, query string, args []any, read func(scan func(...any) error) (T, error)) (all []T, err error) {
+// not sent again after the connection broke. Lost tells that another step was in the
+// way and nothing was done: a transaction, whose isolation is known, is to try.
+func atOnce[T any](ctx context.Context, s *Store, what, query string, args []any, read func(scan func(...any) error) (T, error)) (all []T, lost bool, err error) {
 	if err := checkText(args); err != nil {
-		return nil, s.fail(what, err)
+		return nil, false, s.fail(what, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	err = s.alone(ctx, observe.KindWrite, what, false, query, func(on statement) error {
 		rows, err := on.QueryContext(ctx, args...)
-		if err != nil {
-			return err
+		if err == nil {
+			all, err = collect(rows, read)
 		}
-		all, err = collect(rows, read)
+		if err == nil {
+			return nil
+		}
+		all = nil // a statement may lose after its rows, when it commits
+		fault := s.dialect.faultOf(err)
+		if lost = fault == taken || fault == beaten; lost {
+			return nil
+		}
 		return err
 	})
-	return all, err
+	return all, lost, err
 }
 
 // list reads all rows of a composed query.

@@ -101,10 +101,17 @@ func (s *Store) insertSessionAtOnce(ctx context.Context, v store.Session, row []
 		slot, slot, v.UserID, now, bytesOf(replaces), keep, bytesOf(replaces), max(keep-1, 0),
 		now, string(store.EndedLimit), string(store.EndedRenewed), now,
 	}, row...)
-	_, err = atOnce(ctx, s, "insert a session", insertSessionAtOnce, args, func(scan func(...any) error) (none struct{}, err error) {
-		return none, scan(&id, &evicted)
+	type inserted struct {
+		id      int64
+		evicted int
+	}
+	found, _, err := atOnce(ctx, s, "insert a session", insertSessionAtOnce, args, func(scan func(...any) error) (r inserted, err error) {
+		return r, scan(&r.id, &r.evicted)
 	})
-	return id, evicted, err
+	if len(found) == 0 || err != nil {
+		return 0, 0, err
+	}
+	return found[0].id, found[0].evicted, nil
 }
 
 // evict ends the live sessions of v's user but v and the keep-1 newest others.
