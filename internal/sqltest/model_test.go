@@ -327,7 +327,7 @@ func (m *model) step() {
 		case 4, 5:
 			sel.Family = m.id()
 		case 6, 7:
-			sel.MintedBy = max(0, m.id()) // SQL has -1 for none
+			sel.MintedBy = m.id()
 		case 8:
 			sel.UserID = pick(m, m.users)
 		case 9:
@@ -336,9 +336,6 @@ func (m *model) step() {
 			sel.UserID, sel.ApplicationID = pick(m, m.users), pick(m, m.apps)
 		case 11:
 			sel = store.Selection{TokenID: m.id() * int64(m.r.IntN(2)), Family: m.id() * int64(m.r.IntN(2)), UserID: m.user(), ApplicationID: m.app(), MintedBy: m.id() * int64(m.r.IntN(2)), All: m.r.IntN(30) == 0}
-			if sel.TokenID < 0 || sel.Family < 0 || sel.MintedBy < 0 {
-				return
-			}
 		}
 		both(m, fmt.Sprintf("RevokeTokens %+v", sel), func(s modelStore) (int, error) {
 			_, err := s.RevokeTokens(ctx, sel, m.now)
