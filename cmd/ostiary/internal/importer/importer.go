@@ -66,16 +66,15 @@ func Run(ctx context.Context, from, to *database.DB, o Options) (report *Report,
 		return r.report, err
 	}
 	if !r.DryRun {
-		held, lease, err := r.dst.take(ctx, r.Patience, r.Tell)
-		if err != nil {
+		var l *lease
+		if ctx, l, err = r.dst.take(ctx, r.Patience, r.Tell); err != nil {
 			return r.report, err
 		}
 		defer func() {
-			if lost := lease.release(ctx); lost != nil {
+			if lost := l.release(ctx); lost != nil {
 				err = lost // of which all else is a consequence
 			}
 		}()
-		ctx = held
 	}
 	if r.start, err = r.dst.begin(ctx, r.now(), r.Again); err != nil {
 		return r.report, err

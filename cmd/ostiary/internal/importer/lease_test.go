@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -92,6 +93,9 @@ func sleep(t *testing.T, p *os.Process, db *database.DB) {
 		if err := p.Signal(syscall.SIGSTOP); err != nil {
 			t.Fatal(err)
 		}
+		for !stopped(t, p) {
+			<-time.After(time.Millisecond)
+		}
 		if _, err := conn.ExecContext(t.Context(), busy); err == nil {
 			return
 		}
@@ -101,6 +105,22 @@ func sleep(t *testing.T, p *os.Process, db *database.DB) {
 		<-time.After(10 * time.Millisecond) // in which it goes on
 	}
 	t.Fatal("the import is never at rest")
+}
+
+// stopped reports whether every thread of a process has stopped, which takes a while.
+func stopped(t *testing.T, p *os.Process) bool {
+	t.Helper()
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.Pid))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no threads of the import: %v", err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if _, state, _ := strings.Cut(string(text), ") "); err == nil && !strings.HasPrefix(state, "T") {
+			return false
+		}
+	}
+	return true
 }
 
 // An import that stands still, as one whose machine sleeps does, is taken for dead. When
@@ -161,5 +181,24 @@ func TestImportWakes(t *testing.T) {
 				t.Errorf("rows (-whole +in two):\n%s", diff)
 			}
 		})
+	}
+}
+
+// An import whose target another one took is no success, even if it came to its end before
+// it noticed.
+func TestImportThatLost(t *testing.T) {
+	_, from := sourceOf(t, places[0], "awx.sql")
+	to := target(t, places[0].fresh(t))
+	var once sync.Once
+	_, err := importer.Run(t.Context(), from, to, importer.Options{Kind: importer.AWX, Now: start, NewSecrets: t.TempDir() + "/secrets",
+		Progress: func(string, int64, int64) {
+			once.Do(func() {
+				if _, err := to.Pool.Exec("UPDATE auth_import_lease SET holder = 'another'"); err != nil {
+					t.Error(err)
+				}
+			})
+		}})
+	if err == nil || !strings.Contains(err.Error(), "another one has taken the target over") {
+		t.Errorf("the import that lost its target: %v", err)
 	}
 }
