@@ -256,7 +256,12 @@ func upgrade(ctx context.Context, q execQueryer, d Dialect, steps []migration, p
 	}
 	for _, m := range missing(current, steps) {
 		for _, statement := range append(m.statements(), m.record(prefix)) {
-			if _, err := q.ExecContext(ctx, statement); err != nil && !d.alreadyDone(err) {
+			_, err := q.ExecContext(ctx, statement)
+			switch {
+			case err == nil || d.alreadyDone(err):
+			case d == MySQL && mysqlNumber(err) == 1317: // interrupted, by another node of a cluster that migrates
+				return fmt.Errorf("schema %d: %w: %w", m.version, errBeaten, err)
+			default:
 				return fmt.Errorf("schema %d: %w", m.version, err)
 			}
 		}
