@@ -54,8 +54,9 @@ func (s *Store) Charge(ctx context.Context, charges []store.Charge, now time.Tim
 }
 
 // chargeAtOnce is Charge as one statement. Done is false if nothing was done,
-// because the statement is not for such charges, a clock is behind, or another
-// caller was in the way, such as the first one to count against one of the keys.
+// because the statement is not for such charges, a clock is behind, another caller
+// was in the way, or a counter is missing: those are made under the locks of their
+// slots, as the versions before this one do it.
 func (s *Store) chargeAtOnce(ctx context.Context, charges []store.Charge, at int64) (verdict store.Verdict, done bool, err error) {
 	args := make([]any, 0, 6*mostKeys)
 	var keys []string
@@ -70,20 +71,20 @@ func (s *Store) chargeAtOnce(ctx context.Context, charges []store.Charge, at int
 		return store.Verdict{}, false, nil
 	}
 	type judged struct {
-		place           int
-		known           bool
-		start, end      int64
-		within, allowed bool
+		place                   int
+		known                   bool
+		start, end              int64
+		stored, within, allowed bool
 	}
 	found, lost, err := atOnce(ctx, s, "charge attempts", chargeAtOnce, args[:cap(args)], func(scan func(...any) error) (j judged, err error) {
-		return j, scan(&j.place, &j.known, &j.start, &j.end, &j.within, &j.allowed)
+		return j, scan(&j.place, &j.known, &j.start, &j.end, &j.stored, &j.within, &j.allowed)
 	})
 	if lost || err != nil {
 		return store.Verdict{}, false, err
 	}
 	verdict.Allowed = true
 	for _, j := range found {
-		if j.start > at {
+		if !j.stored || j.start > at {
 			return store.Verdict{}, false, nil
 		}
 		key := charges[j.place].Key
@@ -210,7 +211,7 @@ func (t *tx) counters(keys []string, group string) (map[[32]byte]*counter, error
 		args = append(args, digest[:])
 	}
 	args = padded(args)
-	found, err := rows(t, countersQuery(t.s.dialect, len(args)), args, func(scan func(...any) error) (none struct{}, err error) {
+	_, err := rows(t, countersQuery(t.s.dialect, len(args)), args, func(scan func(...any) error) (none struct{}, err error) {
 		var digest store.Digest
 		var back sql.Null[int64]
 		w := window.Window{}
@@ -219,9 +220,6 @@ func (t *tx) counters(keys []string, group string) (map[[32]byte]*counter, error
 		all[digest] = &counter{w, w, true}
 		return none, err
 	})
-	if err == nil && t.s.dialect == Postgres && len(found) < len(all) {
-		err = errBeaten // a purge was quicker
-	}
 	return all, err
 }
 
@@ -235,29 +233,22 @@ func padded(args []any) []any {
 }
 
 // lockKeys locks counters that may not exist yet, so that there is nothing of
-// theirs to lock: by their slots, or in PostgreSQL, where one statement may be a
-// whole step and sees no slot, by making them. In one order, so that two steps do
-// not wait for each other.
+// theirs to lock, by their slots: in one order, so that two steps do not wait for
+// each other. A writer of SQLite has locked everything already.
 func (t *tx) lockKeys(all map[[32]byte]*counter, group string) error {
-	switch t.s.dialect {
-	case Postgres:
-		return t.insertCounters(all, orNothing)
-	case MySQL:
-		var slots []any
-		for digest := range all {
-			slots = append(slots, keySlots+int64(digest[0]))
-		}
-		if group != "" {
-			slots = append(slots, slotOf(keySlots, group))
-		}
-		if slots == nil {
-			return nil
-		}
-		slots = padded(slots)
-		_, err := column[int64](t, lockSlotsQuery(len(slots)), slots...)
-		return err
+	var slots []any
+	for digest := range all {
+		slots = append(slots, keySlots+int64(digest[0]))
 	}
-	return nil // a writer of SQLite has locked everything already
+	if group != "" {
+		slots = append(slots, slotOf(keySlots, group))
+	}
+	if slots == nil || t.s.dialect == SQLite {
+		return nil
+	}
+	slots = padded(slots)
+	_, err := column[int64](t, lockSlotsQuery(len(slots)), slots...)
+	return err
 }
 
 // keep stores the counters that have changed.

@@ -223,9 +223,6 @@ const (
 
 	orError = ``
 
-	orNothing = `
-	ON CONFLICT (key_digest) DO NOTHING`
-
 	orReplace = `
 	ON CONFLICT (key_digest) DO UPDATE SET
 		started_at = excluded.started_at, ends_at = excluded.ends_at, used = excluded.used, behind_at = excluded.behind_at`
@@ -260,8 +257,8 @@ const (
 // it sees as the last commit left it, and not as it was when the statement began. A
 // row that somebody inserts meanwhile is an error, after which nothing is done.
 const (
-	// chargeAtOnce is window.Enter for clocks that are not behind. It changes
-	// nothing unless all of them and all limits allow it.
+	// chargeAtOnce is window.Enter for clocks that are not behind and counters that
+	// are stored. It changes nothing unless all of them and all limits allow it.
 	chargeAtOnce = `
 	WITH asked (place, key, instead, unless, most, length, at) AS (VALUES
 		(0, CAST(? AS BYTEA), CAST(? AS BYTEA), CAST(? AS BYTEA), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT)),
@@ -289,18 +286,14 @@ const (
 			CASE WHEN e.anew THEN 1 ELSE e.used + 1 END AS used
 		FROM entered e
 	), verdict AS (
-		SELECT BOOL_AND(j.used <= j.most AND j.started_at <= j.at) AS allowed FROM judged j
-	), inserted AS (
-		INSERT INTO auth_throttle (key_digest, started_at, ends_at, used)
-		SELECT j.key, j.started_at, j.ends_at, j.used FROM judged j, verdict v
-		WHERE v.allowed AND NOT j.stored ORDER BY j.key
+		SELECT BOOL_AND(j.stored AND j.used <= j.most AND j.started_at <= j.at) AS allowed FROM judged j
 	), updated AS (
 		UPDATE auth_throttle AS t SET
 			started_at = j.started_at, ends_at = j.ends_at, used = j.used,
 			behind_at = CASE WHEN j.anew THEN NULL ELSE t.behind_at END
-		FROM judged j, verdict v WHERE v.allowed AND j.stored AND t.key_digest = j.key
+		FROM judged j, verdict v WHERE v.allowed AND t.key_digest = j.key
 	)
-	SELECT j.place, j.known, j.started_at, j.ends_at, j.used <= j.most, v.allowed
+	SELECT j.place, j.known, j.started_at, j.ends_at, j.stored, j.used <= j.most, v.allowed
 	FROM judged j, verdict v ORDER BY j.place`
 
 	// settleAtOnce returns a row if it has settled. It does nothing unless there
@@ -387,7 +380,7 @@ func preparedQueries(d Dialect) []string {
 	} else {
 		queries = append(queries, insertSuccessor)
 	}
-	queries = append(queries, countersQuery(d, mostKeys))
+	queries = append(queries, countersQuery(d, mostKeys), lockSlotsQuery(mostKeys))
 	for n := range mostKeys {
 		queries = append(queries, insertCountersQuery(n+1, replaceBy(d)))
 		if d == MySQL {
@@ -396,7 +389,6 @@ func preparedQueries(d Dialect) []string {
 	}
 	switch d {
 	case MySQL:
-		queries = append(queries, lockSlotsQuery(mostKeys))
 		queries = append(queries, accessByDigestMySQL, accessAndUserMySQL, familyByRefreshMySQL, cutByID)
 	case Postgres:
 		queries = append(queries, accessByDigestPostgres, accessAndUserPostgres, familyByRefresh,
