@@ -75,7 +75,7 @@ func (l lineage) ended(live int, cut, issued time.Time) time.Time {
 
 // args are those of lineageState.
 func (l lineage) args(seq int64) []any {
-	const none = math.MinInt64 // no family has it; imported ones have numbers down to -2⁶²
+	const none int64 = math.MinInt64 // no family has it; imported ones have numbers down to -2⁶²
 	args := make([]any, 0, 2*store.MaxDepth+1)
 	for _, list := range [][]int64{l.mustLive(), l.above} {
 		for i := range store.MaxDepth {
