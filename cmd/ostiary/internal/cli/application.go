@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -155,15 +156,20 @@ func (a *app) applicationState(use, short string, disabled bool, example string)
 }
 
 func (a *app) applicationDelete() *cobra.Command {
-	return &cobra.Command{
+	var sure bool
+	c := &cobra.Command{
 		Use: "delete APPLICATION...", Short: "Delete applications with all their tokens and consents", Args: some("APPLICATION"),
-		Long:    "Deletes applications with all their tokens and consents. This cannot be undone; to\nlock an application out, disable it.",
-		Example: examples("ostiary application delete 3"),
+		Long:    "Deletes applications with all their tokens and consents. This cannot be undone; to\nlock an application out, disable it. On a terminal the command asks for each\napplication.",
+		Example: examples("ostiary application delete 3", "ostiary application delete 3 4 --yes"),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.with(c, settings{}, func(ctx context.Context, s *service) error {
 				return all(args, func(name string) error {
 					v, err := s.application(ctx, name)
 					if err != nil {
+						return err
+					}
+					what := fmt.Sprintf("This deletes the application %q, %d, with all its tokens and consents", v.Name, v.ID)
+					if err := a.confirmNamed(ctx, sure, what); err != nil {
 						return err
 					}
 					if err := s.server.DeleteApplication(ctx, s.by, v.ID); err != nil {
@@ -174,4 +180,6 @@ func (a *app) applicationDelete() *cobra.Command {
 			})
 		},
 	}
+	c.Flags().BoolVar(&sure, "yes", false, "do not ask")
+	return c
 }

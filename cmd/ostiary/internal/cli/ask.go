@@ -68,6 +68,12 @@ func (a *app) confirm(ctx context.Context, sure bool, what string) error {
 	return refusedf("not confirmed, so nothing was changed")
 }
 
+// confirmNamed is confirm for what was named one by one, which a script need not confirm.
+func (a *app) confirmNamed(ctx context.Context, sure bool, what string) error {
+	_, ok := terminal(a.In)
+	return a.confirm(ctx, sure || !ok, what)
+}
+
 // password reads a new password: from standard input if that is asked for, otherwise
 // twice from the terminal. A typed one that is shorter than least characters is not
 // asked for again.

@@ -211,3 +211,35 @@ func TestConfirmation(t *testing.T) {
 		t.Errorf("status %d: %s", code, c.screen())
 	}
 }
+
+// What is named one by one is confirmed on a terminal, and nowhere else.
+func TestDeleteConfirmation(t *testing.T) {
+	b := newBench(t)
+	for _, name := range []string{"erika", "max", "otto"} {
+		b.user(name)
+	}
+	c := b.console(t, "user", "delete", "erika", "max")
+	c.sees(`the user "erika" with all sessions, tokens and consents. Go on? [y/N] `)
+	c.types("n\n")
+	c.sees(`the user "max" with`)
+	c.types("y\n")
+	if code := c.ends(); code != 4 {
+		t.Errorf("status %d: %s", code, c.screen())
+	}
+	c.sees("erika: not confirmed, so nothing was changed")
+	if c = b.console(t, "user", "delete", "erika", "--yes"); c.ends() != 0 || strings.Contains(c.screen(), "Go on?") {
+		t.Errorf("the terminal shows %s", c.screen())
+	}
+	want(t, "users", 1, len(b.json("user", "list").([]any)))
+	b.ok("user", "delete", "otto")
+	want(t, "users", []any{}, b.json("user", "list"))
+
+	b.ok("application", "create", "shop", "--redirect-uri", "https://shop.example/cb")
+	c = b.console(t, "application", "delete", "shop")
+	c.sees(`the application "shop", 1, with all its tokens and consents. Go on? [y/N] `)
+	c.types("\n")
+	if code := c.ends(); code != 4 {
+		t.Errorf("status %d: %s", code, c.screen())
+	}
+	b.ok("application", "delete", "shop")
+}

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -192,15 +193,20 @@ func (a *app) changeUsers(c *cobra.Command, names []string, change func(store.Us
 }
 
 func (a *app) userDelete() *cobra.Command {
-	return &cobra.Command{
+	var sure bool
+	c := &cobra.Command{
 		Use: "delete USER...", Short: "Delete users with all their sessions, tokens and consents", Args: some("USER"),
-		Long:    "Deletes users with all their sessions, tokens and consents. This cannot be undone; to\nlock users out, disable them. The last active superuser stays.",
-		Example: examples("ostiary user delete erika"),
+		Long:    "Deletes users with all their sessions, tokens and consents. This cannot be undone; to\nlock users out, disable them. The last active superuser stays. On a terminal the\ncommand asks for each user.",
+		Example: examples("ostiary user delete erika", "ostiary user delete erika id:7 --yes"),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.with(c, settings{}, func(ctx context.Context, s *service) error {
 				return all(args, func(name string) error {
 					u, err := s.user(ctx, name)
 					if err != nil {
+						return err
+					}
+					what := fmt.Sprintf("This deletes the user %q with all sessions, tokens and consents", u.Name)
+					if err := a.confirmNamed(ctx, sure, what); err != nil {
 						return err
 					}
 					if err := s.accounts.Delete(ctx, s.by, u.ID); err != nil {
@@ -211,6 +217,8 @@ func (a *app) userDelete() *cobra.Command {
 			})
 		},
 	}
+	c.Flags().BoolVar(&sure, "yes", false, "do not ask")
+	return c
 }
 
 func (a *app) userPassword() *cobra.Command {
