@@ -204,17 +204,18 @@ func (p place) fillAround(t *testing.T, db *sql.DB, n int) {
 	digest := map[sqlstore.Dialect]string{sqlstore.Postgres: "sha256(CAST(CAST(n.i AS TEXT) AS BYTEA))", sqlstore.MySQL: "UNHEX(SHA2(n.i, 256))"}[p.Dialect]
 	analyze := map[sqlstore.Dialect]string{sqlstore.Postgres: "VACUUM ANALYZE ", sqlstore.MySQL: "ANALYZE TABLE "}[p.Dialect]
 	later := time.Now().Add(hour).UnixMicro()
+	if _, err := db.ExecContext(t.Context(), p.sql(analyze, "auth_tokens")); err != nil {
+		t.Fatal(err)
+	}
 	for _, statement := range []string{
 		"UPDATE auth_applications SET organization_id = 9 WHERE id = 1",
-		// Of those that are stored last, so that they are not the first in any order.
+		// Of those that are stored last, so that they are not the first in any order, and
+		// behind the planner's back.
 		fmt.Sprintf("UPDATE auth_tokens SET user_id = '2', application_id = 2 WHERE id > %d", n-30),
 	} {
 		if _, err := db.ExecContext(t.Context(), p.sql(statement)); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if _, err := db.ExecContext(t.Context(), p.sql(analyze, "auth_tokens")); err != nil {
-		t.Fatal(err)
 	}
 	for table, insert := range map[string]string{
 		"sessions": "(digest, user_id, epoch, created_at, seen_at, expires_at, reason, gone_at, revision) SELECT " + digest +

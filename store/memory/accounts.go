@@ -97,9 +97,9 @@ func (s *Store) usersFor(f store.UserFilter, p store.Page) source[*user] {
 			}
 		}}
 	case p.Order == store.OrderName:
-		return source[*user]{records: s.people.byName.parts.all(p.Descending), ordered: true}
+		return source[*user]{records: s.people.byName.all(p.Descending), ordered: true}
 	}
-	return source[*user]{records: s.people.byID.parts.all(p.Descending), ordered: p.Order != store.OrderCreated}
+	return source[*user]{records: s.people.byID.all(p.Descending), ordered: p.Order != store.OrderCreated}
 }
 
 func userColumn(u *user, c store.Column) (any, bool) {

@@ -124,7 +124,7 @@ func (l *activities) sources(f store.ActivityFilter, p store.Page) iter.Seq[sour
 	return func(yield func(source[*store.Activity]) bool) {
 		about := func(t topic, without func(*store.Activity) bool) bool {
 			list := l.about[t]
-			return list == nil || yield(source[*store.Activity]{records: list.parts.all(p.Descending), ordered: true, without: without})
+			return list == nil || yield(source[*store.Activity]{records: list.all(p.Descending), ordered: true, without: without})
 		}
 		of := func(userID string) topic { return topic{subject: store.Activity{UserID: userID}.Subject()} }
 		switch {
@@ -135,7 +135,7 @@ func (l *activities) sources(f store.ActivityFilter, p store.Page) iter.Seq[sour
 		case f.ApplicationID != 0:
 			about(topic{application: f.ApplicationID}, nil)
 		case f.All:
-			yield(source[*store.Activity]{records: l.stream.parts.all(p.Descending), ordered: true})
+			yield(source[*store.Activity]{records: l.stream.all(p.Descending), ordered: true})
 		default:
 			if f.UserID != "" && !about(of(f.UserID), nil) {
 				return

@@ -85,16 +85,16 @@ func (s *Store) appsFor(f store.ApplicationFilter, p store.Page) source[*store.A
 	case !f.All:
 		return source[*store.Application]{records: s.appsOf(f.Organizations)}
 	case p.Order == store.OrderOrganization:
-		return source[*store.Application]{records: s.appsByOrganization.parts.all(p.Descending), ordered: true}
+		return source[*store.Application]{records: s.appsByOrganization.all(p.Descending), ordered: true}
 	}
-	return source[*store.Application]{records: s.appsByID.parts.all(p.Descending), ordered: p.Order == store.OrderID}
+	return source[*store.Application]{records: s.appsByID.all(p.Descending), ordered: p.Order == store.OrderID}
 }
 
 // appsOf yields the applications of organizations.
 func (s *Store) appsOf(organizations []int64) iter.Seq[*store.Application] {
 	return func(yield func(*store.Application) bool) {
 		for _, id := range slices.Compact(slices.Sorted(slices.Values(organizations))) {
-			for a := range s.appsByOrganization.parts.from(s.appsByOrganization.to(&store.Application{OrganizationID: id})) {
+			for a := range s.appsByOrganization.from(&store.Application{OrganizationID: id}) {
 				if a.OrganizationID != id {
 					break
 				}

@@ -306,7 +306,7 @@ func (s *Store) sessionsFor(f store.SessionFilter, p store.Page) source[*session
 	case f.UserID != "" && a != nil:
 		return source[*session]{records: slices.Values(a.sessions)}
 	case f.UserID == "" && f.All:
-		return source[*session]{records: s.sessionsInOrder.parts.all(p.Descending), ordered: true}
+		return source[*session]{records: s.sessionsInOrder.all(p.Descending), ordered: true}
 	}
 	return source[*session]{records: func(func(*session) bool) {}}
 }

@@ -58,38 +58,35 @@ func (l *parts[E]) remove(compare func(E) int) bool {
 	return true
 }
 
-// all yields the entries in order, or the other way round.
-func (l parts[E]) all(descending bool) iter.Seq[E] {
-	return func(yield func(E) bool) {
-		for i := range l {
+// each yields the entries in order, or the other way round. Unlike an iterator it
+// costs no memory.
+func (l parts[E]) each(descending bool, yield func(E) bool) {
+	for i := range l {
+		if descending {
+			i = len(l) - 1 - i
+		}
+		part := l[i]
+		for k := range part {
 			if descending {
-				i = len(l) - 1 - i
+				k = len(part) - 1 - k
 			}
-			part := l[i]
-			for k := range part {
-				if descending {
-					k = len(part) - 1 - k
-				}
-				if !yield(part[k]) {
-					return
-				}
+			if !yield(part[k]) {
+				return
 			}
 		}
 	}
 }
 
-// from yields the entries from the place on where something is, or would be.
-func (l parts[E]) from(compare func(E) int) iter.Seq[E] {
-	return func(yield func(E) bool) {
-		first, at, _ := l.find(compare)
-		for _, part := range l[first:] {
-			for _, e := range part[at:] {
-				if !yield(e) {
-					return
-				}
+// eachFrom yields the entries from the place on where something is, or would be.
+func (l parts[E]) eachFrom(compare func(E) int, yield func(E) bool) {
+	first, at, _ := l.find(compare)
+	for _, part := range l[first:] {
+		for _, e := range part[at:] {
+			if !yield(e) {
+				return
 			}
-			at = 0
 		}
+		at = 0
 	}
 }
 
@@ -129,22 +126,14 @@ func (l *sorted) remove(t *token) {
 // all yields the tokens in order, or the other way round.
 func (l *sorted) all(descending bool) iter.Seq[*token] {
 	return func(yield func(*token) bool) {
-		for r := range l.parts.all(descending) {
-			if !yield(l.of.locked(r)) {
-				return
-			}
-		}
+		l.parts.each(descending, func(r ref) bool { return yield(l.of.locked(r)) })
 	}
 }
 
 // from yields the tokens from the place on where a token is, or would be.
 func (l *sorted) from(t *token) iter.Seq[*token] {
 	return func(yield func(*token) bool) {
-		for r := range l.parts.from(l.to(t)) {
-			if !yield(l.of.locked(r)) {
-				return
-			}
-		}
+		l.parts.eachFrom(l.to(t), func(r ref) bool { return yield(l.of.locked(r)) })
 	}
 }
 
@@ -169,6 +158,16 @@ func (l *ranked[T]) remove(x *T) {
 	if l.parts.remove(l.to(x)) {
 		l.n--
 	}
+}
+
+// all yields the records in order, or the other way round.
+func (l *ranked[T]) all(descending bool) iter.Seq[*T] {
+	return func(yield func(*T) bool) { l.parts.each(descending, yield) }
+}
+
+// from yields the records from the place on where one is, or would be.
+func (l *ranked[T]) from(x *T) iter.Seq[*T] {
+	return func(yield func(*T) bool) { l.parts.eachFrom(l.to(x), yield) }
 }
 
 // first returns the first record of a list that has some.
