@@ -46,15 +46,7 @@ func activeAdmin(u store.User) bool { return u.Admin && u.Active && !u.Service }
 
 // lastAdmin reports whether u is the only active administrator.
 func (s *Store) lastAdmin(u *user) bool {
-	if !activeAdmin(u.User) {
-		return false
-	}
-	for a := range s.accounts.all() {
-		if other := a.user.Load(); other != nil && other.ID != u.ID && activeAdmin(other.User) {
-			return false
-		}
-	}
-	return true
+	return activeAdmin(u.User) && s.people.admins == 1
 }
 
 // DeleteUser implements [store.Accounts].
@@ -68,7 +60,7 @@ func (s *Store) DeleteUser(ctx context.Context, id string, at time.Time) error {
 			return store.ErrLastAdmin
 		}
 		a := s.account(id)
-		a.user.Store(nil)
+		s.setUser(a, nil)
 		s.names.remove(maphash.String(s.seed, u.Name), a)
 		s.consents.dropUser(id)
 		s.revoke(store.Selection{UserID: id}, instantOf(at))
@@ -80,31 +72,34 @@ func (s *Store) DeleteUser(ctx context.Context, id string, at time.Time) error {
 
 // ListUsers implements [store.Accounts].
 func (s *Store) ListUsers(ctx context.Context, f store.UserFilter, p store.Page) (list []store.User, total int, err error) {
-	var users []*user
+	all := matcher[*user]{where: f.Where, column: userColumn}
+	l := newLister(p, userOrder(p.Order))
 	err = s.read(ctx, func() error {
-		if f.Name != "" {
-			if u := s.userByName(f.Name); u != nil {
-				users = append(users, u)
-			}
-			return nil
-		}
-		for a := range s.accounts.all() {
-			if u := a.user.Load(); u != nil {
-				users = append(users, u)
-			}
-		}
-		return nil
+		l.take(s.usersFor(f, p), all.meet)
+		return all.err
 	})
-	if err == nil {
-		users, err = narrow(users, f.Where, userColumn)
-	}
 	if err != nil {
 		return nil, 0, err
 	}
-	for _, u := range page(users, p, userOrder(p.Order)) {
+	for _, u := range l.page() {
 		list = append(list, u.User)
 	}
-	return list, len(users), nil
+	return list, l.total, nil
+}
+
+// usersFor returns a list in which all users are that f can name.
+func (s *Store) usersFor(f store.UserFilter, p store.Page) source[*user] {
+	switch {
+	case f.Name != "":
+		return source[*user]{records: func(yield func(*user) bool) {
+			if u := s.userByName(f.Name); u != nil {
+				yield(u)
+			}
+		}}
+	case p.Order == store.OrderName:
+		return source[*user]{records: s.people.byName.all(p.Descending), ordered: true}
+	}
+	return source[*user]{records: s.people.byID.all(p.Descending), ordered: p.Order != store.OrderCreated}
 }
 
 func userColumn(u *user, c store.Column) (any, bool) {

@@ -3,6 +3,7 @@ package memory
 import (
 	"cmp"
 	"context"
+	"iter"
 	"slices"
 	"sync"
 	"time"
@@ -20,14 +21,27 @@ const trimStep = 100
 // activities is the activity stream. It has a lock of its own, because no other
 // record depends on it.
 type activities struct {
-	mu       sync.RWMutex
-	stream   []*store.Activity // by At and ID
-	subjects map[string][]*store.Activity
-	last     int64
+	mu     sync.RWMutex
+	stream ranked[store.Activity] // by At and ID
+	about  map[topic]*ranked[store.Activity]
+	last   int64
+}
+
+// A topic is what entries have in common: the subject, a token, an application or an
+// organization.
+type topic struct {
+	subject                          string
+	token, application, organization int64
+	organized                        bool // of an organization, which may be 0
+}
+
+// topicsOf returns those of an entry.
+func topicsOf(a *store.Activity) [4]topic {
+	return [4]topic{{subject: a.Subject()}, {token: a.TokenID}, {application: a.ApplicationID}, {organization: a.OrganizationID, organized: true}}
 }
 
 func newActivities() activities {
-	return activities{subjects: make(map[string][]*store.Activity)}
+	return activities{stream: ranked[store.Activity]{order: byTime}, about: make(map[topic]*ranked[store.Activity])}
 }
 
 // byTime is the order of the stream.
@@ -46,64 +60,94 @@ func (s *Store) InsertActivity(ctx context.Context, a store.Activity, keep int) 
 	l.last++
 	a.ID, a.At = l.last, micro(a.At)
 	entry := a
-	l.stream = inserted(l.stream, &entry)
-	own := inserted(l.subjects[a.Subject()], &entry)
-	l.subjects[a.Subject()] = own
-	for _, old := range slices.Clone(own[:min(max(len(own)-max(keep, 1), 0), trimStep)]) {
-		l.remove(old)
+	l.add(&entry)
+	own := l.about[topic{subject: a.Subject()}]
+	for range min(max(own.n-max(keep, 1), 0), trimStep) {
+		l.remove(own.first())
 	}
-	if len(l.stream) > maxActivities {
-		l.remove(l.stream[0])
+	if l.stream.n > maxActivities {
+		l.remove(l.stream.first())
 	}
 	return a, nil
 }
 
-// inserted returns the list with an entry, which is usually the newest.
-func inserted(list []*store.Activity, a *store.Activity) []*store.Activity {
-	at, _ := slices.BinarySearchFunc(list, a, byTime)
-	return slices.Insert(list, at, a)
-}
-
-func removed(list []*store.Activity, a *store.Activity) []*store.Activity {
-	at, found := slices.BinarySearchFunc(list, a, byTime)
-	if !found {
-		return list
+func (l *activities) add(a *store.Activity) {
+	l.stream.add(a)
+	for _, t := range topicsOf(a) {
+		if t == (topic{}) {
+			continue
+		}
+		list := l.about[t]
+		if list == nil {
+			list = &ranked[store.Activity]{order: byTime}
+			l.about[t] = list
+		}
+		list.add(a)
 	}
-	return slices.Delete(list, at, at+1)
 }
 
 func (l *activities) remove(a *store.Activity) {
-	l.stream = removed(l.stream, a)
-	subject := a.Subject()
-	if l.subjects[subject] = removed(l.subjects[subject], a); len(l.subjects[subject]) == 0 {
-		delete(l.subjects, subject)
+	l.stream.remove(a)
+	for _, t := range topicsOf(a) {
+		if list := l.about[t]; list != nil {
+			if list.remove(a); list.n == 0 {
+				delete(l.about, t)
+			}
+		}
 	}
 }
 
 // ListActivities implements [store.Activities].
-func (s *Store) ListActivities(ctx context.Context, f store.ActivityFilter, p store.Page) ([]store.Activity, int, error) {
+func (s *Store) ListActivities(ctx context.Context, f store.ActivityFilter, p store.Page) (list []store.Activity, total int, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, 0, err
 	}
 	l := &s.activities
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	var found []*store.Activity
-	for _, a := range l.stream {
-		if selects(f, a) {
-			found = append(found, a)
-		}
+	all := matcher[*store.Activity]{where: f.Where, column: activityColumn}
+	found := newLister(p, byTime)
+	for from := range l.sources(f, p) {
+		found.take(from, func(a *store.Activity) bool { return selects(f, a) && all.meet(a) })
 	}
-	found, err := narrow(found, f.Where, activityColumn)
-	if err != nil {
-		return nil, 0, err
+	if all.err != nil {
+		return nil, 0, all.err
 	}
-	total := len(found)
-	var list []store.Activity
-	for _, a := range page(found, p, byTime) {
+	for _, a := range found.page() {
 		list = append(list, *a)
 	}
-	return list, total, nil
+	return list, found.total, nil
+}
+
+// sources yields the shortest lists among whose entries are all that f can name.
+func (l *activities) sources(f store.ActivityFilter, p store.Page) iter.Seq[source[*store.Activity]] {
+	return func(yield func(source[*store.Activity]) bool) {
+		about := func(t topic, without func(*store.Activity) bool) bool {
+			list := l.about[t]
+			return list == nil || yield(source[*store.Activity]{records: list.all(p.Descending), ordered: true, without: without})
+		}
+		of := func(userID string) topic { return topic{subject: store.Activity{UserID: userID}.Subject()} }
+		switch {
+		case f.TokenID != 0:
+			about(topic{token: f.TokenID}, nil)
+		case f.ConcernedID != "":
+			about(of(f.ConcernedID), nil)
+		case f.ApplicationID != 0:
+			about(topic{application: f.ApplicationID}, nil)
+		case f.All:
+			yield(source[*store.Activity]{records: l.stream.all(p.Descending), ordered: true})
+		default:
+			if f.UserID != "" && !about(of(f.UserID), nil) {
+				return
+			}
+			for _, id := range slices.Compact(slices.Sorted(slices.Values(f.Organizations))) {
+				own := func(a *store.Activity) bool { return f.UserID != "" && a.UserID == f.UserID }
+				if !about(topic{organization: id, organized: true}, own) {
+					return
+				}
+			}
+		}
+	}
 }
 
 func selects(f store.ActivityFilter, a *store.Activity) bool {
@@ -142,8 +186,8 @@ func (s *Store) PurgeActivities(ctx context.Context, before time.Time, max int) 
 	l := &s.activities
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for ; n < max && len(l.stream) > 0 && l.stream[0].At.Before(micro(before)); n++ {
-		l.remove(l.stream[0])
+	for ; n < max && l.stream.n > 0 && l.stream.first().At.Before(micro(before)); n++ {
+		l.remove(l.stream.first())
 	}
 	return n, nil
 }

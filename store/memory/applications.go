@@ -3,6 +3,7 @@ package memory
 import (
 	"cmp"
 	"context"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -45,29 +46,64 @@ func (s *Store) application(ctx context.Context, find func() *store.Application)
 
 // ListApplications implements [store.Applications].
 func (s *Store) ListApplications(ctx context.Context, f store.ApplicationFilter, p store.Page) (list []store.Application, total int, err error) {
-	var apps []*store.Application // which are never changed in place
+	all := matcher[*store.Application]{where: f.Where, column: appColumn}
+	l := newLister(p, appOrder(p.Order))
 	err = s.read(ctx, func() error {
-		for _, a := range s.apps {
-			if (f.All || slices.Contains(f.Organizations, a.OrganizationID)) &&
+		l.take(s.appsFor(f, p), func(a *store.Application) bool {
+			return (f.All || slices.Contains(f.Organizations, a.OrganizationID)) &&
 				(f.ID == 0 || a.ID == f.ID) &&
 				(len(f.IDs) == 0 || slices.Contains(f.IDs, a.ID)) &&
 				(f.Name == "" || a.Name == f.Name) &&
-				(strings.Contains(a.Name, f.Search) || strings.Contains(a.Description, f.Search)) {
-				apps = append(apps, a)
-			}
-		}
-		return nil
+				(strings.Contains(a.Name, f.Search) || strings.Contains(a.Description, f.Search)) && all.meet(a)
+		})
+		return all.err
 	})
-	if err == nil {
-		apps, err = narrow(apps, f.Where, appColumn)
-	}
 	if err != nil {
 		return nil, 0, err
 	}
-	for _, a := range page(apps, p, appOrder(p.Order)) {
+	for _, a := range l.page() { // which are never changed in place
 		list = append(list, copiedApp(*a))
 	}
-	return list, len(apps), nil
+	return list, l.total, nil
+}
+
+// appsFor returns the shortest list in which all applications are that f can name.
+func (s *Store) appsFor(f store.ApplicationFilter, p store.Page) source[*store.Application] {
+	ids := f.IDs
+	if f.ID != 0 {
+		ids = []int64{f.ID}
+	}
+	switch {
+	case len(ids) > 0:
+		return source[*store.Application]{records: func(yield func(*store.Application) bool) {
+			for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
+				if a := s.apps[id]; a != nil && !yield(a) {
+					return
+				}
+			}
+		}}
+	case !f.All:
+		return source[*store.Application]{records: s.appsOf(f.Organizations)}
+	case p.Order == store.OrderOrganization:
+		return source[*store.Application]{records: s.appsByOrganization.all(p.Descending), ordered: true}
+	}
+	return source[*store.Application]{records: s.appsByID.all(p.Descending), ordered: p.Order == store.OrderID}
+}
+
+// appsOf yields the applications of organizations.
+func (s *Store) appsOf(organizations []int64) iter.Seq[*store.Application] {
+	return func(yield func(*store.Application) bool) {
+		for _, id := range slices.Compact(slices.Sorted(slices.Values(organizations))) {
+			for a := range s.appsByOrganization.from(&store.Application{OrganizationID: id}) {
+				if a.OrganizationID != id {
+					break
+				}
+				if !yield(a) {
+					return
+				}
+			}
+		}
+	}
 }
 
 func appColumn(a *store.Application, c store.Column) (any, bool) {
@@ -107,8 +143,8 @@ func (s *Store) SummarizeTokens(ctx context.Context, applications []int64, f sto
 			if x == nil {
 				continue
 			}
-			l := newLister(store.Page{Limit: most})
-			l.take(source{tokens: x.byID.all(false), ordered: true}, func(t *token) bool {
+			l := newLister(store.Page{Limit: most}, tokenOrder(store.OrderID))
+			l.take(source[*token]{records: x.byID.all(false), ordered: true}, func(t *token) bool {
 				return s.applicationOf(t) == id && (f.ID == 0 || t.id == f.ID) && s.listed(t, f) && all.meet(t)
 			})
 			list[i].Total = l.total
@@ -200,12 +236,16 @@ func asksAgain(old, next store.Application) bool {
 
 func (s *Store) putApplication(a *store.Application) {
 	s.apps[a.ID], s.clients[a.ClientID], s.appNames[nameOf(*a)] = a, a, a.ID
+	s.appsByID.add(a)
+	s.appsByOrganization.add(a)
 }
 
 func (s *Store) dropApplication(a *store.Application) {
 	delete(s.apps, a.ID)
 	delete(s.clients, a.ClientID)
 	delete(s.appNames, nameOf(*a))
+	s.appsByID.remove(a)
+	s.appsByOrganization.remove(a)
 }
 
 // DeleteApplication implements [store.Applications].

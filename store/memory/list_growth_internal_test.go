@@ -40,7 +40,7 @@ func TestPagesReadWhatTheyShow(t *testing.T) {
 	stores := map[int]*Store{500: filled(500), 2000: filled(2000)}
 	looked := func(rows int, f store.TokenFilter, p store.Page) (n int) {
 		s := stores[rows]
-		l := newLister(p)
+		l := newLister(p, tokenOrder(p.Order))
 		for source := range s.sources(f, p) {
 			l.take(source, func(tok *token) bool { n++; return s.listed(tok, f) })
 		}
@@ -72,6 +72,109 @@ func TestPagesReadWhatTheyShow(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The same of the lists of other records.
+func TestOtherPagesReadWhatTheyShow(t *testing.T) {
+	now := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	filled := func(rows int) *Store {
+		s := New()
+		for i := range rows {
+			// Neither the order of IDs nor that of names is that of the insertion.
+			k := i * 7919 % rows
+			name := fmt.Sprintf("n%05d", i*611953%rows)
+			_, err := s.InsertUser(t.Context(), store.User{ID: fmt.Sprint(k + 1), Name: name, Active: true, Created: now})
+			if err == nil {
+				_, err = s.InsertApplication(t.Context(), store.Application{ClientID: name, Name: name, OrganizationID: int64(i % 2)})
+			}
+			if err == nil {
+				_, _, err = s.InsertSession(t.Context(), store.Session{
+					Digest: store.DigestOf(name), UserID: fmt.Sprint(k + 1), Created: now, Seen: now, Expires: now.Add(time.Hour),
+				}, store.Digest{}, 0)
+			}
+			if err == nil {
+				_, err = s.InsertActivity(t.Context(), store.Activity{
+					At: now.Add(time.Duration(k) * time.Second), UserID: fmt.Sprint(i % 2), TokenID: int64(1 + i%2),
+					ApplicationID: int64(1 + i%2), OrganizationID: int64(i % 2),
+				}, rows)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		// Of some there are few, behind all others.
+		for i := range 51 {
+			_, err := s.InsertActivity(t.Context(), store.Activity{At: now.Add(-time.Hour), UserID: "few", OrganizationID: int64(7 + i%2)}, 60)
+			if err == nil {
+				_, err = s.InsertApplication(t.Context(), store.Application{ClientID: fmt.Sprint(i), Name: fmt.Sprint(i), OrganizationID: 7})
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		return s
+	}
+	stores := [2]*Store{filled(500), filled(2000)}
+	for _, order := range []store.OrderBy{store.OrderID, store.OrderName, store.OrderOrganization} {
+		for _, down := range []bool{false, true} {
+			for _, to := range []int{-1, 200} {
+				p := store.Page{Limit: 50, Order: order, Descending: down, CountTo: to}
+				lists := map[string]func(s *Store) (n, most int){}
+				if order != store.OrderOrganization {
+					lists["users"] = func(s *Store) (n, most int) {
+						return lookedAt(p, userOrder(order), s.usersFor(store.UserFilter{}, p))
+					}
+				}
+				if order != store.OrderName {
+					lists["applications"] = func(s *Store) (n, most int) {
+						return lookedAt(p, appOrder(order), s.appsFor(store.ApplicationFilter{All: true}, p))
+					}
+					lists["applications of an organization with few"] = func(s *Store) (n, most int) {
+						return lookedAt(p, appOrder(order), s.appsFor(store.ApplicationFilter{Organizations: []int64{7, 7, 8}}, p))
+					}
+				}
+				if order == store.OrderID {
+					lists["sessions"] = func(s *Store) (n, most int) {
+						return lookedAt(p, s.sessionsInOrder.order, s.sessionsFor(store.SessionFilter{All: true}, p))
+					}
+					for name, f := range map[string]store.ActivityFilter{
+						"all": {All: true}, "own": {UserID: "1"}, "of few": {UserID: "few"}, "of a user": {All: true, ConcernedID: "0"},
+						"of few for all": {All: true, ConcernedID: "few"}, "of a token": {All: true, TokenID: 2},
+						"of an application": {All: true, ApplicationID: 1}, "of an organization": {Organizations: []int64{1}},
+						"of organizations with few": {Organizations: []int64{8, 7, 8}}, "of few and an organization": {UserID: "few", Organizations: []int64{1}},
+						"own and of an organization": {UserID: "1", Organizations: []int64{1}},
+					} {
+						lists["activities "+name] = func(s *Store) (n, most int) {
+							return lookedAt(p, byTime, slices.Collect(s.activities.sources(f, p))...)
+						}
+					}
+				}
+				for name, list := range lists {
+					few, most := list(stores[0])
+					many, _ := list(stores[1])
+					if few != many || few == 0 || many > most {
+						t.Errorf("%s: %+v looks at %d of 500, %d of 2,000, not %d", name, p, few, many, most)
+					}
+				}
+			}
+		}
+	}
+}
+
+// lookedAt returns how many records of sources are looked at for a page, and how many
+// that may be. The page must be what sorting all of them yields.
+func lookedAt[T comparable](p store.Page, order func(a, b T) int, from ...source[T]) (n, most int) {
+	l := newLister(p, order)
+	var all []T
+	for _, x := range from {
+		l.take(x, func(T) bool { n++; return true })
+		all = append(all, slices.Collect(x.records)...)
+	}
+	slices.SortFunc(all, l.order)
+	if all = slices.Compact(all); !slices.Equal(l.page(), all[:p.Limit]) {
+		return n, 0
+	}
+	return n, len(from) * (1 + max(p.Limit+1, p.CountTo+1))
 }
 
 // What ListExpiring looks at does not depend on how many tokens expire later, were

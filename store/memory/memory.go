@@ -40,6 +40,7 @@ type Store struct {
 
 	accounts *table[account] // by ID
 	names    *table[account] // those with a user, by name
+	people   people
 	lastUser int64
 
 	tokens
@@ -47,10 +48,12 @@ type Store struct {
 	grants
 	consents
 
-	apps     map[int64]*store.Application
-	clients  map[string]*store.Application // by client identifier
-	appNames map[appName]int64
-	lastApp  int64
+	apps               map[int64]*store.Application
+	clients            map[string]*store.Application // by client identifier
+	appNames           map[appName]int64
+	appsByID           ranked[store.Application]
+	appsByOrganization ranked[store.Application]
+	lastApp            int64
 
 	sessions
 	attempts   attempts
@@ -91,6 +94,11 @@ func New() *Store {
 		apps:     make(map[int64]*store.Application),
 		clients:  make(map[string]*store.Application),
 		appNames: make(map[appName]int64),
+		people:   newPeople(),
+
+		appsByID:           ranked[store.Application]{order: appOrder(store.OrderID)},
+		appsByOrganization: ranked[store.Application]{order: appOrder(store.OrderOrganization)},
+
 		sessions: newSessions(),
 		attempts: newAttempts(),
 

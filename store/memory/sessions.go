@@ -42,6 +42,7 @@ type sessionState struct {
 type sessions struct {
 	sessionByDigest *table[session]
 	sessionByID     map[int64]*session
+	sessionsInOrder ranked[session] // by ID
 	sessionsEnd     queue[session]
 	lastSession     int64
 }
@@ -50,6 +51,7 @@ func newSessions() sessions {
 	return sessions{
 		sessionByDigest: newTable[session](),
 		sessionByID:     make(map[int64]*session),
+		sessionsInOrder: ranked[session]{order: func(a, b *session) int { return cmp.Compare(a.id, b.id) }},
 		sessionsEnd:     queue[session]{place: func(x *session) *int32 { return &x.placeInQueue }},
 	}
 }
@@ -168,6 +170,7 @@ func (s *Store) InsertSession(ctx context.Context, r store.Session, replaces sto
 		}
 		x.state.Store(st)
 		s.sessionByID[x.id] = x
+		s.sessionsInOrder.add(x)
 		x.owner.sessions = join(x.owner.sessions, x, placeOfSession)
 		s.sessionsEnd.add(x, st.ends())
 		s.sessionByDigest.add(hashOf(x.digest), x) // last: from here on it is found
@@ -181,6 +184,7 @@ func (s *Store) InsertSession(ctx context.Context, r store.Session, replaces sto
 func (s *Store) dropSession(x *session) {
 	s.sessionByDigest.remove(hashOf(x.digest), x)
 	delete(s.sessionByID, x.id)
+	s.sessionsInOrder.remove(x)
 	x.owner.sessions = leave(x.owner.sessions, x, placeOfSession)
 	s.closeAccount(x.owner)
 	s.sessionsEnd.remove(x)
@@ -272,17 +276,19 @@ func (s *Store) end(sel store.SessionSelection, reason store.EndReason, at insta
 
 // ListSessions implements [store.Sessions].
 func (s *Store) ListSessions(ctx context.Context, f store.SessionFilter, at time.Time, p store.Page) (list []store.Session, total int, err error) {
+	order := sessionOrder
+	if f.UserID == "" {
+		order = s.sessionsInOrder.order
+	}
+	l := newLister(p, order)
+	now, before := instantOf(at), instantOf(f.Before)
 	err = s.read(ctx, func() error {
-		live := slices.DeleteFunc(s.listedSessions(f, instantOf(at)), func(x *session) bool {
-			return f.ID != 0 && x.id != f.ID || f.Epoch != nil && x.epoch != *f.Epoch ||
-				!f.Before.IsZero() && x.created >= instantOf(f.Before)
+		l.take(s.sessionsFor(f, p), func(x *session) bool {
+			st := x.state.Load()
+			return live(st.ended, st.expires, now) && x.owner.id != "" && (f.ID == 0 || x.id == f.ID) &&
+				(f.Epoch == nil || x.epoch == *f.Epoch) && (before == 0 || x.created < before)
 		})
-		if !p.Descending {
-			slices.Reverse(live)
-		}
-		total = len(live)
-		from := min(max(p.Offset, 0), total)
-		for _, x := range live[from : from+min(max(p.Limit, 0), total-from)] {
+		for _, x := range l.page() {
 			shown := *x.state.Load()
 			shown.data = nil
 			r := x.record(&shown)
@@ -291,25 +297,23 @@ func (s *Store) ListSessions(ctx context.Context, f store.SessionFilter, at time
 		}
 		return nil
 	})
-	return list, total, err
+	return list, l.total, err
 }
 
-// listedSessions returns the live sessions of the users of a filter, the last of the
-// list first.
-func (s *Store) listedSessions(f store.SessionFilter, at instant) (list []*session) {
-	switch {
-	case f.UserID != "":
-		return s.liveSessions(f.UserID, at)
-	case !f.All:
-		return nil
+// sessionsFor returns the shortest list in which all sessions are that f can name.
+func (s *Store) sessionsFor(f store.SessionFilter, p store.Page) source[*session] {
+	switch a := s.account(f.UserID); {
+	case f.UserID != "" && a != nil:
+		return source[*session]{records: slices.Values(a.sessions)}
+	case f.UserID == "" && f.All:
+		return source[*session]{records: s.sessionsInOrder.all(p.Descending), ordered: true}
 	}
-	for _, x := range s.sessionByID {
-		if st := x.state.Load(); x.owner.id != "" && live(st.ended, st.expires, at) {
-			list = append(list, x)
-		}
-	}
-	slices.SortFunc(list, func(a, b *session) int { return cmp.Compare(b.id, a.id) })
-	return list
+	return source[*session]{records: func(func(*session) bool) {}}
+}
+
+// sessionOrder is the order of the sessions of a user.
+func sessionOrder(a, b *session) int {
+	return cmp.Or(cmp.Compare(a.created, b.created), cmp.Compare(a.id, b.id))
 }
 
 // liveSessions returns the sessions of a user that are live, newest first.
@@ -323,9 +327,7 @@ func (s *Store) liveSessions(userID string, at instant) (list []*session) {
 			list = append(list, x)
 		}
 	}
-	slices.SortFunc(list, func(a, b *session) int {
-		return cmp.Or(cmp.Compare(b.created, a.created), cmp.Compare(b.id, a.id))
-	})
+	slices.SortFunc(list, func(a, b *session) int { return sessionOrder(b, a) })
 	return list
 }
 

@@ -5,31 +5,103 @@ import (
 	"slices"
 )
 
-// A sorted is a list of tokens in order, in parts, so that a change moves few of
-// them. What order looks at must not change while a token is in it.
+// parts are a list in order, in parts, so that a change moves few of its entries.
+// Places in it are told by a function that compares an entry with what is looked for.
+type parts[E any] [][]E // none is empty
+
+// partSize is how many entries a part has at most.
+const partSize = 256
+
+// find returns where something is, or would be.
+func (l parts[E]) find(compare func(E) int) (part, at int, found bool) {
+	if n := len(l); n > 0 {
+		if last := l[n-1]; compare(last[len(last)-1]) < 0 {
+			return n, 0, false // as most are
+		}
+	}
+	part, _ = slices.BinarySearchFunc(l, 0, func(p []E, _ int) int { return compare(p[len(p)-1]) })
+	if part == len(l) {
+		return part, 0, false
+	}
+	at, found = slices.BinarySearchFunc(l[part], 0, func(e E, _ int) int { return compare(e) })
+	return part, at, found
+}
+
+func (l *parts[E]) add(e E, compare func(E) int) {
+	part, at, _ := l.find(compare)
+	if part == len(*l) { // behind all others
+		if part == 0 || len((*l)[part-1]) >= partSize {
+			*l = append(*l, []E{e})
+			return
+		}
+		part--
+		at = len((*l)[part])
+	}
+	p := slices.Insert((*l)[part], at, e)
+	if (*l)[part] = p; len(p) > partSize {
+		half := len(p) / 2
+		(*l)[part] = slices.Clone(p[:half])
+		*l = slices.Insert(*l, part+1, slices.Clone(p[half:]))
+	}
+}
+
+// remove reports whether there was such an entry.
+func (l *parts[E]) remove(compare func(E) int) bool {
+	part, at, found := l.find(compare)
+	if !found {
+		return false
+	}
+	(*l)[part] = slices.Delete((*l)[part], at, at+1)
+	if len((*l)[part]) == 0 {
+		*l = slices.Delete(*l, part, part+1)
+	}
+	return true
+}
+
+// each yields the entries in order, or the other way round. Unlike an iterator it
+// costs no memory.
+func (l parts[E]) each(descending bool, yield func(E) bool) {
+	for i := range l {
+		if descending {
+			i = len(l) - 1 - i
+		}
+		part := l[i]
+		for k := range part {
+			if descending {
+				k = len(part) - 1 - k
+			}
+			if !yield(part[k]) {
+				return
+			}
+		}
+	}
+}
+
+// eachFrom yields the entries from the place on where something is, or would be.
+func (l parts[E]) eachFrom(compare func(E) int, yield func(E) bool) {
+	first, at, _ := l.find(compare)
+	for _, part := range l[first:] {
+		for _, e := range part[at:] {
+			if !yield(e) {
+				return
+			}
+		}
+		at = 0
+	}
+}
+
+// A sorted is a list of tokens in order. What order looks at must not change while a
+// token is in it.
 type sorted struct {
-	parts [][]ref // none is empty
+	parts parts[ref]
 	of    *slab[token]
 	order func(a, b *token) int
 	n     int
 }
 
-// partSize is how many tokens a part has at most.
-const partSize = 256
-
-// find returns where a token is, or would be.
-func (l *sorted) find(t *token) (part, at int, found bool) {
-	if n := len(l.parts); n > 0 {
-		if last := l.parts[n-1]; l.order(l.of.locked(last[len(last)-1]), t) < 0 {
-			return n, 0, false // as most are
-		}
-	}
-	part, _ = slices.BinarySearchFunc(l.parts, t, func(p []ref, t *token) int { return l.order(l.of.locked(p[len(p)-1]), t) })
-	if part == len(l.parts) {
-		return part, 0, false
-	}
-	at, found = slices.BinarySearchFunc(l.parts[part], t, func(r ref, t *token) int { return l.order(l.of.locked(r), t) })
-	return part, at, found
+// to compares the tokens of the list with one.
+func (l *sorted) to(t *token) func(ref) int {
+	return func(r ref) int { return l.order(l.of.locked(r), t) }
 }
 
 // first returns the first token, or nil.
@@ -42,66 +114,61 @@ func (l *sorted) first() *token {
 
 func (l *sorted) add(t *token) {
 	l.n++
-	part, at, _ := l.find(t)
-	if part == len(l.parts) { // behind all others
-		if part == 0 || len(l.parts[part-1]) >= partSize {
-			l.parts = append(l.parts, []ref{t.self})
-			return
-		}
-		part--
-		at = len(l.parts[part])
-	}
-	p := slices.Insert(l.parts[part], at, t.self)
-	if l.parts[part] = p; len(p) > partSize {
-		half := len(p) / 2
-		l.parts[part] = slices.Clone(p[:half])
-		l.parts = slices.Insert(l.parts, part+1, slices.Clone(p[half:]))
-	}
+	l.parts.add(t.self, l.to(t))
 }
 
 func (l *sorted) remove(t *token) {
-	part, at, found := l.find(t)
-	if !found {
-		return
-	}
-	l.n--
-	l.parts[part] = slices.Delete(l.parts[part], at, at+1)
-	if len(l.parts[part]) == 0 {
-		l.parts = slices.Delete(l.parts, part, part+1)
+	if l.parts.remove(l.to(t)) {
+		l.n--
 	}
 }
 
 // all yields the tokens in order, or the other way round.
 func (l *sorted) all(descending bool) iter.Seq[*token] {
 	return func(yield func(*token) bool) {
-		for i := range l.parts {
-			if descending {
-				i = len(l.parts) - 1 - i
-			}
-			part := l.parts[i]
-			for k := range part {
-				if descending {
-					k = len(part) - 1 - k
-				}
-				if !yield(l.of.locked(part[k])) {
-					return
-				}
-			}
-		}
+		l.parts.each(descending, func(r ref) bool { return yield(l.of.locked(r)) })
 	}
 }
 
 // from yields the tokens from the place on where a token is, or would be.
 func (l *sorted) from(t *token) iter.Seq[*token] {
 	return func(yield func(*token) bool) {
-		first, at, _ := l.find(t)
-		for _, part := range l.parts[first:] {
-			for _, r := range part[at:] {
-				if !yield(l.of.locked(r)) {
-					return
-				}
-			}
-			at = 0
-		}
+		l.parts.eachFrom(l.to(t), func(r ref) bool { return yield(l.of.locked(r)) })
 	}
 }
+
+// A ranked is a list of other records in order. They are never changed while they are
+// in it.
+type ranked[T any] struct {
+	parts parts[*T]
+	order func(a, b *T) int
+	n     int
+}
+
+func (l *ranked[T]) to(x *T) func(*T) int {
+	return func(e *T) int { return l.order(e, x) }
+}
+
+func (l *ranked[T]) add(x *T) {
+	l.n++
+	l.parts.add(x, l.to(x))
+}
+
+func (l *ranked[T]) remove(x *T) {
+	if l.parts.remove(l.to(x)) {
+		l.n--
+	}
+}
+
+// all yields the records in order, or the other way round.
+func (l *ranked[T]) all(descending bool) iter.Seq[*T] {
+	return func(yield func(*T) bool) { l.parts.each(descending, yield) }
+}
+
+// from yields the records from the place on where one is, or would be.
+func (l *ranked[T]) from(x *T) iter.Seq[*T] {
+	return func(yield func(*T) bool) { l.parts.eachFrom(l.to(x), yield) }
+}
+
+// first returns the first record of a list that has some.
+func (l *ranked[T]) first() *T { return l.parts[0][0] }

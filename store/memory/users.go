@@ -52,6 +52,36 @@ func (s *Store) closeAccount(a *account) {
 	}
 }
 
+// people are the users in the orders of lists.
+type people struct {
+	byID, byName ranked[user]
+	admins       int // active ones
+}
+
+func newPeople() people {
+	return people{byID: ranked[user]{order: userOrder(store.OrderID)}, byName: ranked[user]{order: userOrder(store.OrderName)}}
+}
+
+// setUser publishes the user of an account, nil for none any more.
+func (s *Store) setUser(a *account, u *user) {
+	p, old := &s.people, a.user.Load()
+	a.user.Store(u)
+	if old != nil {
+		p.byID.remove(old)
+		p.byName.remove(old)
+		if activeAdmin(old.User) {
+			p.admins--
+		}
+	}
+	if u != nil {
+		p.byID.add(u)
+		p.byName.add(u)
+		if activeAdmin(u.User) {
+			p.admins++
+		}
+	}
+}
+
 // userByID returns the user with that ID, or nil.
 func (s *Store) userByID(id string) *user {
 	if a := s.account(id); a != nil {
@@ -186,12 +216,12 @@ func (s *Store) changeUser(ctx context.Context, id string, change func(*user) er
 		}
 		a := s.account(id)
 		if next.Name == old.Name {
-			a.user.Store(&next)
+			s.setUser(a, &next)
 			return nil
 		}
 		// While both names lead to the account, the user says which one holds.
 		s.names.add(maphash.String(s.seed, next.Name), a)
-		a.user.Store(&next)
+		s.setUser(a, &next)
 		s.names.remove(maphash.String(s.seed, old.Name), a)
 		return nil
 	})
@@ -215,7 +245,7 @@ func (s *Store) InsertUser(ctx context.Context, u store.User) (store.User, error
 		}
 		a := s.openAccount(u.ID)
 		s.names.add(maphash.String(s.seed, u.Name), a)
-		a.user.Store(&user{User: u})
+		s.setUser(a, &user{User: u})
 		return nil
 	})
 	if err != nil {

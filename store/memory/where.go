@@ -3,7 +3,6 @@ package memory
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -33,13 +32,6 @@ func (m *matcher[T]) meet(record T) bool {
 		}
 	}
 	return true
-}
-
-// narrow keeps the records that meet w.
-func narrow[T any](list []T, w store.Where, column func(T, store.Column) (any, bool)) ([]T, error) {
-	m := matcher[T]{where: w, column: column}
-	kept := slices.DeleteFunc(list, func(record T) bool { return !m.meet(record) })
-	return kept, m.err
 }
 
 func meets[T any](record T, c store.Condition, column func(T, store.Column) (any, bool)) (bool, error) {

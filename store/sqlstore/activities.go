@@ -2,6 +2,8 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"time"
 
 	"github.com/ostiary/auth/store"
@@ -56,40 +58,96 @@ func concerning(userID string) string { return store.Activity{UserID: userID}.Su
 
 // ListActivities implements [store.Activities].
 func (s *Store) ListActivities(ctx context.Context, f store.ActivityFilter, p store.Page) ([]store.Activity, int, error) {
-	var where filter
-	own, organizations := f.UserID != "", len(f.Organizations) > 0
-	switch {
-	case f.All:
-	case own && organizations:
-		where.and("(e.subject = ? OR e.organization_id"+inList(len(f.Organizations))+")",
-			append([]any{concerning(f.UserID)}, numbers(f.Organizations)...)...)
-	case own:
-		where.and("e.subject = ?", concerning(f.UserID))
-	case organizations:
-		where.and("e.organization_id"+inList(len(f.Organizations)), numbers(f.Organizations)...)
-	default:
-		return nil, 0, ctx.Err()
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	ranges, err := s.activityRanges(f)
+	if err != nil || len(ranges) == 0 {
+		return nil, 0, errors.Join(err, ctx.Err())
 	}
-	if f.ID != 0 {
-		where.and("e.id = ?", f.ID)
-	}
-	if f.ConcernedID != "" {
-		where.and("e.subject = ?", concerning(f.ConcernedID))
-	}
-	if f.TokenID != 0 {
-		where.and("e.token_id = ?", f.TokenID)
-	}
-	if f.ApplicationID != 0 {
-		where.and("e.application_id = ?", f.ApplicationID)
-	}
-	if err := where.andWhere(s.dialect, f.Where, activityWhere); err != nil {
-		return nil, 0, err
-	}
-	return page(ctx, s, "list activities", countActivities, listActivities, where.where(), orderBy(p.Descending, "e.happened_at", "e.id"), where.args, p,
-		func(scan func(...any) error) (a store.Activity, err error) {
+	found, err := paged(p, func(limit, offset int) ([]store.Activity, error) {
+		query, args := s.activityPage(ranges, p.Descending, limit, offset)
+		return list(ctx, s, "list activities", query, args, func(scan func(...any) error) (a store.Activity, err error) {
 			return a, scan(&a.ID, when(&a.At), &a.Operation, &a.Object, &a.Associated, &a.ActorID, &a.Actor, &a.ActorTokenID,
 				&a.UserID, &a.User, &a.TokenID, &a.ApplicationID, &a.Application, &a.OrganizationID, &a.Changes)
 		})
+	}, func(limit int) (int, error) {
+		query, args := union(ranges, func(r rowRange) string { return activityIDs + r.filter.where() + limitTo(limit) })
+		if len(ranges) > 1 {
+			query += limitTo(limit)
+		}
+		return s.count(ctx, "count activities", query, args)
+	})
+	return found.list, found.total, err
+}
+
+// activityRanges returns where the entries are that f names, none if there are none.
+func (s *Store) activityRanges(f store.ActivityFilter) (ranges []rowRange, err error) {
+	var narrow filter
+	column := ""
+	only := func(name string, value any) {
+		narrow.only(s.dialect, name, value)
+		column = name
+	}
+	if f.ApplicationID != 0 {
+		only("e.application_id", f.ApplicationID)
+	}
+	if f.TokenID != 0 {
+		only("e.token_id", f.TokenID)
+	}
+	if f.ConcernedID != "" {
+		only("e.subject", concerning(f.ConcernedID))
+	}
+	if f.ID != 0 {
+		narrow.and("e.id = ?", f.ID)
+	}
+	if err := narrow.andWhere(s.dialect, f.Where, activityWhere); err != nil {
+		return nil, err
+	}
+	if checkText(narrow.args) != nil {
+		return nil, nil // nothing like that is stored
+	}
+	if f.All {
+		return []rowRange{{column: column, filter: narrow}}, nil
+	}
+	of := func(name string, value any) {
+		r := s.rangeOf("", narrow, name, value)
+		r.overlaps = true
+		ranges = append(ranges, r)
+	}
+	if f.UserID != "" && checkText([]any{f.UserID}) == nil {
+		of("e.subject", concerning(f.UserID))
+	}
+	if len(f.Organizations) > mostRanges {
+		r := rowRange{column: column, overlaps: true}
+		r.and("e.organization_id"+inList(len(f.Organizations)), numbers(f.Organizations)...)
+		r.add(narrow)
+		return append(ranges, r), nil
+	}
+	for _, id := range f.Organizations {
+		of("e.organization_id", id)
+	}
+	return ranges, nil
+}
+
+// activityPage returns a query for a page. That of several ranges is made of as many
+// entries of each as it may need.
+func (s *Store) activityPage(ranges []rowRange, descending bool, limit, offset int) (query string, args []any) {
+	order := func(r rowRange) string {
+		columns := []string{"e.happened_at", "e.id"}
+		if s.dialect == Postgres && r.column != "" { // see filter.only
+			columns = append([]string{r.column}, columns...)
+		}
+		return orderBy(descending, columns...)
+	}
+	if len(ranges) == 1 {
+		r := ranges[0]
+		return listActivities + r.filter.where() + order(r) + limitTo(limit) + " OFFSET ?", append(slices.Clip(r.args), offset)
+	}
+	query, args = union(ranges, func(r rowRange) string {
+		return activityKeys + r.filter.where() + order(r) + limitTo(offset+limit)
+	})
+	return listActivities + joinedIDs + mergedIDs + query + mergedIDsEnd + orderBy(descending, "u.happened_at", "u.id") +
+		limitTo(limit) + " OFFSET ?" + joinedIDsEnd + orderBy(descending, "e.happened_at", "e.id"), append(args, offset)
 }
 
 // PurgeActivities implements [store.Activities].

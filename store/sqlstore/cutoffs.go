@@ -157,11 +157,17 @@ func (t *tx) mark(c *cutoff, before int64, most int) (marked []pair, more bool, 
 		c.stage, c.afterID = markFirstAgain, 0
 	}
 	where, arg := c.scan()
+	in := filter{[]string{where}, []any{arg}}
 	query := cutRows + t.s.dialect.tokensBy("") + "\n\tWHERE " + where + " AND t.id > ?" + orderBy(false, "t.id") + " LIMIT ?"
-	if index := c.liveIndex(); index != "" {
-		query = cutRows + t.s.dialect.tokensBy(index) + whereLive + " AND " + where + " AND t.id > ?" + t.s.dialect.orderLive(false, "t.id") + " LIMIT ?"
+	if index, column := c.liveIndex(); index != "" {
+		if column != "" {
+			in = filter{}
+			in.only(t.s.dialect, column, arg)
+		}
+		query = cutRows + t.s.dialect.tokensBy(index) + whereLive + " AND " + in.text() + " AND t.id > ?" +
+			t.s.dialect.orderLive(column, false, "t.id") + " LIMIT ?"
 	}
-	found, err := rows(t, query, []any{arg, c.afterID, most}, func(scan func(...any) error) (r cutRow, err error) {
+	found, err := rows(t, query, append(in.args, c.afterID, most), func(scan func(...any) error) (r cutRow, err error) {
 		return r, scan(&r.id, &r.family, &r.seq, &r.via, &r.parent, &r.independent, &r.ancestors, when(&r.revoked))
 	})
 	if err != nil {
@@ -224,17 +230,18 @@ func (c *cutoff) scan() (where string, arg any) {
 	return "t.id > ?", 0
 }
 
-// liveIndex returns the index by which scan finds, if it has live tokens alone.
-func (c *cutoff) liveIndex() string {
+// liveIndex returns the index by which scan finds, if it has live tokens alone, and
+// the column with which it begins, "" if that is none of scan.
+func (c *cutoff) liveIndex() (index, column string) {
 	switch {
 	case c.family != 0 || c.hasSecond() && (c.stage == markSecond || c.stage == markSecondAgain):
-		return ""
+		return "", ""
 	case c.userID != "":
-		return indexListed
+		return indexListed, "t.user_id"
 	case c.applicationID != 0:
-		return indexIssued
+		return indexIssued, "t.application_id"
 	}
-	return indexEvery
+	return indexEvery, ""
 }
 
 // hasSecond reports whether the records are found by two indexes.

@@ -112,12 +112,16 @@ func (d Dialect) tokensBy(index string) string {
 	return "\n\tFROM auth_tokens t"
 }
 
-// orderLive is orderBy for live tokens, as they stand in the indexes: behind
-// revoked_at, which is NULL in all of them. PostgreSQL does not see by itself that
-// it orders nothing, and MariaDB sorts if it is named.
-func (d Dialect) orderLive(descending bool, columns ...string) string {
+// orderLive is orderBy for live tokens, as they stand in the indexes: behind the
+// column of a range, "" for none, and behind revoked_at, which is NULL in all of
+// them. PostgreSQL does not see by itself that it orders nothing, and MariaDB sorts
+// if it is named.
+func (d Dialect) orderLive(column string, descending bool, columns ...string) string {
 	if d != MySQL {
 		columns = append([]string{"t.revoked_at"}, columns...)
+	}
+	if d == Postgres && column != "" {
+		columns = append([]string{column}, columns...)
 	}
 	return orderBy(descending, columns...)
 }

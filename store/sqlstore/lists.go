@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/ostiary/auth/store"
@@ -19,10 +20,27 @@ func (f *filter) and(condition string, args ...any) {
 	f.args = append(f.args, args...)
 }
 
+// only adds the condition that a column has one value. For PostgreSQL it is a range,
+// so that no other index has the order of [Dialect.orderLive]: it makes one plan for
+// all values, and where most tokens are of one user it would look for those of every
+// other in the index that has all tokens.
+func (f *filter) only(d Dialect, column string, value any) {
+	if d == Postgres {
+		f.and(column+" >= ? AND "+column+" <= ?", value, value)
+	} else {
+		f.and(column+" = ?", value)
+	}
+}
+
 // add adds the conditions of another.
 func (f *filter) add(other filter) {
 	f.parts = append(f.parts, other.parts...)
 	f.args = append(f.args, other.args...)
+}
+
+// with returns the conditions with those of another.
+func (f filter) with(other filter) filter {
+	return filter{slices.Concat(f.parts, other.parts), slices.Concat(f.args, other.args)}
 }
 
 // text returns the conditions, "" if there is none.
@@ -57,10 +75,10 @@ func (s *Store) narrowed(f store.TokenFilter) (where filter, some bool, err erro
 		where.and("t.id = ?", f.ID)
 	}
 	if f.OwnerID != "" {
-		where.and("t.user_id = ?", f.OwnerID)
+		where.only(s.dialect, "t.user_id", f.OwnerID)
 	}
 	if f.ApplicationID != 0 {
-		where.and("t.application_id = ?", f.ApplicationID)
+		where.only(s.dialect, "t.application_id", f.ApplicationID)
 	}
 	if f.Scopes != "" {
 		where.and("t.scopes = ?", f.Scopes)
@@ -99,10 +117,14 @@ func applicationDest(a *store.Application) []any {
 func (s *Store) ListApplications(ctx context.Context, f store.ApplicationFilter, p store.Page) ([]store.Application, int, error) {
 	var where filter
 	if !f.All {
-		if len(f.Organizations) == 0 {
+		switch len(f.Organizations) {
+		case 0:
 			return nil, 0, ctx.Err()
+		case 1:
+			where.only(s.dialect, "a.organization_id", f.Organizations[0])
+		default:
+			where.and("a.organization_id"+inList(len(f.Organizations)), numbers(f.Organizations)...)
 		}
-		where.and("a.organization_id"+inList(len(f.Organizations)), numbers(f.Organizations)...)
 	}
 	if f.ID != 0 {
 		where.and("a.id = ?", f.ID)

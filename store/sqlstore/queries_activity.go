@@ -22,8 +22,17 @@ const (
 		e.user_id, e.user_name, e.token_id, e.application_id, e.application, e.organization_id, e.changes
 	FROM auth_activities e`
 
-	countActivities = `
-	SELECT 1 AS one FROM auth_activities e`
+	activityIDs = `
+	SELECT e.id FROM auth_activities e`
+
+	activityKeys = `
+	SELECT e.id, e.happened_at FROM auth_activities e`
+
+	// joinedIDs and joinedIDsEnd go around a query for the IDs of a page.
+	joinedIDs = `
+	JOIN (`
+	joinedIDsEnd = `
+	) v ON v.id = e.id`
 
 	oldActivities = `
 	SELECT id FROM auth_activities WHERE happened_at < ? ORDER BY happened_at LIMIT ?`

@@ -203,27 +203,24 @@ const (
 	countOfEnd = `
 	) n`
 
-	// The applications of organizations, whose list follows, and those of them
-	// that are among others.
+	// The applications of an organization, with those conditions and others.
 	applicationsOf = `
-	SELECT a.id FROM auth_applications a WHERE a.organization_id`
-	amongThem = `
-		AND a.id`
+	SELECT a.id FROM auth_applications a`
 
 	inOrganizations = `
 	t.application_id IN (SELECT a.id FROM auth_applications a WHERE a.organization_id`
 
 	newestCutoffs = `
-	SELECT c.seq FROM auth_cutoffs c ORDER BY c.seq DESC LIMIT 1`
+	SELECT c.user_id, c.application_id, c.family, c.seq FROM auth_cutoffs c ORDER BY c.seq DESC`
 
 	// cutoffsOfUser returns those that concern a user: the user's own, those of
-	// applications, and those of everything.
+	// applications, and those of everything. No user is named, because it is theirs.
 	cutoffsOfUser = `
-	SELECT c.application_id, c.seq FROM auth_cutoffs c WHERE c.user_id = ?
+	SELECT '', c.application_id, c.family, c.seq FROM auth_cutoffs c WHERE c.user_id = ?
 	UNION ALL
-	SELECT c.application_id, c.seq FROM auth_cutoffs c WHERE c.user_id = '' AND c.application_id > 0
+	SELECT '', c.application_id, c.family, c.seq FROM auth_cutoffs c WHERE c.user_id = '' AND c.application_id > 0
 	UNION ALL
-	SELECT c.application_id, c.seq FROM auth_cutoffs c WHERE c.user_id = '' AND c.application_id = 0 AND c.family = 0`
+	SELECT '', c.application_id, c.family, c.seq FROM auth_cutoffs c WHERE c.user_id = '' AND c.application_id = 0 AND c.family = 0`
 
 	// countUncut begins a query as countOf does. It also tells whether there are
 	// cut-offs that concern a user.

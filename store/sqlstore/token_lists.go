@@ -36,7 +36,7 @@ func (s *Store) ListTokens(ctx context.Context, f store.TokenFilter, p store.Pag
 				return r, scan(r.dest()...)
 			})
 	}, func(limit int) (int, error) {
-		query, args := union(ranges, func(r tokenRange) string { return s.liveIDs(r, limit) })
+		query, args := union(s.disjoint(ranges), func(r rowRange) string { return s.liveIDs(r, limit) })
 		if len(ranges) > 1 {
 			query += limitTo(limit)
 		}
@@ -57,9 +57,9 @@ func (s *Store) countOwn(ctx context.Context, f store.TokenFilter, p store.Page)
 	if err != nil || !some || p.Limit > 0 || reach(p) == 0 || f.All || f.UserID == "" || f.OwnerID != f.UserID || len(narrow.parts) > 1 {
 		return 0, false, err
 	}
-	own := rangeOf(indexListed, filter{}, "t.user_id = ?", f.UserID)
+	own := s.rangeOf(indexListed, filter{}, "t.user_id", f.UserID)
 	query := countUncut + s.liveIDs(own, reach(p)) + countOfEnd
-	_, err = list(ctx, s, "count tokens", query, []any{f.UserID, f.UserID}, func(scan func(...any) error) (none struct{}, err error) {
+	_, err = list(ctx, s, "count tokens", query, append([]any{f.UserID}, own.args...), func(scan func(...any) error) (none struct{}, err error) {
 		var cuts int
 		err = scan(&n, &cuts)
 		known = cuts == 0
@@ -70,10 +70,10 @@ func (s *Store) countOwn(ctx context.Context, f store.TokenFilter, p store.Page)
 
 // liveIDs returns a query for the IDs of some tokens of a range. The order keeps
 // PostgreSQL from making a bitmap of all of them before it begins to count.
-func (s *Store) liveIDs(r tokenRange, limit int) string {
+func (s *Store) liveIDs(r rowRange, limit int) string {
 	order := ""
 	if s.dialect == Postgres {
-		order = s.dialect.orderLive(false, "t.id")
+		order = s.dialect.orderLive(r.column, false, "t.id")
 	}
 	return tokenIDs + s.dialect.tokensBy(r.index) + whereLive + r.where() + order + limitTo(limit)
 }
@@ -125,14 +125,14 @@ func (s *Store) SummarizeTokens(ctx context.Context, applications []int64, f sto
 
 // firstTokens returns at most so many tokens of each range, the first ones by ID, and
 // whether a cut-off ended one of them.
-func (s *Store) firstTokens(ctx context.Context, ranges []tokenRange, most int) (all []tokenRecord, cut bool, err error) {
+func (s *Store) firstTokens(ctx context.Context, ranges []rowRange, most int) (all []tokenRecord, cut bool, err error) {
 	cutAt := cutToken
 	if s.dialect == Postgres {
 		cutAt = cutTokenAtOnce
 	}
 	outer := strings.ReplaceAll(outerRefs+cutAt, "t.", "v.") + outerRefsFrom
 	for some := range slices.Chunk(ranges, mostParts) {
-		query, args := union(some, func(r tokenRange) string {
+		query, args := union(some, func(r rowRange) string {
 			return tokenRefs + s.tokenOrder(store.Page{}).live(r) + limitTo(most)
 		})
 		found, err := list(ctx, s, "summarize tokens", outer+query+outerRefsEnd, args, func(scan func(...any) error) (r tokenRecord, err error) {
@@ -150,7 +150,7 @@ func (s *Store) firstTokens(ctx context.Context, ranges []tokenRange, most int) 
 }
 
 // firstUncut is firstTokens without what a cut-off ended.
-func (s *Store) firstUncut(ctx context.Context, ranges []tokenRange, f store.TokenFilter, most int) ([]tokenRecord, error) {
+func (s *Store) firstUncut(ctx context.Context, ranges []rowRange, f store.TokenFilter, most int) ([]tokenRecord, error) {
 	uncut, err := s.uncut(ctx, visibleOf(f).only(f))
 	if err != nil {
 		return nil, err
@@ -161,9 +161,9 @@ func (s *Store) firstUncut(ctx context.Context, ranges []tokenRange, f store.Tok
 
 // countMore counts the tokens of those applications of which more than most were
 // read, and returns the totals of all.
-func (s *Store) countMore(ctx context.Context, ranges []tokenRange, f store.TokenFilter, read map[int64]int, most int) (map[int64]int, error) {
+func (s *Store) countMore(ctx context.Context, ranges []rowRange, f store.TokenFilter, read map[int64]int, most int) (map[int64]int, error) {
 	totals := maps.Clone(read)
-	var more []tokenRange
+	var more []rowRange
 	for _, r := range ranges {
 		if read[r.application] > most {
 			more = append(more, r)
@@ -177,7 +177,7 @@ func (s *Store) countMore(ctx context.Context, ranges []tokenRange, f store.Toke
 		return nil, err
 	}
 	for some := range slices.Chunk(with(more, uncut), mostParts) {
-		query, args := union(some, func(r tokenRange) string {
+		query, args := union(some, func(r rowRange) string {
 			id := strconv.FormatInt(r.application, 10)
 			return "\n\tSELECT " + id + ", COUNT(*) FROM (" + s.liveIDs(r, store.MaxCount+1) + countOfEnd
 		})

@@ -21,30 +21,31 @@ const (
 
 	// mostCuts is how many cut-offs are conditions. With more of them the
 	// statement looks them up for each token.
-	mostCuts = 8
+	mostCuts = 64
 )
 
-// A tokenRange is conditions on t, of which the first is about the beginning of an
-// index.
-type tokenRange struct {
+// A rowRange is conditions on rows, of which the first is about the beginning of an
+// index. Those of tokens are called t.
+type rowRange struct {
 	filter
 	index       string // by ID, "" for any that the planner finds
+	column      string // with which the index begins, "" for no one
 	application int64  // the only one whose tokens are in it, 0 if nobody needs to know
-	overlaps    bool   // tokens in it may be in other ranges, too
+	overlaps    bool   // tokens in it may be in later ranges, too
+	apart       filter // leaves out those of the one before that overlaps
 }
 
-// rangeOf returns what a condition finds by an index and others leave.
-func rangeOf(index string, others filter, condition string, args ...any) tokenRange {
-	r := tokenRange{index: index}
-	if condition != "" {
-		r.and(condition, args...)
-	}
+// rangeOf returns the tokens with a value of the column with which an index begins,
+// as far as others leave them.
+func (s *Store) rangeOf(index string, others filter, column string, value any) rowRange {
+	r := rowRange{index: index, column: column}
+	r.only(s.dialect, column, value)
 	r.add(others)
 	return r
 }
 
 // where returns the conditions behind others.
-func (r tokenRange) where() string {
+func (r rowRange) where() string {
 	if r.parts == nil {
 		return ""
 	}
@@ -54,9 +55,9 @@ func (r tokenRange) where() string {
 // union returns what arm returns for each of the ranges, as one query with the
 // arguments of all of them. What arm returns twice is in it once if the ranges
 // overlap.
-func union(ranges []tokenRange, arm func(r tokenRange) string) (query string, args []any) {
+func union(ranges []rowRange, arm func(r rowRange) string) (query string, args []any) {
 	with := "\n\tUNION ALL"
-	if slices.ContainsFunc(ranges, func(r tokenRange) bool { return r.overlaps }) {
+	if slices.ContainsFunc(ranges, func(r rowRange) bool { return r.overlaps }) {
 		with = "\n\tUNION"
 	}
 	var b strings.Builder
@@ -105,7 +106,7 @@ func (s *Store) tokenOrder(p store.Page) order {
 func (o order) by() string { return orderBy(o.descending, o.columns...) }
 
 // live returns the rest of a query for tokens of a range, in order.
-func (o order) live(r tokenRange) string {
+func (o order) live(r rowRange) string {
 	index := ""
 	switch {
 	case r.index == indexListed:
@@ -113,11 +114,11 @@ func (o order) live(r tokenRange) string {
 	case o.byID:
 		index = r.index
 	}
-	return o.dialect.tokensBy(index) + whereLive + r.where() + o.dialect.orderLive(o.descending, o.columns...)
+	return o.dialect.tokensBy(index) + whereLive + r.where() + o.dialect.orderLive(r.column, o.descending, o.columns...)
 }
 
 // ids returns a query for the IDs of a page.
-func (o order) ids(ranges []tokenRange, limit, offset int) (query string, args []any) {
+func (o order) ids(ranges []rowRange, limit, offset int) (query string, args []any) {
 	if len(ranges) == 1 {
 		r := ranges[0]
 		return tokenIDs + o.live(r) + limitTo(limit) + " OFFSET ?", append(slices.Clip(r.args), offset)
@@ -128,14 +129,31 @@ func (o order) ids(ranges []tokenRange, limit, offset int) (query string, args [
 		keys[i] = "u.k" + strconv.Itoa(i)
 		columns += ", " + column + " AS k" + strconv.Itoa(i)
 	}
-	query, args = union(ranges, func(r tokenRange) string {
+	query, args = union(ranges, func(r rowRange) string {
 		return tokenIDs + columns + o.live(r) + limitTo(offset+limit)
 	})
 	return mergedIDs + query + mergedIDsEnd + orderBy(o.descending, keys...) + limitTo(limit) + " OFFSET ?", append(args, offset)
 }
 
+// disjoint returns ranges for counts, none of which overlaps: they end with the first
+// range if that has enough, and need no comparison of all with all. A page would read
+// past all tokens that they leave out, and so would MySQL, which reads each part of a
+// union to its end.
+func (s *Store) disjoint(ranges []rowRange) []rowRange {
+	if s.dialect == MySQL {
+		return ranges
+	}
+	ranges = slices.Clone(ranges)
+	for i := range ranges {
+		r := &ranges[i]
+		r.overlaps = false
+		r.filter = r.filter.with(r.apart)
+	}
+	return ranges
+}
+
 // tokenRanges returns where the tokens are that f names, none if there are none.
-func (s *Store) tokenRanges(ctx context.Context, f store.TokenFilter) ([]tokenRange, error) {
+func (s *Store) tokenRanges(ctx context.Context, f store.TokenFilter) (ranges []rowRange, err error) {
 	narrow, some, err := s.narrowed(f)
 	v := visibleOf(f)
 	if !some || v.nothing() || err != nil {
@@ -147,13 +165,14 @@ func (s *Store) tokenRanges(ctx context.Context, f store.TokenFilter) ([]tokenRa
 	}
 	narrow.add(uncut)
 	if v.all {
-		return []tokenRange{rangeOf(indexOf(f), narrow, "")}, nil
+		return []rowRange{{index: indexOf(f), column: columnOf(f), filter: narrow}}, nil
 	}
-	var ranges []tokenRange
+	var notOwn filter
 	if v.user != "" && (f.OwnerID == "" || f.OwnerID == v.user) {
-		own := rangeOf(indexOf(store.TokenFilter{ID: f.ID, OwnerID: v.user}), narrow, "t.user_id = ?", v.user)
+		own := s.rangeOf(indexOf(store.TokenFilter{ID: f.ID, OwnerID: v.user}), narrow, "t.user_id", v.user)
 		own.overlaps = true
 		ranges = append(ranges, own)
+		notOwn.and("t.user_id <> ?", v.user)
 	}
 	if len(v.organizations) == 0 {
 		return ranges, nil
@@ -169,12 +188,17 @@ func (s *Store) tokenRanges(ctx context.Context, f store.TokenFilter) ([]tokenRa
 		}
 		if len(applications) <= mostRanges {
 			for _, id := range applications {
-				ranges = append(ranges, rangeOf(indexIssued, narrow, "t.application_id = ?", id))
+				r := s.rangeOf(indexIssued, narrow, "t.application_id", id)
+				r.apart = notOwn
+				ranges = append(ranges, r)
 			}
 			return ranges, nil
 		}
 	}
-	return append(ranges, rangeOf("", narrow, inOrganizations+inList(len(v.organizations))+")", numbers(v.organizations)...)), nil
+	rest := rowRange{column: columnOf(f), apart: notOwn}
+	rest.and(inOrganizations+inList(len(v.organizations))+")", numbers(v.organizations)...)
+	rest.add(narrow)
+	return append(ranges, rest), nil
 }
 
 // indexOf returns the index of what f names if all may be listed.
@@ -190,10 +214,22 @@ func indexOf(f store.TokenFilter) string {
 	return indexEvery
 }
 
+// columnOf returns the column with which the index begins that has the fewest of the
+// tokens that f names.
+func columnOf(f store.TokenFilter) string {
+	switch {
+	case f.OwnerID != "":
+		return "t.user_id"
+	case f.ApplicationID != 0:
+		return "t.application_id"
+	}
+	return ""
+}
+
 // applicationRanges returns the ranges of the tokens that f names and that belong to
 // one of the applications, one for each that may have some. What a cut-off ended is
 // in them.
-func (s *Store) applicationRanges(ctx context.Context, applications []int64, f store.TokenFilter) ([]tokenRange, error) {
+func (s *Store) applicationRanges(ctx context.Context, applications []int64, f store.TokenFilter) ([]rowRange, error) {
 	narrow, some, err := s.narrowed(f)
 	v := visibleOf(f)
 	if !some || v.nothing() || len(applications) == 0 || err != nil {
@@ -205,14 +241,15 @@ func (s *Store) applicationRanges(ctx context.Context, applications []int64, f s
 			return nil, err
 		}
 	}
-	var ranges []tokenRange
+	var ranges []rowRange
 	for _, id := range applications {
-		var r tokenRange
+		var r rowRange
 		switch {
 		case v.all, slices.Contains(administered, id):
-			r = rangeOf(indexOf(store.TokenFilter{ID: f.ID, ApplicationID: id}), narrow, "t.application_id = ?", id)
+			r = s.rangeOf(indexOf(store.TokenFilter{ID: f.ID, ApplicationID: id}), narrow, "t.application_id", id)
 		case v.user != "":
-			r = rangeOf("", narrow, "t.user_id = ? AND t.application_id = ?", v.user, id)
+			r = s.rangeOf("", narrow, "t.user_id", v.user)
+			r.only(s.dialect, "t.application_id", id)
 		default:
 			continue
 		}
@@ -225,14 +262,33 @@ func (s *Store) applicationRanges(ctx context.Context, applications []int64, f s
 // applicationsIn returns the applications of organizations that are among others,
 // nil for any. Of those it returns more than mostRanges if there are more.
 func (s *Store) applicationsIn(ctx context.Context, organizations, among []int64) ([]int64, error) {
-	query, args := applicationsOf+inList(len(organizations)), numbers(organizations)
+	var others filter
+	most := mostRanges + 1
 	if among != nil {
-		query, args = query+amongThem+inList(len(among)), append(args, numbers(among)...)
+		others.and("a.id"+inList(len(among)), numbers(among)...)
+		most = max(most, len(among))
 	}
-	return list(ctx, s, "list applications of organizations", query+limitTo(max(mostRanges+1, len(among))), args,
-		func(scan func(...any) error) (id int64, err error) {
+	var ranges []rowRange
+	for _, id := range slices.Compact(slices.Sorted(slices.Values(organizations))) {
+		ranges = append(ranges, s.rangeOf("", others, "a.organization_id", id))
+	}
+	var all []int64
+	for some := range slices.Chunk(ranges, mostParts) {
+		query, args := union(some, func(r rowRange) string {
+			return applicationsOf + r.filter.where() + orderBy(false, "a.organization_id", "a.name") + limitTo(most)
+		})
+		if len(some) > 1 {
+			query += limitTo(most)
+		}
+		found, err := list(ctx, s, "list applications of organizations", query, args, func(scan func(...any) error) (id int64, err error) {
 			return id, scan(&id)
 		})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	return all, nil
 }
 
 // visible says whose tokens may be listed.
@@ -267,60 +323,78 @@ func (v visible) only(f store.TokenFilter) string {
 	return f.OwnerID
 }
 
-// uncut returns the conditions that leave out what a cut-off ended. Those that
-// concern one user are read before, so that they can be told from an index.
+// uncut returns the conditions that leave out what a cut-off ended. They are those
+// that concern one user, the newest of all, or a look-up for each token if both are
+// too many.
 func (s *Store) uncut(ctx context.Context, user string) (f filter, err error) {
 	if user != "" {
-		known, err := s.uncutOf(ctx, user, &f)
-		if err != nil || known {
-			return f, err
+		cuts, err := s.cutoffs(ctx, "look up cut-offs of a user", cutoffsOfUser, user)
+		if err != nil || len(cuts) <= mostCuts {
+			return spared(cuts), err
 		}
 	}
-	newest, err := list(ctx, s, "look up the newest cut-off", newestCutoffs, nil, func(scan func(...any) error) (seq int64, err error) {
-		return seq, scan(&seq)
+	cuts, err := s.cutoffs(ctx, "look up the newest cut-offs", newestCutoffs)
+	if err != nil || len(cuts) <= mostCuts {
+		return spared(cuts), err
+	}
+	alive := cutToken + " IS NULL"
+	if s.dialect == Postgres {
+		alive = notCut
+	}
+	f.and("(t.seq >= ? OR "+alive+")", cuts[0].seq)
+	return f, nil
+}
+
+// cutoffs returns what a query finds, one more than mostCuts at most.
+func (s *Store) cutoffs(ctx context.Context, what, query string, args ...any) ([]cutoff, error) {
+	return list(ctx, s, what, query+limitTo(mostCuts+1), args, func(scan func(...any) error) (c cutoff, err error) {
+		return c, scan(&c.userID, &c.applicationID, &c.family, &c.seq)
 	})
-	if err == nil && len(newest) > 0 {
-		alive := cutToken + " IS NULL"
-		if s.dialect == Postgres {
-			alive = notCut
+}
+
+// spared returns the conditions that cut-offs do not concern a token. A count looks
+// at many tokens: first it asks whether any of them names the user or application.
+func spared(cuts []cutoff) (f filter) {
+	var users, applications []any
+	var others, each filter
+	newest := int64(0)
+	for _, c := range cuts {
+		switch {
+		case c.family != 0: // see settleAll
+			continue
+		case c.userID == "" && c.applicationID == 0:
+			f.and("t.seq >= ?", c.seq)
+			continue
+		case c.userID == "":
+			applications = append(applications, c.applicationID)
+			each.and("("+viaToken+" <> ? OR t.seq >= ?)", c.applicationID, c.seq)
+		case c.applicationID == 0:
+			users = append(users, c.userID)
+			each.and("(t.user_id <> ? OR t.seq >= ?)", c.userID, c.seq)
+		default:
+			users = append(users, c.userID)
+			each.and("(t.user_id <> ? OR "+viaToken+" <> ? OR t.seq >= ?)", c.userID, c.applicationID, c.seq)
 		}
-		f.and("(t.seq >= ? OR "+alive+")", newest[0])
+		newest = max(newest, c.seq)
 	}
-	return f, err
+	if each.parts == nil {
+		return f
+	}
+	if users != nil {
+		others.and("t.user_id NOT"+inList(len(users)), users...)
+	}
+	if applications != nil {
+		others.and(viaToken+" NOT"+inList(len(applications)), applications...)
+	}
+	f.and("(t.seq >= ? OR "+others.text()+" OR "+each.text()+")", slices.Concat([]any{newest}, others.args, each.args)...)
+	return f
 }
 
 // with returns ranges with further conditions.
-func with(ranges []tokenRange, more filter) []tokenRange {
+func with(ranges []rowRange, more filter) []rowRange {
 	ranges = slices.Clone(ranges)
 	for i := range ranges {
-		r := &ranges[i]
-		r.filter = filter{slices.Clip(r.parts), slices.Clip(r.args)}
-		r.add(more)
+		ranges[i].filter = ranges[i].filter.with(more)
 	}
 	return ranges
-}
-
-// uncutOf adds the conditions for the tokens of a user, unless they are too many.
-func (s *Store) uncutOf(ctx context.Context, user string, f *filter) (known bool, err error) {
-	cuts, err := list(ctx, s, "look up cut-offs of a user", cutoffsOfUser+limitTo(mostCuts+1), []any{user},
-		func(scan func(...any) error) (c cutoff, err error) {
-			return c, scan(&c.applicationID, &c.seq)
-		})
-	if err != nil || len(cuts) > mostCuts {
-		return false, err
-	}
-	var each filter
-	newest := int64(0)
-	for _, c := range cuts {
-		newest = max(newest, c.seq)
-		if c.applicationID == 0 {
-			each.and("t.seq >= ?", c.seq)
-		} else {
-			each.and("("+viaToken+" <> ? OR t.seq >= ?)", c.applicationID, c.seq)
-		}
-	}
-	if each.parts != nil {
-		f.and("(t.seq >= ? OR "+each.text()+")", append([]any{newest}, each.args...)...)
-	}
-	return true, nil
 }
