@@ -28,6 +28,17 @@ func (s *Store) ListTokens(ctx context.Context, f store.TokenFilter, p store.Pag
 	return list, total, err
 }
 
+// owned returns the number of live tokens of a user, which need not be exact above
+// most.
+func (s *Store) owned(user string, most int) int {
+	f, p := store.TokenFilter{UserID: user, OwnerID: user}, store.Page{CountTo: most}
+	l := newLister(p)
+	for source := range s.sources(f, p) {
+		l.take(source, func(t *token) bool { return s.listed(t, f) })
+	}
+	return l.total
+}
+
 // A source is a list in which tokens of a page are.
 type source struct {
 	tokens  iter.Seq[*token]

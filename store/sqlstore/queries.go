@@ -393,14 +393,17 @@ func preparedQueries(d Dialect) []string {
 	case Postgres:
 		queries = append(queries, accessByDigestPostgres, accessAndUserPostgres, familyByRefresh,
 			chargeAtOnce, settleAtOnce, insertSessionAtOnce)
-		for _, conditions := range []string{"", andServed, andMinted, andMintedByRoot} {
-			queries = append(queries, insertQuery(d, insertUnpaidAtOnce, conditions))
+		for _, conditions := range []string{"", andServed, andMinted, andServed + andMinted, andMintedByRoot, andServedMintByRoot} {
+			queries = append(queries, insertQuery(d, insertUnpaidAtOnce, conditions+andOwned(d)))
 		}
 	default:
 		queries = append(queries, accessByDigest, accessAndUser, familyByRefresh)
 	}
-	for _, conditions := range []string{"", andServed, andMinted} {
-		queries = append(queries, insertQuery(d, insert[0], conditions))
+	for _, served := range []string{"", andServed} {
+		queries = append(queries, insertQuery(d, insert[0], served))
+		if d != Postgres {
+			queries = append(queries, insertToken+served+andOwned(d), insertToken+served+andMinted+andOwned(d))
+		}
 	}
-	return append(queries, insert[1])
+	return append(queries, ownedIDs(d), insert[1])
 }

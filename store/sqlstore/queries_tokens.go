@@ -286,22 +286,32 @@ const (
 		AND EXISTS (
 			SELECT 1 FROM auth_tokens t
 			WHERE t.family = ? AND t.revoked_at IS NULL AND t.expires_at > ? AND t.expires_at >= ?
+				AND COALESCE(t.digest = ?, TRUE) AND COALESCE(t.scopes = ?, TRUE)
 				AND ` + cutToken + ` IS NULL)
 		AND (` + liveBelow + `) < ?`
 
-	// andMintedByRoot is andMinted for PostgreSQL and a parent that nobody minted,
-	// and no application.
-	andMintedByRoot = `
+	// andMintedByRoot is andMinted for PostgreSQL and a parent that nobody minted.
+	// For a child without an application the parent must have none either.
+	andMintedByRoot     = byRoot + ` AND t.application_id = 0 AND t.via_id = 0` + byRootEnd
+	andServedMintByRoot = andServed + byRoot + byRootEnd
+	byRoot              = `
 		AND EXISTS (
 			SELECT 1 FROM auth_tokens t
 			WHERE t.family = ? AND t.revoked_at IS NULL AND t.expires_at > ? AND t.expires_at >= ?
-				AND t.parent_id = 0 AND t.application_id = 0 AND t.via_id = 0 AND NOT t.independent
+				AND COALESCE(t.digest = ?, TRUE) AND COALESCE(t.scopes = ?, TRUE)
+				AND t.parent_id = 0 AND NOT t.independent`
+	byRootEnd = `
 				AND ` + cutTokenAtOnce + ` IS NULL)
 		AND (` + liveBelow + `) < ?`
 
 	liveBelow = `
 			SELECT COUNT(*) FROM auth_tokens d
 			WHERE d.root_id = ? AND d.root_id <> 0 AND d.revoked_at IS NULL AND d.expires_at > ?`
+
+	// andFewer stands around ownedIDs.
+	andFewer = `
+		AND (`
+	andFewerEnd = `) < ?`
 
 	insertedAtOnce = `
 	RETURNING id, family`
