@@ -14,6 +14,7 @@ import (
 	"github.com/ostiary/auth/internal/header"
 	"github.com/ostiary/auth/internal/hook"
 	"github.com/ostiary/auth/internal/options"
+	"github.com/ostiary/auth/internal/stores"
 	"github.com/ostiary/auth/observe"
 )
 
@@ -211,7 +212,7 @@ func (g *Gate) ask(r *http.Request, field authorization, p *Principal) error {
 // request.
 func (g *Gate) Recheck(r *http.Request) (*Principal, error) {
 	var p Principal
-	return onHeap(&p, g.ask(r.WithContext(context.WithValue(r.Context(), recheckKey{}, true)), authorizationOf(r), &p))
+	return onHeap(&p, g.ask(r.WithContext(context.WithValue(r.Context(), stores.RecheckKey{}, true)), authorizationOf(r), &p))
 }
 
 // Require returns a handler that calls next for requests whose credential is

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ostiary/auth/internal/client"
+	"github.com/ostiary/auth/internal/stores"
 	"github.com/ostiary/auth/store"
 )
 
@@ -130,9 +131,6 @@ func (c *carrier) Value(key any) any {
 	return v
 }
 
-// recheckKey is the key of a context by which [Gate.Recheck] asks authenticators
-// to read again what they have read for this request.
-type recheckKey struct{}
-
-// rechecks reports whether ctx is one of [Gate.Recheck].
-func rechecks(ctx context.Context) bool { return ctx.Value(recheckKey{}) != nil }
+// rechecks reports whether ctx is one of [Gate.Recheck], by which it asks
+// authenticators to read again what they have read for this request.
+func rechecks(ctx context.Context) bool { return ctx.Value(stores.RecheckKey{}) != nil }

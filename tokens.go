@@ -254,26 +254,23 @@ func (t *Tokens) Issue(ctx context.Context, by *Principal, req TokenRequest) (Is
 
 // issue makes a personal access token of owner, for by.
 func (t *Tokens) issue(ctx context.Context, by, owner *Principal, req TokenRequest) (IssuedToken, error) {
-	tok, _, err := t.Prepare(ctx, owner, req, t.opts.PersonalLifetime, t.opts.MaxPersonalLifetime)
-	if err == nil {
-		err = t.CheckQuota(ctx, tok.UserID)
-	}
+	tok, limits, _, err := t.Prepare(ctx, owner, req, t.opts.PersonalLifetime, t.opts.MaxPersonalLifetime)
 	if err != nil {
 		return IssuedToken{}, err
 	}
 	issued := t.withSecret(tok)
-	issued.Token, err = t.store.InsertToken(ctx, issued.Token, t.MintLimits())
+	issued.Token, err = t.Insert(ctx, t.store, owner, issued.Token, limits)
 	switch {
 	case errors.Is(err, store.ErrLimit):
 		return IssuedToken{}, errMintLimit
 	case errors.Is(err, store.ErrConflict):
 		return IssuedToken{}, errInvalidToken // the token that asked has just ended
 	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		return IssuedToken{}, e
+	}
 	if err != nil {
 		return IssuedToken{}, fmt.Errorf("auth: store a new token: %w", err)
-	}
-	if err := t.Confirm(ctx, owner, issued.Token); err != nil {
-		return IssuedToken{}, err
 	}
 	t.event(ctx, audit.TokenIssued, by, issued.Token)
 	t.hook.One(ctx, observe.TokenIssued, observe.KindPersonal, observe.ReasonNone)
@@ -281,17 +278,18 @@ func (t *Tokens) issue(ctx context.Context, by, owner *Principal, req TokenReque
 }
 
 // Prepare returns the token that [Tokens.Issue] would store, without a secret.
-// It stores nothing. Ends is the instant at which all tokens that by may issue
-// must end, zero for never. A request without an expiry gets the lifetime; most
+// It stores nothing. Limits are those of its insert, see [Tokens.Insert]. Ends is the
+// instant at which all tokens that by may issue must end, zero for never. A request without an expiry gets the lifetime; most
 // bounds the lifetime that a request may ask for. Package oauth makes the
 // tokens of applications from it.
-func (t *Tokens) Prepare(ctx context.Context, by *Principal, req TokenRequest, lifetime, most time.Duration) (tok store.Token, ends time.Time, err error) {
+func (t *Tokens) Prepare(ctx context.Context, by *Principal, req TokenRequest, lifetime, most time.Duration) (tok store.Token, limits store.MintLimits, ends time.Time, err error) {
 	t.purge.note(ctx, t.log, "Tokens")
 	now := time.Now()
 	u, err := t.OwnerBy(ctx, by)
 	if err != nil {
-		return tok, ends, err
+		return tok, limits, ends, err
 	}
+	limits = t.MintLimits()
 	tok = store.Token{
 		UserID:      u.ID,
 		Epoch:       u.Epoch,
@@ -303,34 +301,34 @@ func (t *Tokens) Prepare(ctx context.Context, by *Principal, req TokenRequest, l
 		Expires:     req.Expires,
 	}
 	if _, err := t.ParseScopes(tok.Scopes); err != nil {
-		return tok, ends, err
+		return tok, limits, ends, err
 	}
 	if err := checkDescription(tok.Description, u); err != nil {
-		return tok, ends, err
+		return tok, limits, ends, err
 	}
 	if !Scopes(tok.Scopes).Within(by.Scopes) {
-		return tok, ends, &Error{Status: http.StatusForbidden, Code: "insufficient_scope", Detail: detailForbidden, Scope: tok.Scopes}
+		return tok, limits, ends, &Error{Status: http.StatusForbidden, Code: "insufficient_scope", Detail: detailForbidden, Scope: tok.Scopes}
 	}
-	if ends, err = t.adopt(ctx, by, &tok); err != nil {
-		return tok, ends, err
+	if ends, err = t.adopt(ctx, by, &tok, &limits); err != nil {
+		return tok, limits, ends, err
 	}
 	latest := stores.Earlier(now.Add(most), ends)
 	if tok.Expires.IsZero() {
 		tok.Expires = stores.Earlier(now.Add(lifetime), latest)
 	}
 	if !tok.Expires.After(now) {
-		return tok, ends, &Error{Status: http.StatusBadRequest, Field: "Expires", Detail: "This date is in the past."}
+		return tok, limits, ends, &Error{Status: http.StatusBadRequest, Field: "Expires", Detail: "This date is in the past."}
 	}
 	if tok.Expires.After(latest) {
-		return tok, ends, &Error{Status: http.StatusBadRequest, Field: "Expires", Detail: "Must not be later than " + latest.UTC().Format(time.RFC3339) + "."}
+		return tok, limits, ends, &Error{Status: http.StatusBadRequest, Field: "Expires", Detail: "Must not be later than " + latest.UTC().Format(time.RFC3339) + "."}
 	}
-	return tok, ends, nil
+	return tok, limits, ends, nil
 }
 
 // Owner returns the user with that ID, who must be active and accepted by
 // TokensOptions.MayIssue. Otherwise it returns an [*Error] with status 403.
 func (t *Tokens) Owner(ctx context.Context, id string) (store.User, error) {
-	u, err := t.users.UserByID(ctx, id)
+	u, err := stores.RecheckedUser(ctx, t.users, id)
 	if errors.Is(err, store.ErrNotFound) || err == nil && (!u.Active || u.ID != id) {
 		return store.User{}, errForbidden
 	}

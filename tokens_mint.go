@@ -8,14 +8,13 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/ostiary/auth/audit"
 	"github.com/ostiary/auth/internal/stores"
 	"github.com/ostiary/auth/store"
 )
 
-// MintLimits returns TokensOptions.MaxDepth and MaxMinted.
+// MintLimits returns TokensOptions.MaxDepth, MaxMinted and MaxPerUser.
 func (t *Tokens) MintLimits() store.MintLimits {
-	return store.MintLimits{Depth: t.opts.MaxDepth, Live: t.opts.MaxMinted}
+	return store.MintLimits{Depth: t.opts.MaxDepth, Live: t.opts.MaxMinted, Owned: max(t.opts.MaxPerUser, 0)}
 }
 
 var errMintLimit = &Error{
@@ -25,14 +24,21 @@ var errMintLimit = &Error{
 
 // adopt makes tok a child of the token of by, if there is one, and returns the
 // end of that token, or the zero time.
-func (t *Tokens) adopt(ctx context.Context, by *Principal, tok *store.Token) (ends time.Time, err error) {
+func (t *Tokens) adopt(ctx context.Context, by *Principal, tok *store.Token, limits *store.MintLimits) (ends time.Time, err error) {
 	if by.TokenID == 0 {
 		return ends, nil
 	}
-	parent, err := t.minter(ctx, by, Scopes(tok.Scopes))
+	// The insert compares what a recheck has read with what there is.
+	parent, rechecked := stores.RecheckedToken(ctx, t.store, by.TokenID)
+	if rechecked {
+		err = mayMint(by, parent, Scopes(tok.Scopes))
+	} else {
+		parent, err = t.minter(ctx, by, Scopes(tok.Scopes))
+	}
 	if err != nil {
 		return ends, err
 	}
+	limits.ParentDigest, limits.ParentScopes = parent.Digest, parent.Scopes
 	tok.Audience = parent.Audience // a token for one resource makes none for others
 	tok.ParentID = parent.Family
 	tok.Independent = t.opts.Minting == InsecureMintIndependent
@@ -54,17 +60,25 @@ func (t *Tokens) adopt(ctx context.Context, by *Principal, tok *store.Token) (en
 // now.
 func (t *Tokens) minter(ctx context.Context, by *Principal, scopes Scopes) (store.Token, error) {
 	tok, err := t.store.TokenByID(ctx, by.TokenID)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
+	if errors.Is(err, store.ErrNotFound) {
 		return store.Token{}, errInvalidToken
-	case err != nil:
-		return store.Token{}, fmt.Errorf("auth: look up the parent of a new token: %w", err)
-	case !tok.Revoked.IsZero() || replaced(by, tok):
-		return store.Token{}, errInvalidToken
-	case !scopes.Within(Scopes(tok.Scopes)):
-		return store.Token{}, &Error{Status: http.StatusForbidden, Code: "insufficient_scope", Detail: detailForbidden, Scope: string(scopes)}
 	}
-	return tok, nil
+	if err != nil {
+		return store.Token{}, fmt.Errorf("auth: look up the parent of a new token: %w", err)
+	}
+	return tok, mayMint(by, tok, scopes)
+}
+
+// mayMint returns an [*Error] unless tok, the token of by, may mint one with these
+// scopes.
+func mayMint(by *Principal, tok store.Token, scopes Scopes) error {
+	if !tok.Revoked.IsZero() || replaced(by, tok) {
+		return errInvalidToken
+	}
+	if !scopes.Within(Scopes(tok.Scopes)) {
+		return &Error{Status: http.StatusForbidden, Code: "insufficient_scope", Detail: detailForbidden, Scope: string(scopes)}
+	}
+	return nil
 }
 
 // replaced reports whether tok, the token of by, has another secret than when
@@ -73,30 +87,44 @@ func replaced(by *Principal, tok store.Token) bool {
 	return by.TokenDigest != (store.Digest{}) && by.TokenDigest != tok.Digest
 }
 
-// Confirm checks the token of by again after tok was stored, and before its
-// secret is shown. If the token of by has ended, or has another secret or fewer
-// scopes, Confirm ends tok and returns an [*Error]. Package oauth calls it for
-// the tokens of applications. Later changes by the owner reach tok like every
-// minted token.
-func (t *Tokens) Confirm(ctx context.Context, by *Principal, tok store.Token) error {
-	switch {
-	case by == nil:
-		return errNobody
-	case by.TokenID == 0:
-		return nil
+// Insert stores in st what [Tokens.Prepare] has returned for by. Limits are those of
+// Prepare: the token of by must not have changed since, and TokensOptions.MaxPerUser
+// is checked in the same step. Refusals are an [*Error]; ErrLimit and ErrConflict of
+// [store.Tokens].InsertToken come as they are. Later changes by the owner reach the
+// token like every minted token. Package oauth calls Insert for the tokens of
+// applications.
+func (t *Tokens) Insert(ctx context.Context, st store.Tokens, by *Principal, tok store.Token, limits store.MintLimits) (store.Token, error) {
+	if by == nil {
+		return store.Token{}, errNobody
 	}
-	_, err := t.minter(ctx, by, Scopes(tok.Scopes))
-	if err == nil {
-		return nil
+	for tries := 0; ; tries++ {
+		stored, err := st.InsertToken(ctx, tok, limits)
+		switch {
+		case err == nil:
+			return stored, nil
+		case errors.Is(err, store.ErrLimit) && limits.Owned > 0:
+			if err := t.CheckQuota(ctx, tok.UserID); err != nil {
+				return store.Token{}, err
+			}
+			limits.Owned = 0 // it is another limit, or the store counted what has ended
+		case errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrLimit) && limits.ParentDigest != (store.Digest{}) && tries < mostChanges:
+			parent, refused := t.minter(ctx, by, Scopes(tok.Scopes))
+			if refused != nil {
+				return store.Token{}, refused
+			}
+			if parent.Digest == limits.ParentDigest && parent.Scopes == limits.ParentScopes {
+				return store.Token{}, err
+			}
+			limits.ParentDigest, limits.ParentScopes = parent.Digest, parent.Scopes
+		default:
+			return store.Token{}, err
+		}
 	}
-	ctx, cancel := stores.Detach(ctx)
-	defer cancel()
-	if _, revokeErr := t.store.RevokeTokens(ctx, store.Selection{TokenID: tok.ID}, time.Now()); revokeErr != nil {
-		// Nobody will ever know its secret.
-		t.log.WarnContext(ctx, audit.StoreFailed, audit.KeyOperation, "end a token that is given to nobody", audit.KeyTokenID, tok.ID, audit.KeyError, revokeErr)
-	}
-	return err
 }
+
+// mostChanges is how many changes of a token during a request that mints are
+// followed, if they leave it the right to.
+const mostChanges = 3
 
 // covered reports whether one of the prefixes contains all of p.
 func covered(p netip.Prefix, prefixes []netip.Prefix) bool {

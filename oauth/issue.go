@@ -215,7 +215,7 @@ func (srv *Server) IssueFor(ctx context.Context, by *auth.Principal, application
 	if _, err := srv.person(ctx, by); err != nil {
 		return auth.IssuedToken{}, err
 	}
-	tok, ends, err := srv.tokens.Prepare(ctx, by, req, srv.opts.AccessLifetime, srv.opts.AccessLifetime)
+	tok, limits, ends, err := srv.tokens.Prepare(ctx, by, req, srv.opts.AccessLifetime, srv.opts.AccessLifetime)
 	if err != nil {
 		return auth.IssuedToken{}, err
 	}
@@ -223,16 +223,13 @@ func (srv *Server) IssueFor(ctx context.Context, by *auth.Principal, application
 	issued := auth.IssuedToken{Token: tok}
 	srv.addSecret(&issued)
 	srv.addRefresh(&issued, tok.Created, ends)
-	if issued.Token, err = srv.insert(ctx, issued.Token); err != nil {
+	if issued.Token, err = srv.insert(ctx, by, issued.Token, limits); err != nil {
 		if errors.Is(err, errInvalidClient) {
 			err = noSuchObject("ApplicationID")
 			if by.TokenID != 0 { // or the parent has ended during the request
 				err = errTokenEnded
 			}
 		}
-		return auth.IssuedToken{}, err
-	}
-	if err := srv.tokens.Confirm(ctx, by, issued.Token); err != nil {
 		return auth.IssuedToken{}, err
 	}
 	srv.managed(ctx, audit.TokenIssued, by, slog.Int64(audit.KeyTokenID, issued.ID), slog.String(audit.KeyUserID, issued.UserID),
@@ -243,11 +240,11 @@ func (srv *Server) IssueFor(ctx context.Context, by *auth.Principal, application
 }
 
 // insert stores a token that is issued without a code.
-func (srv *Server) insert(ctx context.Context, tok store.Token) (store.Token, error) {
-	if err := srv.tokens.CheckQuota(ctx, tok.UserID); err != nil {
-		return store.Token{}, err
+func (srv *Server) insert(ctx context.Context, by *auth.Principal, tok store.Token, limits store.MintLimits) (store.Token, error) {
+	tok, err := srv.tokens.Insert(ctx, srv.store, by, tok, limits)
+	if e, ok := errors.AsType[*auth.Error](err); ok {
+		return store.Token{}, e
 	}
-	tok, err := srv.store.InsertToken(ctx, tok, srv.tokens.MintLimits())
 	switch {
 	case errors.Is(err, store.ErrLimit):
 		return store.Token{}, errMintLimit
@@ -263,7 +260,7 @@ func (srv *Server) insert(ctx context.Context, tok store.Token) (store.Token, er
 func (srv *Server) grant(ctx context.Context, app store.Application, kind observe.Kind, u store.User, scopes auth.Scopes, audience string) (auth.IssuedToken, error) {
 	issued := srv.issueTo(app, u, scopes, audience, time.Now())
 	var err error
-	issued.Token, err = srv.insert(ctx, issued.Token)
+	issued.Token, err = srv.insert(ctx, &auth.Principal{ID: u.ID}, issued.Token, srv.tokens.MintLimits())
 	if e, ok := errors.AsType[*auth.Error](err); ok && e.Status == http.StatusConflict {
 		err = oauthError("invalid_grant", e.Detail)
 	}

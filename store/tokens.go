@@ -115,11 +115,21 @@ type Selection struct {
 // reads above a token at each use.
 const MaxDepth = 8
 
-// MintLimits bound the tree of a token. The zero MintLimits allow no minted
-// token. They do not concern tokens without a parent.
+// MintLimits are what must hold for a token to be inserted. The zero MintLimits
+// allow no minted token. Only Owned concerns tokens without a parent.
 type MintLimits struct {
 	Depth int // the greatest Depth; MaxDepth bounds it, too
 	Live  int // the most live descendants of the root at a time
+
+	// ParentDigest and ParentScopes are those that the parent had when the caller
+	// read it: what has changed since mints nothing. The zero Digest means that
+	// the caller knows neither.
+	ParentDigest Digest
+	ParentScopes string
+
+	// Owned is the most tokens of a user at a time, 0 for any number. It does not
+	// concern tokens without a user.
+	Owned int
 }
 
 // Minted is the fate of the descendants of a changed token.
@@ -204,10 +214,13 @@ type Tokens interface {
 	//
 	// It returns ErrConflict if the family t.ParentID has no live token: one
 	// that is not revoked, has not expired at t.Created, and does not expire
-	// before t does. It returns ErrLimit if t would exceed the limits. After a
-	// concurrent revocation of the parent, no live child may remain unless it
-	// is Independent, in any order of the two calls. Concurrent inserts may
-	// exceed limits.Live by their number.
+	// before t does. With limits.ParentDigest it must have that digest and
+	// limits.ParentScopes, in the same step. InsertToken returns ErrLimit if t
+	// would exceed the limits. After a concurrent revocation of the parent, no
+	// live child may remain unless it is Independent, in any order of the two
+	// calls. Concurrent inserts may exceed limits.Live and limits.Owned by their
+	// number. A store may count tokens for limits.Owned that have ended while
+	// their records are not marked.
 	InsertToken(ctx context.Context, t Token, limits MintLimits) (Token, error)
 
 	// UpdateToken replaces Digest, Scopes, Description, Expires and Modified of

@@ -11,14 +11,22 @@ import (
 // *[Seen].
 type SeenKey struct{}
 
+// RecheckKey is the type of the key under which a context says that a credential is
+// looked up again, for a decision that follows.
+type RecheckKey struct{}
+
 // A Seen keeps the user that the last look-up of a credential has read together with
 // it. A handler that shows this user needs no second query. No right may be decided
-// by it: what is read for a decision must be read when it is decided.
+// by it, unless a look-up under [RecheckKey] has read it: what is read for a decision
+// must be read when it is decided.
 type Seen struct{ last atomic.Pointer[seen] }
 
 type seen struct {
 	by   any // a pointer
 	user store.User
+
+	again bool         // under RecheckKey
+	token *store.Token // of such a look-up, with the fields of See
 
 	hashOf, hash string // where a password was compared and no user is noted
 }
@@ -26,8 +34,43 @@ type seen struct {
 // See notes a user that by has just read for the request of ctx. By must be a pointer.
 func See(ctx context.Context, by store.Users, u store.User) {
 	if s, ok := ctx.Value(SeenKey{}).(*Seen); ok && u.ID != "" {
-		s.last.Store(&seen{by: by, user: u})
+		s.last.Store(&seen{by: by, user: u, again: ctx.Value(RecheckKey{}) != nil})
 	}
+}
+
+// SeeAccess is See for the user in a, and under RecheckKey also for the live token a
+// with this digest: its ID, Digest, Family, Scopes, Audience, Addresses and Expires.
+func SeeAccess(ctx context.Context, by store.Users, a store.Access, d store.Digest) {
+	s, ok := ctx.Value(SeenKey{}).(*Seen)
+	if !ok || ctx.Value(RecheckKey{}) == nil || !a.Revoked.IsZero() {
+		See(ctx, by, a.User)
+		return
+	}
+	s.last.Store(&seen{by: by, user: a.User, again: true, token: &store.Token{
+		ID: a.TokenID, Digest: d, Family: a.Family, Scopes: a.Scopes, Audience: a.Audience, Addresses: a.Addresses, Expires: a.Expires,
+	}})
+}
+
+// RecheckedUser returns the user with that ID, from ctx if users itself has read it
+// there under RecheckKey, or else from users.
+func RecheckedUser(ctx context.Context, users store.Users, id string) (store.User, error) {
+	if s, ok := ctx.Value(SeenKey{}).(*Seen); ok {
+		if last := s.last.Load(); last != nil && !last.again {
+			return users.UserByID(ctx, id)
+		}
+	}
+	return UserByID(ctx, users, id)
+}
+
+// RecheckedToken returns the token with that ID if tokens has noted it in ctx, see
+// [SeeAccess].
+func RecheckedToken(ctx context.Context, tokens store.Tokens, id int64) (t store.Token, ok bool) {
+	if s, ok := ctx.Value(SeenKey{}).(*Seen); ok {
+		if last := s.last.Load(); last != nil && last.token != nil && last.token.ID == id && last.by == any(tokens) {
+			return *last.token, true
+		}
+	}
+	return store.Token{}, false
 }
 
 // SeeHash notes the hash that by has just compared the password of a user with, for

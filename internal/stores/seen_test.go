@@ -2,7 +2,9 @@ package stores_test
 
 import (
 	"context"
+	"reflect"
 	"testing"
+	"time"
 
 	"github.com/ostiary/auth/internal/stores"
 	"github.com/ostiary/auth/store"
@@ -85,5 +87,61 @@ func TestSeen(t *testing.T) {
 		if u, err := stores.UserByID(tt.ctx, tt.users, tt.id); err != nil || u.Name != tt.want {
 			t.Errorf("%s: %q, %v, want %q", tt.name, u.Name, err, tt.want)
 		}
+	}
+}
+
+// tokens is a store of tokens and users.
+type tokens struct {
+	store.Tokens
+	users
+}
+
+// What a decision may rest on is what was read under RecheckKey, and by the store
+// that is asked.
+func TestRechecked(t *testing.T) {
+	db, other := &tokens{users: users{name: "read again"}}, &tokens{}
+	carried := context.WithValue(t.Context(), stores.SeenKey{}, new(stores.Seen))
+	again := context.WithValue(carried, stores.RecheckKey{}, true)
+	access := store.Access{TokenID: 1, Family: 2, Scopes: "read", Audience: "a", User: store.User{ID: "1", Name: "seen"}}
+	digest := store.DigestOf("x")
+	for _, tt := range []struct {
+		name  string
+		ctx   context.Context // of the look-up
+		then  func()
+		by    *tokens
+		user  string
+		id    int64
+		token bool
+		want  string
+	}{
+		{"a first look-up", carried, nil, db, "1", 1, false, "read again"},
+		{"a recheck", again, nil, db, "1", 1, true, "seen"},
+		{"a recheck of another token and user", again, nil, db, "2", 2, false, "read again"},
+		{"another store", again, nil, other, "1", 1, false, ""},
+		{"a first look-up since", again, func() { stores.SeeAccess(carried, db, access, digest) }, db, "1", 1, false, "read again"},
+		{"a user was read since", again, func() { stores.See(carried, db, access.User) }, db, "1", 1, false, "read again"},
+		{"a session was read again since", again, func() { stores.See(again, db, access.User) }, db, "1", 1, false, "seen"},
+		{"a password was compared since", again, func() { stores.SeeHash(again, new(int), "1", "hash") }, db, "1", 1, false, "read again"},
+	} {
+		stores.SeeAccess(tt.ctx, db, access, digest)
+		if tt.then != nil {
+			tt.then()
+		}
+		if u, err := stores.RecheckedUser(carried, tt.by, tt.user); err != nil || u.Name != tt.want {
+			t.Errorf("%s: %q, %v, want %q", tt.name, u.Name, err, tt.want)
+		}
+		tok, ok := stores.RecheckedToken(carried, tt.by, tt.id)
+		if want := (store.Token{ID: 1, Digest: digest, Family: 2, Scopes: "read", Audience: "a"}); ok != tt.token || ok && !reflect.DeepEqual(tok, want) {
+			t.Errorf("%s: %+v, %t, want %t", tt.name, tok, ok, tt.token)
+		}
+		if _, ok := stores.RecheckedToken(t.Context(), tt.by, tt.id); ok {
+			t.Errorf("%s: a token without a request", tt.name)
+		}
+	}
+	dead := access
+	dead.Revoked = time.Now()
+	stores.SeeAccess(again, db, dead, digest)
+	if _, ok := stores.RecheckedToken(carried, db, 1); ok {
+		t.Error("a token that was revoked")
 	}
 }

@@ -26,6 +26,9 @@ func (s *Store) InsertToken(ctx context.Context, r store.Token, limits store.Min
 				return err
 			}
 		}
+		if limits.Owned > 0 && r.UserID != "" && s.owned(r.UserID, limits.Owned) >= limits.Owned {
+			return store.ErrLimit
+		}
 		stored = s.record(s.insert(r, f, parent, s.cuts.seq))
 		return nil
 	})
@@ -54,7 +57,8 @@ func (s *Store) minter(r store.Token, limits store.MintLimits) (*family, error) 
 	f := s.family(r.ParentID)
 	if f == nil || !slices.ContainsFunc(f.members, func(k *kin) bool {
 		expires := k.t.expires
-		return s.ended(k.t) == 0 && instantOf(r.Created) < expires && instantOf(r.Expires) <= expires
+		return s.ended(k.t) == 0 && instantOf(r.Created) < expires && instantOf(r.Expires) <= expires &&
+			(limits.ParentDigest == (store.Digest{}) || limits.ParentDigest == k.t.getDigest() && limits.ParentScopes == s.scopesOf(k.t))
 	}) {
 		return nil, store.ErrConflict
 	}

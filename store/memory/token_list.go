@@ -27,6 +27,17 @@ func (s *Store) ListTokens(ctx context.Context, f store.TokenFilter, p store.Pag
 	return list, total, err
 }
 
+// owned returns the number of live tokens of a user, which need not be exact above
+// most.
+func (s *Store) owned(user string, most int) int {
+	f, p := store.TokenFilter{UserID: user, OwnerID: user}, store.Page{CountTo: most}
+	l := newLister(p, tokenOrder(p.Order))
+	for source := range s.sources(f, p) {
+		l.take(source, func(t *token) bool { return s.listed(t, f) })
+	}
+	return l.total
+}
+
 // sourceOf returns a shelf as a source.
 func sourceOf(x *shelf, p store.Page) source[*token] {
 	list, ordered := x.by(p.Order)

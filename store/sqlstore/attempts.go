@@ -33,11 +33,15 @@ func attemptKey(key string) [32]byte { return sha256.Sum256([]byte(key)) }
 // no difference.
 func (s *Store) Charge(ctx context.Context, charges []store.Charge, now time.Time) (verdict store.Verdict, err error) {
 	at := micros(now)
-	if s.dialect == Postgres {
-		verdict, done, err := s.chargeAtOnce(ctx, charges, at)
-		if done || err != nil {
-			return verdict, err
-		}
+	done := false
+	switch s.dialect {
+	case Postgres:
+		verdict, done, err = s.chargeAtOnce(ctx, charges, at)
+	case MySQL:
+		verdict, done, err = s.chargeSeen(ctx, charges, at)
+	}
+	if done || err != nil {
+		return verdict, err
 	}
 	err = s.write(ctx, "charge attempts", func(tx *tx) error {
 		keys, err := tx.chargedKeys(charges, at)
@@ -161,6 +165,12 @@ func (t *tx) charge(charges []store.Charge, keys []string, at int64) (store.Verd
 	if err != nil {
 		return store.Verdict{}, err
 	}
+	verdict := judge(charges, keys, counters, at)
+	return verdict, t.keep(counters)
+}
+
+// judge counts the attempt in the counters, unless one of them refuses it.
+func judge(charges []store.Charge, keys []string, counters map[[32]byte]*counter, at int64) store.Verdict {
 	verdict := store.Verdict{Allowed: true}
 	for i, c := range charges {
 		key := keys[i]
@@ -183,7 +193,7 @@ func (t *tx) charge(charges []store.Charge, keys []string, at int64) (store.Verd
 			c.refuse()
 		}
 	}
-	return verdict, t.keep(counters)
+	return verdict
 }
 
 // refuse takes back what a refused charge changed. Only the values for a clock
@@ -321,8 +331,15 @@ func (s *Store) Settle(ctx context.Context, settled store.Settlement) error {
 	if len(keys) == 0 && !remember {
 		return ctx.Err()
 	}
-	if s.dialect == Postgres && remember && distinct(keys) && len(keys) <= mostKeys {
-		if done, err := s.settleAtOnce(ctx, settled); done || err != nil {
+	if remember && distinct(keys) && len(keys) <= mostKeys {
+		done, err := false, error(nil)
+		switch s.dialect {
+		case Postgres:
+			done, err = s.settleAtOnce(ctx, settled)
+		case MySQL:
+			done, err = s.settleJoined(ctx, settled)
+		}
+		if done || err != nil {
 			return err
 		}
 	}

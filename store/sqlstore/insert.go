@@ -157,7 +157,7 @@ func (s *Store) InsertToken(ctx context.Context, t store.Token, limits store.Min
 		conditions, args = andServed, append(args, t.ApplicationID)
 	}
 	if t.ParentID != 0 {
-		if s.dialect == Postgres && t.ApplicationID == 0 && limits.Depth > 0 {
+		if s.dialect == Postgres && limits.Depth > 0 {
 			out, err := s.insertBelowRoot(ctx, in, t, limits)
 			if !errors.Is(err, store.ErrNotFound) {
 				return out, err
@@ -172,6 +172,7 @@ func (s *Store) InsertToken(ctx context.Context, t store.Token, limits store.Min
 		conditions += andMinted
 		args = append(args, mintedArgs(p, t, limits)...)
 	}
+	conditions, args = conditions+andOwned(s.dialect), append(args, ownedArgs(s.dialect, t, limits)...)
 	if s.dialect == Postgres {
 		out, err = s.insertAtOnce(ctx, in, conditions, args)
 	} else {
@@ -192,17 +193,52 @@ func (s *Store) InsertToken(ctx context.Context, t store.Token, limits store.Min
 // mintedArgs are those of andMinted.
 func mintedArgs(p place, t store.Token, limits store.MintLimits) []any {
 	created := micros(t.Created)
-	return []any{p.parent, created, micros(t.Expires), p.root, created, limits.Live}
+	var digest, scopes any // as they must be
+	if limits.ParentDigest != (store.Digest{}) {
+		digest, scopes = bytesOf(limits.ParentDigest), limits.ParentScopes
+	}
+	return []any{p.parent, created, micros(t.Expires), digest, scopes, p.root, created, limits.Live}
 }
 
-// insertBelowRoot stores a token that a personal token mints which nobody minted: of
-// such a parent the place is known. The statement sees it live together with the
-// number of the newest cut-off. insertBelowRoot returns store.ErrNotFound if the
-// parent is another one, or none may be stored.
+// andOwned is the condition that a user has fewer tokens than a limit.
+func andOwned(d Dialect) string { return andFewer + ownedIDs(d) + andFewerEnd }
+
+// ownedIDs counts the live tokens of a user up to a limit. The order is that of
+// liveIDs.
+func ownedIDs(d Dialect) string {
+	var own filter
+	own.only(d, "t.user_id", "")
+	order := ""
+	if d == Postgres {
+		order = d.orderLive("t.user_id", false, "t.id")
+	}
+	return countOf + tokenIDs + d.tokensBy(indexListed) + whereLive + " AND " + own.text() + order + " LIMIT ?" + countOfEnd
+}
+
+// ownedArgs are those of andOwned, and but for the last those of ownedIDs. Without a
+// limit it counts nothing.
+func ownedArgs(d Dialect, t store.Token, limits store.MintLimits) []any {
+	var own filter
+	own.only(d, "t.user_id", t.UserID)
+	if limits.Owned <= 0 || t.UserID == "" {
+		return append(own.args, 0, 1)
+	}
+	return append(own.args, limits.Owned, limits.Owned)
+}
+
+// insertBelowRoot stores a token that one mints which nobody minted: of such a parent
+// the place is known, unless the right comes from its application. The statement sees
+// it live together with the number of the newest cut-off. insertBelowRoot returns
+// store.ErrNotFound if the parent is another one, or none may be stored.
 func (s *Store) insertBelowRoot(ctx context.Context, in insertion, t store.Token, limits store.MintLimits) (store.Token, error) {
 	p := place{parent: t.ParentID, independent: t.Independent, root: t.ParentID, ancestors: strconv.FormatInt(t.ParentID, 10)}
 	in.in(p)
-	return s.insertAtOnce(ctx, in, andMintedByRoot, mintedArgs(p, t, limits))
+	conditions, args := andMintedByRoot, []any(nil)
+	if t.ApplicationID != 0 {
+		conditions, args = andServedMintByRoot, []any{t.ApplicationID}
+	}
+	args = slices.Concat(args, mintedArgs(p, t, limits), ownedArgs(Postgres, t, limits))
+	return s.insertAtOnce(ctx, in, conditions+andOwned(Postgres), args)
 }
 
 // insertAtOnce is a statement that needs no transaction around it.
@@ -274,17 +310,25 @@ func (s *Store) minter(ctx context.Context, family int64) (parent tokenRecord, s
 // whyNot returns why a token was not stored: it is store.ErrLimit where there are
 // as many as there may be, and store.ErrConflict otherwise.
 func (s *Store) whyNot(ctx context.Context, in insertion, limits store.MintLimits) error {
-	if in.root == 0 {
+	owned := limits.Owned > 0 && in.token.UserID != ""
+	if in.root == 0 && !owned {
 		return store.ErrConflict
 	}
-	live := 0
-	err := s.write(ctx, "count minted tokens", func(tx *tx) error {
-		return tx.get(liveBelow, []any{in.root, micros(in.token.Created)}, &live)
+	var live, own int
+	err := s.write(ctx, "count tokens", func(tx *tx) (err error) {
+		if in.root != 0 {
+			err = tx.get(liveBelow, []any{in.root, micros(in.token.Created)}, &live)
+		}
+		if err == nil && owned {
+			args := ownedArgs(s.dialect, in.token, limits)
+			err = tx.get(ownedIDs(s.dialect), args[:len(args)-1], &own)
+		}
+		return err
 	})
 	switch {
 	case err != nil:
 		return err
-	case live >= limits.Live:
+	case in.root != 0 && live >= limits.Live, owned && own >= limits.Owned:
 		return store.ErrLimit
 	}
 	return store.ErrConflict

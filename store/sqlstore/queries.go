@@ -321,6 +321,36 @@ const (
 	FROM known k WHERE m.key_digest = k.key_digest RETURNING 1`
 )
 
+// Attempts in MySQL, where one statement can change several counters together, or
+// none of them; see attempts_mysql.go, which joins them.
+const (
+	// countersSeen also returns which keys are remembered.
+	countersSeen = `
+	SELECT 0, t.key_digest, t.started_at, t.ends_at, t.used, t.behind_at
+	FROM auth_throttle t FORCE INDEX (PRIMARY) WHERE t.key_digest IN (?, ?, ?, ?)
+	UNION ALL
+	SELECT 1, m.key_digest, m.until_at, 0, 0, NULL
+	FROM auth_memories m FORCE INDEX (PRIMARY) WHERE m.key_digest IN (?, ?, ?, ?) AND m.until_at > ?`
+
+	asSeen   = `t.key_digest = ? AND t.started_at = ? AND t.ends_at = ? AND t.used = ? AND t.behind_at <=> ?`
+	toWindow = `t.started_at = ?, t.ends_at = ?, t.used = ?, t.behind_at = ?`
+
+	// settleOne gives an attempt back in the window that began at an instant, or
+	// without one forgets all of them. No assignment reads what another one sets,
+	// because their order is not known.
+	settleOne = `
+		t.used = CASE WHEN ? IS NULL THEN 0 WHEN t.started_at = ? AND t.used > 0 THEN t.used - 1 ELSE t.used END,
+		t.ends_at = CASE WHEN ? IS NULL THEN t.started_at ELSE t.ends_at END,
+		t.behind_at = CASE WHEN ? IS NULL THEN NULL ELSE t.behind_at END`
+
+	prolongJoined = `
+	UPDATE auth_memories m`
+	prolongSet = `
+	SET m.until_at = GREATEST(m.until_at, ?)`
+	prolongWhere = `
+	WHERE m.key_digest = ?`
+)
+
 // Purges look first and delete what they found if it is still so: MySQL does not
 // take a limited subquery.
 const (
@@ -384,23 +414,26 @@ func preparedQueries(d Dialect) []string {
 	for n := range mostKeys {
 		queries = append(queries, insertCountersQuery(n+1, replaceBy(d)))
 		if d == MySQL {
-			queries = append(queries, insertCountersQuery(n+1, orError))
+			queries = append(queries, insertCountersQuery(n+1, orError), swapCounters(n+1), settleCounters(n+1))
 		}
 	}
 	switch d {
 	case MySQL:
-		queries = append(queries, accessByDigestMySQL, accessAndUserMySQL, familyByRefreshMySQL, cutByID)
+		queries = append(queries, accessByDigestMySQL, accessAndUserMySQL, familyByRefreshMySQL, cutByID, countersSeen)
 	case Postgres:
 		queries = append(queries, accessByDigestPostgres, accessAndUserPostgres, familyByRefresh,
 			chargeAtOnce, settleAtOnce, insertSessionAtOnce)
-		for _, conditions := range []string{"", andServed, andMinted, andMintedByRoot} {
-			queries = append(queries, insertQuery(d, insertUnpaidAtOnce, conditions))
+		for _, conditions := range []string{"", andServed, andMinted, andServed + andMinted, andMintedByRoot, andServedMintByRoot} {
+			queries = append(queries, insertQuery(d, insertUnpaidAtOnce, conditions+andOwned(d)))
 		}
 	default:
 		queries = append(queries, accessByDigest, accessAndUser, familyByRefresh)
 	}
-	for _, conditions := range []string{"", andServed, andMinted} {
-		queries = append(queries, insertQuery(d, insert[0], conditions))
+	for _, served := range []string{"", andServed} {
+		queries = append(queries, insertQuery(d, insert[0], served))
+		if d != Postgres {
+			queries = append(queries, insertToken+served+andOwned(d), insertToken+served+andMinted+andOwned(d))
+		}
 	}
-	return append(queries, insert[1])
+	return append(queries, ownedIDs(d), insert[1])
 }

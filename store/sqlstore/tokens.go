@@ -59,9 +59,7 @@ func (s *Store) AccessByDigest(ctx context.Context, d store.Digest) (store.Acces
 		a.Revoked = r.Revoked
 	}
 	s.noticeSkew("token", a.LastUsed)
-	if own {
-		stores.See(ctx, s, a.User)
-	} else {
+	if stores.SeeAccess(ctx, s, a, d); !own {
 		var err error
 		if a.User, err = s.hostUser(ctx, a.UserID); err != nil {
 			return store.Access{}, err

@@ -38,6 +38,11 @@ var tokenMutants = []mutant{
 	{"grandchildren live", "RevokeTokens/children end with their parent, however deep", func(r right) storetest.Store { return grandchildrenLive{r} }},
 	{"counts what it finds", "RevokeTokens/repeating it changes nothing and counts nothing", func(r right) storetest.Store { return countsFound{r} }},
 	{"reads the parent, then inserts", "RevokeTokens/no order of a revocation and an insert leaves a live child", func(r right) storetest.Store { return readsParent{r} }},
+	{"forgets what the parent was", "Trees/a parent mints as it was read", func(r right) storetest.Store { return forgetsParent{r} }},
+	{"compares scopes alone", "Trees/a parent mints as it was read", func(r right) storetest.Store { return comparesScopes{r} }},
+	{"compares the parent, then inserts", "Trees/no order of a mint and a change of the parent leaves a child of what it was", func(r right) storetest.Store { return comparesFirst{r} }},
+	{"any number of tokens", "Trees/a user has so many tokens", func(r right) storetest.Store { return ownsAny{r} }},
+	{"nobody has so many tokens", "Trees/a user has so many tokens", func(r right) storetest.Store { return nobodyOwns{r} }},
 	{"nobody is everybody", "ListTokens/who may be listed", func(r right) storetest.Store { return nobodyIsEverybody{r} }},
 	{"and instead of or", "ListTokens/who may be listed", func(r right) storetest.Store { return userHidesOrganizations{r} }},
 	{"ignores the kind", "ListTokens/each filter narrows the list", func(r right) storetest.Store { return ignoresKind{r} }},
@@ -264,6 +269,49 @@ func (m readsParent) InsertToken(ctx context.Context, t store.Token, limits stor
 	}
 	gap()
 	return takesOrphans(m).InsertToken(ctx, t, limits)
+}
+
+type forgetsParent struct{ right }
+
+func (m forgetsParent) InsertToken(ctx context.Context, t store.Token, limits store.MintLimits) (store.Token, error) {
+	limits.ParentDigest = store.Digest{}
+	return m.Store.InsertToken(ctx, t, limits)
+}
+
+type comparesScopes struct{ right }
+
+func (m comparesScopes) InsertToken(ctx context.Context, t store.Token, limits store.MintLimits) (store.Token, error) {
+	if parent, err := m.TokenByID(ctx, t.ParentID); err == nil && parent.Scopes == limits.ParentScopes && limits.ParentDigest != (store.Digest{}) {
+		limits.ParentDigest = parent.Digest
+	}
+	return m.Store.InsertToken(ctx, t, limits)
+}
+
+// comparesFirst compares what the parent is and relies on it later.
+type comparesFirst struct{ right }
+
+func (m comparesFirst) InsertToken(ctx context.Context, t store.Token, limits store.MintLimits) (store.Token, error) {
+	if parent, err := m.TokenByID(ctx, t.ParentID); err != nil || parent.Digest != limits.ParentDigest || parent.Scopes != limits.ParentScopes {
+		return m.Store.InsertToken(ctx, t, limits)
+	}
+	gap()
+	return forgetsParent(m).InsertToken(ctx, t, limits)
+}
+
+type ownsAny struct{ right }
+
+func (m ownsAny) InsertToken(ctx context.Context, t store.Token, limits store.MintLimits) (store.Token, error) {
+	limits.Owned = 0
+	return m.Store.InsertToken(ctx, t, limits)
+}
+
+type nobodyOwns struct{ right }
+
+func (m nobodyOwns) InsertToken(ctx context.Context, t store.Token, limits store.MintLimits) (store.Token, error) {
+	if _, n, _ := m.ListTokens(ctx, store.TokenFilter{All: true}, store.Page{CountTo: limits.Owned}); t.UserID == "" && limits.Owned > 0 && n >= limits.Owned {
+		return store.Token{}, store.ErrLimit
+	}
+	return m.Store.InsertToken(ctx, t, limits)
 }
 
 type nobodyIsEverybody struct{ right }

@@ -185,6 +185,25 @@ func settleAll(t *tester) {
 	})
 	t.charge("both again", at(us), allowed, returned, forgotten)
 	t.remembers("remembered", true, known, at(us))
+
+	// With a key that is remembered already.
+	account := keyed(1, time.Minute)
+	v = t.charge("in a window", at(0), allowed, account)
+	t.charge("in the next", at(time.Minute), allowed, account)
+	again := store.Settlement{Return: v.Reserved, Remember: store.Memory{Key: known, Group: "g" + known, Until: at(2 * hour), Most: 1}}
+	t.settle(again)
+	t.charge("what was reserved before returns nothing", at(time.Minute), refusedFor(time.Minute), account)
+	t.remembers("for longer", true, known, at(hour+time.Minute))
+	for range 3 {
+		again.Return = []store.Reservation{reserved(account.Key, at(time.Minute))}
+		t.settle(again)
+	}
+	t.charge("one is there again", at(time.Minute), allowed, account)
+	t.charge("and no more", at(time.Minute), refusedFor(time.Minute), account)
+	again.Return, again.Forget = nil, []string{account.Key}
+	t.settle(again)
+	t.charge("forgotten", at(time.Minute+us), allowed, account)
+	t.charge("and begun anew", at(time.Minute+us), refusedFor(time.Minute), account)
 }
 
 func settleRace(t *tester) {

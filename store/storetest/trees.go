@@ -25,6 +25,23 @@ var treeChecks = []check{
 		run:     treeLive,
 	},
 	{
+		name:    "a parent mints as it was read",
+		promise: "with limits.ParentDigest the parent must have that digest and limits.ParentScopes",
+		run:     treeParentAsRead,
+	},
+	{
+		name:    "no order of a mint and a change of the parent leaves a child of what it was",
+		races:   true,
+		promise: "with limits.ParentDigest the parent must have that digest and limits.ParentScopes, in the same step",
+		run:     treeParentRace,
+	},
+	{
+		name:    "a user has so many tokens",
+		promise: "MintLimits.Owned is the most tokens of a user at a time, 0 for any number; it does not concern tokens without a user",
+		run:     treeOwned,
+		needs:   oauthPart,
+	},
+	{
 		name:    "independent tokens live on",
 		promise: "Independent tokens do not end with the tokens above them",
 		run:     treeIndependent,
@@ -140,6 +157,101 @@ func treeLive(t *tester) {
 	}
 	_, err = mint(root, hour+us)
 	t.refused("a fourth later", store.ErrLimit, err)
+}
+
+func treeParentAsRead(t *tester) {
+	u, other := t.user(), t.insert(t.personal(t.user().ID))
+	parent := t.insert(t.personal(u.ID))
+	mint := func(what string, want error, digest store.Digest, scopes string) {
+		t.Helper()
+		now := limits
+		now.ParentDigest, now.ParentScopes = digest, scopes
+		given := t.mintedBy(parent)
+		_, err := t.st.InsertToken(t.Context(), given, now)
+		t.refused(what, want, err)
+		if errors.Is(err, store.ErrLimit) {
+			t.Errorf("%s: it is no limit", what)
+		}
+		_, err = t.st.TokenByDigest(t.Context(), given.Digest)
+		t.refused(what+": the token", map[bool]error{true: store.ErrNotFound}[want != nil], err)
+	}
+	for _, depth := range []string{"of a root", "of a child"} {
+		mint("as it is, "+depth, nil, parent.Digest, parent.Scopes)
+		mint("not known, "+depth, nil, store.Digest{}, "nothing")
+		mint("other scopes, "+depth, store.ErrConflict, parent.Digest, "read")
+		mint("no scopes, "+depth, store.ErrConflict, parent.Digest, "")
+		mint("the digest of another, "+depth, store.ErrConflict, other.Digest, parent.Scopes)
+		old := parent
+		parent.Digest, parent.Scopes = t.digest(), "read"
+		t.must(t.st.UpdateToken(t.Context(), parent, store.KeepMinted))
+		mint("as it was, "+depth, store.ErrConflict, old.Digest, old.Scopes)
+		mint("with the scopes that it had, "+depth, store.ErrConflict, parent.Digest, old.Scopes)
+		mint("as it is now, "+depth, nil, parent.Digest, parent.Scopes)
+		parent = t.child(t.token(parent.ID))
+	}
+}
+
+func treeParentRace(t *tester) {
+	u := t.user()
+	k := 0
+	t.rounds(func() {
+		k++
+		parent := t.insert(t.personal(u.ID))
+		then := limits
+		then.ParentDigest, then.ParentScopes = parent.Digest, parent.Scopes
+		kids := make([]store.Token, 16)
+		for _, err := range race(len(kids), func(i int) (err error) {
+			if i == k*7%len(kids) {
+				narrow := parent
+				narrow.Scopes, narrow.Modified = "read", at(us)
+				return t.st.UpdateToken(t.Context(), narrow, store.EndMinted)
+			}
+			kids[i], err = t.st.InsertToken(t.Context(), t.mintedBy(parent), then)
+			if errors.Is(err, store.ErrConflict) {
+				return nil // too late
+			}
+			return err
+		}) {
+			t.must(err)
+		}
+		t.live("the parent", parent)
+		for _, kid := range kids {
+			if kid.ID != 0 {
+				t.dead("what it minted with more scopes", kid)
+			}
+		}
+	})
+}
+
+func treeOwned(t *tester) {
+	u, other, app := t.user(), t.user(), t.application()
+	two := limits
+	two.Owned = 2
+	insert := func(what string, want error, given store.Token) store.Token {
+		t.Helper()
+		tok, err := t.st.InsertToken(t.Context(), given, two)
+		t.refused(what, want, err)
+		return tok
+	}
+	first := insert("the first", nil, t.personal(u.ID))
+	insert("the second", nil, t.pair(u.ID, app.ID))
+	insert("the third", store.ErrLimit, t.personal(u.ID))
+	insert("the third, of an application", store.ErrLimit, t.pair(u.ID, app.ID))
+	insert("the third, minted", store.ErrLimit, t.mintedBy(first))
+	insert("of another user", nil, t.personal(other.ID))
+	for range 3 {
+		alone := t.personal("")
+		alone.ApplicationID = app.ID
+		insert("of nobody", nil, alone)
+	}
+	t.insert(t.personal(u.ID)) // without the limit
+	insert("above the limit", store.ErrLimit, t.personal(u.ID))
+	_, err := t.st.RevokeTokens(t.Context(), store.Selection{TokenID: first.ID}, at(us))
+	t.must(err)
+	insert("one ended, but two are left", store.ErrLimit, t.personal(u.ID))
+	two.Owned = 3
+	insert("below a higher limit", nil, t.personal(u.ID))
+	insert("above that", store.ErrLimit, t.personal(u.ID))
 }
 
 func treeIndependent(t *tester) {

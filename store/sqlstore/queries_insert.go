@@ -1,0 +1,93 @@
+package sqlstore
+
+// Inserts of tokens. What must hold for one is a condition of its statement.
+const (
+	insertColumns = `
+		digest, user_id, application_id, scopes, audience, addresses, epoch, description,
+		created_at, modified_at, expires_at, last_used_at, revoked_at, refresh_digest,
+		refresh_scopes, refresh_expires_at, grant_expires_at, refresh_spent_at,
+		refresh_nonce, refresh_grant, ends_at, purge_at, parent_id, independent, root_id, ancestors, via_id,
+		refresh_number, grant_created_at, seq, successor_id, minted, revision)`
+
+	// insertToken inserts nothing unless the conditions behind it hold. The
+	// token's number is that of the code or device that pays for it, or of the
+	// newest cut-off.
+	insertToken = `
+	INSERT INTO auth_tokens (family,` + insertColumns + `
+	SELECT ?,` + insertValues + `
+	FROM auth_counters n WHERE n.name = 'cutoffs'`
+
+	// insertTokenAtOnce is insertToken for PostgreSQL, where a new family needs
+	// no second statement.
+	insertTokenAtOnce = `
+	WITH i AS (SELECT nextval(pg_get_serial_sequence('auth_tokens', 'id')) AS id)
+	INSERT INTO auth_tokens (id, family,` + insertColumns + `
+	OVERRIDING SYSTEM VALUE
+	SELECT i.id, COALESCE(NULLIF(CAST(? AS BIGINT), 0), i.id),` + insertValues + insertedWith
+
+	// insertUnpaidAtOnce is insertTokenAtOnce where no code or device pays.
+	insertUnpaidAtOnce = `
+	WITH i AS (SELECT nextval(pg_get_serial_sequence('auth_tokens', 'id')) AS id)
+	INSERT INTO auth_tokens (id, family,` + insertColumns + `
+	OVERRIDING SYSTEM VALUE
+	SELECT i.id, COALESCE(NULLIF(CAST(? AS BIGINT), 0), i.id),
+		?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+		COALESCE(?, n.last_id), 0, FALSE, 1` + insertedWith
+
+	insertedWith = `
+	FROM i, auth_counters n WHERE n.name = 'cutoffs'`
+
+	// insertSuccessor is insertToken for a rotation, where everything is known.
+	insertSuccessor = `
+	INSERT INTO auth_tokens (family,` + insertColumns + `
+	VALUES (?,
+		?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+		?, 0, FALSE, 1)`
+
+	insertValues = `
+		?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+		COALESCE(?,
+			(SELECT p.seq FROM auth_codes p WHERE p.digest = ?),
+			(SELECT q.seq FROM auth_devices q WHERE q.digest = ?), n.last_id),
+		0, FALSE, 1`
+
+	andServed = `
+		AND EXISTS (SELECT 1 FROM auth_applications a WHERE a.id = ? AND NOT a.disabled)`
+
+	andMinted = `
+		AND EXISTS (
+			SELECT 1 FROM auth_tokens t
+			WHERE t.family = ? AND t.revoked_at IS NULL AND t.expires_at > ? AND t.expires_at >= ?
+				AND COALESCE(t.digest = ?, TRUE) AND COALESCE(t.scopes = ?, TRUE)
+				AND ` + cutToken + ` IS NULL)
+		AND (` + liveBelow + `) < ?`
+
+	// andMintedByRoot is andMinted for PostgreSQL and a parent that nobody minted.
+	// For a child without an application the parent must have none either.
+	andMintedByRoot     = byRoot + ` AND t.application_id = 0 AND t.via_id = 0` + byRootEnd
+	andServedMintByRoot = andServed + byRoot + byRootEnd
+	byRoot              = `
+		AND EXISTS (
+			SELECT 1 FROM auth_tokens t
+			WHERE t.family = ? AND t.revoked_at IS NULL AND t.expires_at > ? AND t.expires_at >= ?
+				AND COALESCE(t.digest = ?, TRUE) AND COALESCE(t.scopes = ?, TRUE)
+				AND t.parent_id = 0 AND NOT t.independent`
+	byRootEnd = `
+				AND ` + cutTokenAtOnce + ` IS NULL)
+		AND (` + liveBelow + `) < ?`
+
+	liveBelow = `
+			SELECT COUNT(*) FROM auth_tokens d
+			WHERE d.root_id = ? AND d.root_id <> 0 AND d.revoked_at IS NULL AND d.expires_at > ?`
+
+	// andFewer stands around ownedIDs.
+	andFewer = `
+		AND (`
+	andFewerEnd = `) < ?`
+
+	insertedAtOnce = `
+	RETURNING id, family`
+
+	foundFamily = `
+	UPDATE auth_tokens SET family = id WHERE id = ?`
+)
