@@ -168,57 +168,53 @@ func NewSession(st store.Sessions, u store.Users, opts *SessionOptions) (*Sessio
 // bad credential; [Gate.Identify] has the exception. Unsafe methods and
 // upgrades must come from a page of this origin, see [Origins].
 func (s *Session) Authenticate(r *http.Request) (*Principal, error) {
-	p, err := s.authenticate(r)
-	return onHeap(&p, err)
+	var p Principal
+	return onHeap(&p, s.authenticate(r, authorizationOf(r), &p))
 }
 
-func (s *Session) authenticate(r *http.Request) (Principal, error) {
-	if len(r.Header["Authorization"]) > 0 && !basicIgnored(r.Context()) {
-		return Principal{}, ErrNoCredentials
-	}
+// authenticate sets p if it returns no error. The field is that of r.
+func (s *Session) authenticate(r *http.Request, field authorization, p *Principal) error {
 	ctx := r.Context()
+	if field.scheme != schemeAbsent && !basicIgnored(ctx) {
+		return ErrNoCredentials
+	}
 	st, last := ctx.(*sessionState)
 	if last = last && st.session == s; !last {
 		st = s.state(ctx)
 	}
 	outside := st == nil
-	f := new(stored) // on the stack
+	var f *stored
 	// Recheck asks with a context of its own, further in than that of the state.
 	if last || !outside && !rechecks(ctx) {
 		if st.refusal != nil {
-			return Principal{}, st.refusal
+			return st.refusal
 		}
 		f = st.stored
 	} else {
 		token, refusal := s.cookie(r.Header["Cookie"])
 		if refusal != nil {
-			return Principal{}, refusal
+			return refusal
 		}
-		_, refusal, err := s.find(r, token, f)
-		if err = cmp.Or(err, refusal); err != nil {
-			return Principal{}, err
+		f = new(stored) // on the stack
+		if _, refusal, err := s.find(r, token, f); err != nil {
+			return err
+		} else if refusal != nil {
+			return refusal
 		}
 	}
 	if f.row.userID == "" {
-		return Principal{}, ErrNoCredentials
+		return ErrNoCredentials
 	}
 	if err := s.origins.Check(r); err != nil {
-		return Principal{}, err
+		return err
 	}
 	if outside {
 		s.notes.noteHandler(r, s.log)
 	}
-	return Principal{
-		ID:         f.row.userID,
-		Name:       f.name,
-		Scopes:     Unrestricted,
-		Admin:      f.admin,
-		Auditor:    f.auditor,
-		Credential: CredentialSession,
-		Epoch:      f.row.epoch,
-		HasEpoch:   true,
-		Proved:     f.row.created,
-	}, nil
+	p.ID, p.Name, p.Scopes, p.Credential = f.row.userID, f.name, Unrestricted, CredentialSession
+	p.Admin, p.Auditor = f.admin, f.auditor
+	p.Epoch, p.HasEpoch, p.Proved = f.row.epoch, true, f.row.created
+	return nil
 }
 
 // CheckOrigin is [Origins.Check] with [SessionOptions].TrustedOrigins, and
