@@ -35,6 +35,7 @@ type Session struct {
 	// touch is the time by which an expiry must move before it is written.
 	touch    time.Duration
 	timeouts sessionTimeouts
+	began    time.Time // with a monotonic clock, from which the expiry of a request's session counts
 
 	notes     *sessionNotes
 	purge     *unpurged
@@ -144,22 +145,29 @@ func NewSession(st store.Sessions, u store.Users, opts *SessionOptions) (*Sessio
 		log:     options.Logger(o.Logger),
 		hook:    hook.New(o.Observe, options.Logger(o.Logger)),
 		touch:   min(time.Minute, o.IdleTimeout/10),
+		began:   time.Now(),
 		notes:   &sessionNotes{},
-		purge:   &unpurged{since: time.Now()},
 
 		strangers: &strangers{},
 	}
+	s.purge = &unpurged{since: s.began}
 	s.timeouts = newSessionTimeouts(o.IdleTimeout, s.touch)
-	s.values, err = newHostValues(o.Manager, o.Lifetime, func(ctx context.Context) keeper {
-		if st := s.state(ctx); st != nil {
-			return st
-		}
-		return nil
-	})
+	s.values, err = newHostValues(o.Manager, o.Lifetime, s.keeper)
 	if err != nil {
 		return nil, err
 	}
 	return s, nil
+}
+
+// keeper returns the session that ctx carries, or nil.
+func (s *Session) keeper(ctx context.Context) keeper {
+	if l, ok := ctx.(*loggingIn); ok {
+		return l
+	}
+	if st := s.state(ctx); st != nil {
+		return st
+	}
+	return nil
 }
 
 // Authenticate implements [Authenticator]. A request with an Authorization
@@ -186,20 +194,21 @@ func (s *Session) authenticate(r *http.Request, field authorization, p *Principa
 	var f *stored
 	// Recheck asks with a context of its own, further in than that of the state.
 	if last || !outside && !rechecks(ctx) {
-		if st.refusal != nil {
-			return st.refusal
+		if st.absence != present {
+			return st.absence.err()
 		}
 		f = st.stored
 	} else {
-		token, refusal := s.cookie(r.Header["Cookie"])
-		if refusal != nil {
-			return refusal
+		token, none := s.cookie(r.Header["Cookie"])
+		if none == present {
+			var err error
+			f = new(stored) // on the stack
+			if _, none, err = s.find(r, token, f); err != nil {
+				return err
+			}
 		}
-		f = new(stored) // on the stack
-		if _, refusal, err := s.find(r, token, f); err != nil {
-			return err
-		} else if refusal != nil {
-			return refusal
+		if none != present {
+			return none.err()
 		}
 	}
 	if f.row.userID == "" {
@@ -257,10 +266,11 @@ func (s *Session) serve(w http.ResponseWriter, r *http.Request, next http.Handle
 		return
 	}
 	vary(w.Header())
-	st.writer = sessionWriter{w, st}
+	st.writer = w
 	st.inner = *r.WithContext(st)
-	next.ServeHTTP(&st.writer, &st.inner)
-	if early := st.sent; st.writer.before() && early {
+	inside := (*sessionWriter)(st)
+	next.ServeHTTP(inside, &st.inner)
+	if early := st.sent; inside.before() && early {
 		st.saveLate()
 	}
 }

@@ -45,9 +45,7 @@ func (s *Session) Login(r *http.Request, u store.User) error {
 			return fmt.Errorf("auth: log in: %w", err)
 		}
 	}
-	st.login = &u
-	defer func() { st.login = nil }()
-	if err := s.values.flush(st, nil); err != nil {
+	if err := s.values.flush(&loggingIn{st, &u}, nil); err != nil {
 		st.broken = true // the values are another user's, perhaps
 		return fmt.Errorf("auth: log in: %w", err)
 	}
@@ -55,6 +53,16 @@ func (s *Session) Login(r *http.Request, u store.User) error {
 	s.hook.One(r.Context(), observe.SessionStarted, observe.KindNone, observe.ReasonNone)
 	return nil
 }
+
+// loggingIn is a request whose session, with the values that it has, is replaced by
+// one of a user.
+type loggingIn struct {
+	*sessionState
+	user *store.User
+}
+
+// keep implements keeper.
+func (l *loggingIn) keep(data []byte) error { return l.insert(data, l.user) }
 
 // current returns the stored user of a login that was verified for u.
 func (s *Session) current(ctx context.Context, u store.User) (store.User, error) {

@@ -27,7 +27,7 @@ func (st *sessionState) save(h http.Header) error {
 	if st.cookie == cookieKeep && (st.token == "" || st.quiet || st.row.userID == "") {
 		return nil
 	}
-	left := max(0, seconds(time.Until(st.row.expires)))
+	left := max(0, seconds(st.row.ends-time.Since(st.session.began)))
 	if st.cookie != cookieKeep {
 		st.setCookie(h, left)
 	}
@@ -85,17 +85,17 @@ func (st *sessionState) lostCookie(reason string) {
 // data implements keeper.
 func (st *sessionState) data() ([]byte, bool) { return st.row.data, st.token != "" }
 
-// keep implements keeper. A login replaces the session in one step.
+// keep implements keeper.
 func (st *sessionState) keep(data []byte) error {
-	if st.token != "" && st.login == nil {
+	if st.token != "" {
 		return st.saveData(data)
 	}
-	return st.insert(data)
+	return st.insert(data, nil)
 }
 
-// insert stores a new session: of a login, or without one for values of the
-// host.
-func (st *sessionState) insert(data []byte) error {
+// insert stores a new session: of a login, which replaces the session of the request
+// in the same step, or without one for values of the host.
+func (st *sessionState) insert(data []byte, login *store.User) error {
 	st.session.purge.note(st, st.session.log, "Session")
 	token, now := newSessionID(), time.Now()
 	row := store.Session{
@@ -108,8 +108,8 @@ func (st *sessionState) insert(data []byte) error {
 	var user store.User
 	var replaces store.Digest
 	keep := 0
-	if st.login != nil {
-		user = *st.login
+	if login != nil {
+		user = *login
 		row.UserID, row.Epoch = user.ID, user.Epoch
 		row.Address, row.Agent = client.Of(st.request), text.Browser(st.request.UserAgent())
 		replaces = st.digest()
@@ -125,8 +125,8 @@ func (st *sessionState) insert(data []byte) error {
 		st.event(slog.LevelInfo, audit.SessionLimit, user)
 	}
 	st.session.observeEnded(st, observe.KindLimit, evicted)
-	st.stored, st.cookie, st.refusal = new(stored), cookieSet, nil
-	st.set(token, &row, &user)
+	st.stored, st.cookie, st.absence = new(stored), cookieSet, present
+	st.set(token, &row, &user, st.session.ends(row.Expires, now))
 	return nil
 }
 
