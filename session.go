@@ -161,8 +161,11 @@ func NewSession(st store.Sessions, u store.Users, opts *SessionOptions) (*Sessio
 
 // keeper returns the session that ctx carries, or nil.
 func (s *Session) keeper(ctx context.Context) keeper {
-	if l, ok := ctx.(*loggingIn); ok {
-		return l
+	switch c := ctx.(type) {
+	case *loggingIn:
+		return c
+	case *withoutValues:
+		return (*sessionState)(c)
 	}
 	if st := s.state(ctx); st != nil {
 		return st
@@ -222,7 +225,7 @@ func (s *Session) authenticate(r *http.Request, field authorization, p *Principa
 	}
 	p.ID, p.Name, p.Scopes, p.Credential = f.row.userID, f.name, Unrestricted, CredentialSession
 	p.Admin, p.Auditor = f.admin, f.auditor
-	p.Epoch, p.HasEpoch, p.Proved = f.row.epoch, true, f.row.created
+	p.Epoch, p.HasEpoch, p.Proved = f.row.epoch, true, time.UnixMicro(f.row.created).UTC()
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -85,6 +86,15 @@ func (st *sessionState) lostCookie(reason string) {
 // data implements keeper.
 func (st *sessionState) data() ([]byte, bool) { return st.row.data, st.token != "" }
 
+// withoutValues is the state of a request with other methods, so that it takes no
+// room: a context in which scs finds no values yet.
+type withoutValues sessionState
+
+func (*withoutValues) Value(any) any { return nil }
+
+// empty implements keeper.
+func (st *sessionState) empty() context.Context { return (*withoutValues)(st) }
+
 // keep implements keeper.
 func (st *sessionState) keep(data []byte) error {
 	if st.token != "" {
@@ -130,11 +140,15 @@ func (st *sessionState) insert(data []byte, login *store.User) error {
 	return nil
 }
 
+// sameBytes reports whether a and b are one slice, as after a flush that has found no
+// change.
+func sameBytes(a, b []byte) bool { return len(a) > 0 && len(a) == len(b) && &a[0] == &b[0] }
+
 // saveData stores the values of the host in the session that they were read
 // from. If another request of the session was faster, saveData writes only the
 // keys that this request changed.
 func (st *sessionState) saveData(data []byte) error {
-	if sameValues(data, st.row.data) {
+	if sameBytes(data, st.row.data) || sameValues(data, st.row.data) {
 		return nil
 	}
 	ctx, cancel := stores.Detach(st)

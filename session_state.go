@@ -89,14 +89,15 @@ type stored struct {
 }
 
 // sessionRow has the fields of a [store.Session] that a request needs. The digest is
-// made of the token when something is written.
+// made of the token when something is written. Times that are small make the state
+// of a request small.
 type sessionRow struct {
 	id       int64
 	userID   string
 	epoch    int64
 	data     []byte
-	created  time.Time
-	ends     time.Duration // the expiry, since Session.began: clocks without a date are cheap
+	created  int64         // UTC microseconds
+	ends     time.Duration // the expiry, since Session.began: a clock without a date is cheap
 	revision int64
 }
 
@@ -247,7 +248,7 @@ func (f *stored) digest() store.Digest {
 // set sets what a request knows of its session. Ends is that of the row.
 func (f *stored) set(token string, row *store.Session, u *store.User, ends time.Duration) {
 	f.token, f.name, f.admin, f.auditor = token, u.Name, u.Admin, u.Auditor
-	f.row = sessionRow{row.ID, row.UserID, row.Epoch, row.Data, row.Created, ends, row.Revision}
+	f.row = sessionRow{row.ID, row.UserID, row.Epoch, row.Data, row.Created.UnixMicro(), ends, row.Revision}
 }
 
 // checkValues makes a session whose values cannot be decoded no session, which is
@@ -297,7 +298,7 @@ func (st *sessionState) slide(now time.Time) {
 	if st.session.opts.IdleTimeout-left < st.session.touch { // as most requests find it
 		return
 	}
-	to := st.session.expiry(st.row.created, now)
+	to := st.session.expiry(time.UnixMicro(st.row.created), now)
 	if to.Sub(now)-left < st.session.touch {
 		return
 	}
