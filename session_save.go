@@ -90,6 +90,9 @@ func (st *sessionState) data() ([]byte, bool) { return st.row.data, st.token != 
 // room: a context in which scs finds no values yet.
 type withoutValues sessionState
 
+// Format keeps the identifier out of logs that print contexts.
+func (c *withoutValues) Format(f fmt.State, verb rune) { (*sessionState)(c).Format(f, verb) }
+
 func (*withoutValues) Value(any) any { return nil }
 
 // empty implements keeper.
@@ -135,7 +138,7 @@ func (st *sessionState) insert(data []byte, login *store.User) error {
 		st.event(slog.LevelInfo, audit.SessionLimit, user)
 	}
 	st.session.observeEnded(st, observe.KindLimit, evicted)
-	st.stored, st.cookie, st.absence = new(stored), cookieSet, present
+	st.stored, st.cookie, st.absence, st.quiet = new(stored), cookieSet, present, isQuiet(st.request)
 	st.set(token, &row, &user, st.session.ends(row.Expires, now))
 	return nil
 }

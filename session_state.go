@@ -73,7 +73,7 @@ type sessionState struct {
 	*stored // a login replaces it
 	absence absence
 	cookie  cookieAction
-	quiet   bool
+	quiet   bool // known if there is a session
 	broken  bool // a login failed: the values may belong to another user
 	sent    bool // the header of the response
 	failed  bool // the session could not be saved, so that there is another response
@@ -165,12 +165,11 @@ func (s *Session) state(ctx context.Context) *sessionState {
 // load returns the session of a request. The error is an outage; a bad session is a
 // refusal.
 func (s *Session) load(r *http.Request) (*sessionState, error) {
-	quiet := len(r.Header["X-Ws-Session-Quiet"]) > 0
 	token, none := s.cookie(r.Header["Cookie"])
 	if none != present {
-		return &sessionState{Context: r.Context(), session: s, request: r, stored: &noSession, absence: none, quiet: quiet}, nil
+		return &sessionState{Context: r.Context(), session: s, request: r, stored: &noSession, absence: none}, nil
 	}
-	both := &loadedState{sessionState: sessionState{Context: r.Context(), session: s, request: r, stored: &noSession, quiet: quiet}}
+	both := &loadedState{sessionState: sessionState{Context: r.Context(), session: s, request: r, stored: &noSession, quiet: isQuiet(r)}}
 	st := &both.sessionState
 	at, none, err := s.find(r, token, &both.found)
 	switch {
@@ -184,11 +183,14 @@ func (s *Session) load(r *http.Request) (*sessionState, error) {
 	default:
 		st.die(none)
 	}
-	if !quiet {
+	if !st.quiet {
 		st.slide(at)
 	}
 	return st, nil
 }
+
+// isQuiet reports whether a request does not count as a use of its session.
+func isQuiet(r *http.Request) bool { return len(r.Header["X-Ws-Session-Quiet"]) > 0 }
 
 // cookie returns the identifier of the session of a request, or why it has none.
 func (s *Session) cookie(lines []string) (token string, none absence) {
