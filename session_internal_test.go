@@ -37,6 +37,9 @@ func TestCodecRoundTrip(t *testing.T) {
 		if _, _, err := (codec{}).Decode(append(b, 0)); err == nil {
 			t.Errorf("%s: a byte too many decodes", name)
 		}
+		if !holdsValues(b, values) || holdsValues(append(b, 0), values) {
+			t.Errorf("%s: not known to be stored, or with a byte too many", name)
+		}
 	}
 	if _, err := (codec{}).Encode(deadline, map[string]any{"f": func() {}}); err == nil {
 		t.Error("a function was encoded")
