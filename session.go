@@ -159,20 +159,6 @@ func NewSession(st store.Sessions, u store.Users, opts *SessionOptions) (*Sessio
 	return s, nil
 }
 
-// keeper returns the session that ctx carries, or nil.
-func (s *Session) keeper(ctx context.Context) keeper {
-	switch c := ctx.(type) {
-	case *loggingIn:
-		return c
-	case *withoutValues:
-		return (*sessionState)(c)
-	}
-	if st := s.state(ctx); st != nil {
-		return st
-	}
-	return nil
-}
-
 // Authenticate implements [Authenticator]. A request with an Authorization
 // field has no session, because the explicit credential decides;
 // [BasicOptions].Enabled has the exception. A cookie whose session is dead is a

@@ -54,16 +54,6 @@ func (s *Session) Login(r *http.Request, u store.User) error {
 	return nil
 }
 
-// loggingIn is a request whose session, with the values that it has, is replaced by
-// one of a user.
-type loggingIn struct {
-	*sessionState
-	user *store.User
-}
-
-// keep implements keeper.
-func (l *loggingIn) keep(data []byte) error { return l.insert(data, l.user) }
-
 // current returns the stored user of a login that was verified for u.
 func (s *Session) current(ctx context.Context, u store.User) (store.User, error) {
 	if !u.Active || u.ID == "" {

@@ -83,6 +83,20 @@ func (st *sessionState) lostCookie(reason string) {
 	st.event(slog.LevelError, audit.SessionLost, st.user(), slog.String(audit.KeyReason, reason))
 }
 
+// keeper returns the session that ctx carries, or nil.
+func (s *Session) keeper(ctx context.Context) keeper {
+	switch c := ctx.(type) {
+	case *loggingIn:
+		return c
+	case *withoutValues:
+		return (*sessionState)(c)
+	}
+	if st := s.state(ctx); st != nil {
+		return st
+	}
+	return nil
+}
+
 // data implements keeper.
 func (st *sessionState) data() ([]byte, bool) { return st.row.data, st.token != "" }
 
@@ -105,6 +119,16 @@ func (st *sessionState) keep(data []byte) error {
 	}
 	return st.insert(data, nil)
 }
+
+// loggingIn is a request whose session, with the values that it has, is replaced by
+// one of a user.
+type loggingIn struct {
+	*sessionState
+	user *store.User
+}
+
+// keep implements keeper.
+func (l *loggingIn) keep(data []byte) error { return l.insert(data, l.user) }
 
 // insert stores a new session: of a login, which replaces the session of the request
 // in the same step, or without one for values of the host.
