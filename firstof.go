@@ -98,9 +98,7 @@ func ask(a Authenticator, r *http.Request, field authorization, p *Principal) er
 	case chain:
 		return a.authenticate(r, field, p)
 	case *Session:
-		if field.scheme != schemeAbsent && !basicIgnored(r.Context()) {
-			return ErrNoCredentials // as it says itself, but slower
-		}
+		return a.authenticate(r, field, p)
 	}
 	return askOther(a, r, p)
 }
@@ -110,8 +108,6 @@ func askOther(a Authenticator, r *http.Request, p *Principal) error {
 	var found Principal
 	var err error
 	switch a := a.(type) {
-	case *Session:
-		found, err = a.authenticate(r)
 	case *ProxyUsers:
 		found, err = a.authenticate(r)
 	default:

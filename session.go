@@ -35,6 +35,7 @@ type Session struct {
 	// touch is the time by which an expiry must move before it is written.
 	touch    time.Duration
 	timeouts sessionTimeouts
+	began    time.Time // with a monotonic clock, from which the expiry of a request's session counts
 
 	notes     *sessionNotes
 	purge     *unpurged
@@ -144,18 +145,14 @@ func NewSession(st store.Sessions, u store.Users, opts *SessionOptions) (*Sessio
 		log:     options.Logger(o.Logger),
 		hook:    hook.New(o.Observe, options.Logger(o.Logger)),
 		touch:   min(time.Minute, o.IdleTimeout/10),
+		began:   time.Now(),
 		notes:   &sessionNotes{},
-		purge:   &unpurged{since: time.Now()},
 
 		strangers: &strangers{},
 	}
+	s.purge = &unpurged{since: s.began}
 	s.timeouts = newSessionTimeouts(o.IdleTimeout, s.touch)
-	s.values, err = newHostValues(o.Manager, o.Lifetime, func(ctx context.Context) keeper {
-		if st := s.state(ctx); st != nil {
-			return st
-		}
-		return nil
-	})
+	s.values, err = newHostValues(o.Manager, o.Lifetime, s.keeper)
 	if err != nil {
 		return nil, err
 	}
@@ -168,57 +165,54 @@ func NewSession(st store.Sessions, u store.Users, opts *SessionOptions) (*Sessio
 // bad credential; [Gate.Identify] has the exception. Unsafe methods and
 // upgrades must come from a page of this origin, see [Origins].
 func (s *Session) Authenticate(r *http.Request) (*Principal, error) {
-	p, err := s.authenticate(r)
-	return onHeap(&p, err)
+	var p Principal
+	return onHeap(&p, s.authenticate(r, authorizationOf(r), &p))
 }
 
-func (s *Session) authenticate(r *http.Request) (Principal, error) {
-	if len(r.Header["Authorization"]) > 0 && !basicIgnored(r.Context()) {
-		return Principal{}, ErrNoCredentials
-	}
+// authenticate sets p if it returns no error. The field is that of r.
+func (s *Session) authenticate(r *http.Request, field authorization, p *Principal) error {
 	ctx := r.Context()
+	if field.scheme != schemeAbsent && !basicIgnored(ctx) {
+		return ErrNoCredentials
+	}
 	st, last := ctx.(*sessionState)
 	if last = last && st.session == s; !last {
 		st = s.state(ctx)
 	}
 	outside := st == nil
-	f := new(stored) // on the stack
+	var f *stored
 	// Recheck asks with a context of its own, further in than that of the state.
 	if last || !outside && !rechecks(ctx) {
-		if st.refusal != nil {
-			return Principal{}, st.refusal
+		if st.absence != present {
+			return st.absence.err()
 		}
 		f = st.stored
 	} else {
-		token, refusal := s.cookie(r.Header["Cookie"])
-		if refusal != nil {
-			return Principal{}, refusal
+		token, none := s.cookie(r.Header["Cookie"])
+		if none == present {
+			var err error
+			f = new(stored) // on the stack
+			if _, none, err = s.find(r, token, f); err != nil {
+				return err
+			}
 		}
-		_, refusal, err := s.find(r, token, f)
-		if err = cmp.Or(err, refusal); err != nil {
-			return Principal{}, err
+		if none != present {
+			return none.err()
 		}
 	}
 	if f.row.userID == "" {
-		return Principal{}, ErrNoCredentials
+		return ErrNoCredentials
 	}
 	if err := s.origins.Check(r); err != nil {
-		return Principal{}, err
+		return err
 	}
 	if outside {
 		s.notes.noteHandler(r, s.log)
 	}
-	return Principal{
-		ID:         f.row.userID,
-		Name:       f.name,
-		Scopes:     Unrestricted,
-		Admin:      f.admin,
-		Auditor:    f.auditor,
-		Credential: CredentialSession,
-		Epoch:      f.row.epoch,
-		HasEpoch:   true,
-		Proved:     f.row.created,
-	}, nil
+	p.ID, p.Name, p.Scopes, p.Credential = f.row.userID, f.name, Unrestricted, CredentialSession
+	p.Admin, p.Auditor = f.admin, f.auditor
+	p.Epoch, p.HasEpoch, p.Proved = f.row.epoch, true, time.UnixMicro(f.row.created).UTC()
+	return nil
 }
 
 // CheckOrigin is [Origins.Check] with [SessionOptions].TrustedOrigins, and
@@ -261,10 +255,11 @@ func (s *Session) serve(w http.ResponseWriter, r *http.Request, next http.Handle
 		return
 	}
 	vary(w.Header())
-	st.writer = sessionWriter{w, st}
+	st.writer = w
 	st.inner = *r.WithContext(st)
-	next.ServeHTTP(&st.writer, &st.inner)
-	if early := st.sent; st.writer.before() && early {
+	inside := (*sessionWriter)(st)
+	next.ServeHTTP(inside, &st.inner)
+	if early := st.sent; inside.before() && early {
 		st.saveLate()
 	}
 }

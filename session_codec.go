@@ -212,32 +212,31 @@ func parse(b []byte) (entries, error) {
 // holdsValues reports whether encoded values are these, without encoding them. It
 // reports false if it cannot tell, because some are gob.
 func holdsValues(b []byte, values map[string]any) bool {
-	list, err := parse(b)
+	list, err := begin(b)
 	if err != nil || list.gob || list.n != len(values) {
 		return false
 	}
 	e := entry{end: list.first}
 	for range list.n {
-		e.read(b)
+		if !e.next(b) {
+			return false
+		}
 		if v, ok := values[string(e.key)]; !ok || !e.is(v) {
 			return false
 		}
 	}
-	return true
+	return list.n == 0 || e.end == len(b)
 }
 
 // sameValues compares encoded values without their deadlines. Only values in gob
 // are decoded.
 func sameValues(a, b []byte) bool {
 	x, errX := parse(a)
-	y, errY := parse(b)
-	if errX != nil || errY != nil {
-		return false
-	}
-	if bytes.Equal(a[codecHeader:], b[codecHeader:]) {
+	if errX == nil && len(a) == len(b) && b[0] == codecVersion && bytes.Equal(a[codecHeader:], b[codecHeader:]) {
 		return true
 	}
-	if !x.gob && !y.gob {
+	y, errY := parse(b)
+	if errX != nil || errY != nil || !x.gob && !y.gob {
 		return false
 	}
 	_, p, errX := codec{}.Decode(a)

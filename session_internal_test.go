@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 func TestCodecRoundTrip(t *testing.T) {
@@ -35,6 +36,9 @@ func TestCodecRoundTrip(t *testing.T) {
 		}
 		if _, _, err := (codec{}).Decode(append(b, 0)); err == nil {
 			t.Errorf("%s: a byte too many decodes", name)
+		}
+		if !holdsValues(b, values) || holdsValues(append(b, 0), values) {
+			t.Errorf("%s: not known to be stored, or with a byte too many", name)
 		}
 	}
 	if _, err := (codec{}).Encode(deadline, map[string]any{"f": func() {}}); err == nil {
@@ -141,15 +145,29 @@ func FuzzCookie(f *testing.F) {
 	})
 }
 
-// A printed request or context has no identifier.
+// A printed context or writer has no identifier.
 func TestStateDoesNotPrint(t *testing.T) {
 	st := &sessionState{stored: &stored{token: "secret", row: sessionRow{data: []byte("secret")}}}
+	st.inner.Header = http.Header{"Cookie": {"secret"}}
 	var log bytes.Buffer
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
-		fmt.Fprintf(&log, verb, st)
+		for _, same := range []any{st, (*sessionWriter)(st), (*withoutValues)(st), &loggingIn{sessionState: st}} {
+			fmt.Fprintf(&log, verb, same)
+		}
 	}
 	if strings.Contains(log.String(), "secret") || strings.Contains(log.String(), "115, 101") {
 		t.Error(log.String())
+	}
+}
+
+// The state of a request without a session, and with one, fills a size class of the
+// allocator: one more byte would cost 32 or 64.
+func TestStateSize(t *testing.T) {
+	if n := unsafe.Sizeof(sessionState{}); n > 384 {
+		t.Errorf("the state of a request without a session has %d bytes", n)
+	}
+	if n := unsafe.Sizeof(loadedState{}); n > 512 {
+		t.Errorf("the state of a request with a session has %d bytes", n)
 	}
 }
 

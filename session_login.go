@@ -45,9 +45,7 @@ func (s *Session) Login(r *http.Request, u store.User) error {
 			return fmt.Errorf("auth: log in: %w", err)
 		}
 	}
-	st.login = &u
-	defer func() { st.login = nil }()
-	if err := s.values.flush(st, nil); err != nil {
+	if err := s.values.flush(&loggingIn{st, &u}, nil); err != nil {
 		st.broken = true // the values are another user's, perhaps
 		return fmt.Errorf("auth: log in: %w", err)
 	}

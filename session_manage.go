@@ -155,7 +155,7 @@ func (s *Session) EndOne(ctx context.Context, by *Principal, userID string, id i
 	if s.Current(ctx) == id {
 		st := s.state(ctx)
 		s.values.of(&st.values, st) // the handler still finds them
-		st.die(ErrNoCredentials)    // the reply clears the cookie
+		st.die(noCookie)            // the reply clears the cookie
 	}
 	return nil
 }

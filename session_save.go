@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -27,7 +28,7 @@ func (st *sessionState) save(h http.Header) error {
 	if st.cookie == cookieKeep && (st.token == "" || st.quiet || st.row.userID == "") {
 		return nil
 	}
-	left := max(0, seconds(time.Until(st.row.expires)))
+	left := max(0, seconds(st.row.ends-time.Since(st.session.began)))
 	if st.cookie != cookieKeep {
 		st.setCookie(h, left)
 	}
@@ -82,20 +83,56 @@ func (st *sessionState) lostCookie(reason string) {
 	st.event(slog.LevelError, audit.SessionLost, st.user(), slog.String(audit.KeyReason, reason))
 }
 
+// keeper returns the session that ctx carries, or nil.
+func (s *Session) keeper(ctx context.Context) keeper {
+	switch c := ctx.(type) {
+	case *loggingIn:
+		return c
+	case *withoutValues:
+		return (*sessionState)(c)
+	}
+	if st := s.state(ctx); st != nil {
+		return st
+	}
+	return nil
+}
+
 // data implements keeper.
 func (st *sessionState) data() ([]byte, bool) { return st.row.data, st.token != "" }
 
-// keep implements keeper. A login replaces the session in one step.
+// withoutValues is the state of a request with other methods, so that it takes no
+// room: a context in which scs finds no values yet.
+type withoutValues sessionState
+
+// Format keeps the identifier out of logs that print contexts.
+func (c *withoutValues) Format(f fmt.State, verb rune) { (*sessionState)(c).Format(f, verb) }
+
+func (*withoutValues) Value(any) any { return nil }
+
+// empty implements keeper.
+func (st *sessionState) empty() context.Context { return (*withoutValues)(st) }
+
+// keep implements keeper.
 func (st *sessionState) keep(data []byte) error {
-	if st.token != "" && st.login == nil {
+	if st.token != "" {
 		return st.saveData(data)
 	}
-	return st.insert(data)
+	return st.insert(data, nil)
 }
 
-// insert stores a new session: of a login, or without one for values of the
-// host.
-func (st *sessionState) insert(data []byte) error {
+// loggingIn is a request whose session, with the values that it has, is replaced by
+// one of a user.
+type loggingIn struct {
+	*sessionState
+	user *store.User
+}
+
+// keep implements keeper.
+func (l *loggingIn) keep(data []byte) error { return l.insert(data, l.user) }
+
+// insert stores a new session: of a login, which replaces the session of the request
+// in the same step, or without one for values of the host.
+func (st *sessionState) insert(data []byte, login *store.User) error {
 	st.session.purge.note(st, st.session.log, "Session")
 	token, now := newSessionID(), time.Now()
 	row := store.Session{
@@ -108,8 +145,8 @@ func (st *sessionState) insert(data []byte) error {
 	var user store.User
 	var replaces store.Digest
 	keep := 0
-	if st.login != nil {
-		user = *st.login
+	if login != nil {
+		user = *login
 		row.UserID, row.Epoch = user.ID, user.Epoch
 		row.Address, row.Agent = client.Of(st.request), text.Browser(st.request.UserAgent())
 		replaces = st.digest()
@@ -125,16 +162,20 @@ func (st *sessionState) insert(data []byte) error {
 		st.event(slog.LevelInfo, audit.SessionLimit, user)
 	}
 	st.session.observeEnded(st, observe.KindLimit, evicted)
-	st.stored, st.cookie, st.refusal = new(stored), cookieSet, nil
-	st.set(token, &row, &user)
+	st.stored, st.cookie, st.absence, st.quiet = new(stored), cookieSet, present, isQuiet(st.request)
+	st.set(token, &row, &user, st.session.ends(row.Expires, now))
 	return nil
 }
+
+// sameBytes reports whether a and b are one slice, as after a flush that has found no
+// change.
+func sameBytes(a, b []byte) bool { return len(a) > 0 && len(a) == len(b) && &a[0] == &b[0] }
 
 // saveData stores the values of the host in the session that they were read
 // from. If another request of the session was faster, saveData writes only the
 // keys that this request changed.
 func (st *sessionState) saveData(data []byte) error {
-	if sameValues(data, st.row.data) {
+	if sameBytes(data, st.row.data) || sameValues(data, st.row.data) {
 		return nil
 	}
 	ctx, cancel := stores.Detach(st)

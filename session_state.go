@@ -43,25 +43,40 @@ func sessionEnded(err error) bool {
 	return errors.Is(err, errDeadSession) || errors.Is(err, errSessionLimit)
 }
 
+// An absence is why a request has no session.
+type absence uint8
+
+const (
+	present absence = iota
+	noCookie
+	twoCookies
+	dead
+	overLimit
+)
+
+// err returns the refusal of Authenticate, nil for a request with a session.
+func (a absence) err() error {
+	return [...]error{present: nil, noCookie: ErrNoCredentials, twoCookies: errSessionDoubled, dead: errDeadSession, overLimit: errSessionLimit}[a]
+}
+
 // sessionState is the session of one request. It is the context that carries
 // it, and holds the request and the writer for the handlers, in one allocation.
+// TestStateSize holds its size, because every byte costs.
 type sessionState struct {
 	context.Context
 	session *Session
 	request *http.Request
-	inner   http.Request // request, with this state as context
-	writer  sessionWriter
-	values  requestValues // of the host
+	inner   http.Request        // request, with this state as context
+	writer  http.ResponseWriter // that of the handlers is the state as a sessionWriter
+	values  requestValues       // of the host
 
-	*stored       // a login replaces it
-	refusal error // of Authenticate; nil if there is a session
-
-	login  *store.User // while Login stores its session
-	cookie cookieAction
-	quiet  bool
-	broken bool // a login failed: the values may belong to another user
-	sent   bool // the header of the response
-	failed bool // the session could not be saved, so that there is another response
+	*stored // a login replaces it
+	absence absence
+	cookie  cookieAction
+	quiet   bool // known if there is a session
+	broken  bool // a login failed: the values may belong to another user
+	sent    bool // the header of the response
+	failed  bool // the session could not be saved, so that there is another response
 }
 
 // stored is a session as a request has found or stored it.
@@ -74,14 +89,16 @@ type stored struct {
 }
 
 // sessionRow has the fields of a [store.Session] that a request needs. The digest is
-// made of the token when something is written.
+// made of the token when something is written. Times that are small make the state
+// of a request small.
 type sessionRow struct {
-	id               int64
-	userID           string
-	epoch            int64
-	data             []byte
-	created, expires time.Time
-	revision         int64
+	id       int64
+	userID   string
+	epoch    int64
+	data     []byte
+	created  int64         // UTC microseconds
+	ends     time.Duration // the expiry, since Session.began: a clock without a date is cheap
+	revision int64
 }
 
 // noSession is shared by the requests without a session and never changed.
@@ -148,61 +165,64 @@ func (s *Session) state(ctx context.Context) *sessionState {
 // load returns the session of a request. The error is an outage; a bad session is a
 // refusal.
 func (s *Session) load(r *http.Request) (*sessionState, error) {
-	quiet := len(r.Header["X-Ws-Session-Quiet"]) > 0
-	token, refusal := s.cookie(r.Header["Cookie"])
-	if refusal != nil {
-		return &sessionState{Context: r.Context(), session: s, request: r, stored: &noSession, refusal: refusal, quiet: quiet}, nil
+	token, none := s.cookie(r.Header["Cookie"])
+	if none != present {
+		return &sessionState{Context: r.Context(), session: s, request: r, stored: &noSession, absence: none}, nil
 	}
-	both := &loadedState{sessionState: sessionState{Context: r.Context(), session: s, request: r, stored: &noSession, quiet: quiet}}
+	both := &loadedState{sessionState: sessionState{Context: r.Context(), session: s, request: r, stored: &noSession, quiet: isQuiet(r)}}
 	st := &both.sessionState
-	at, refusal, err := s.find(r, token, &both.found)
+	at, none, err := s.find(r, token, &both.found)
 	switch {
 	case err != nil:
 		return nil, err
-	case refusal == nil:
+	case none == present:
 		st.stored = &both.found
 		st.checkValues()
 	case at.IsZero():
-		st.refusal = refusal
+		st.absence = none
 	default:
-		st.die(refusal)
+		st.die(none)
 	}
-	if !quiet {
+	if !st.quiet {
 		st.slide(at)
 	}
 	return st, nil
 }
 
+// isQuiet reports whether a request does not count as a use of its session.
+func isQuiet(r *http.Request) bool { return len(r.Header["X-Ws-Session-Quiet"]) > 0 }
+
 // cookie returns the identifier of the session of a request, or why it has none.
-func (s *Session) cookie(lines []string) (token string, refusal error) {
+func (s *Session) cookie(lines []string) (token string, none absence) {
 	token, n := cookieValue(lines, s.opts.CookieName)
 	switch {
 	case n == 0:
-		return "", ErrNoCredentials
+		return "", noCookie
 	case n > 1:
-		return "", errSessionDoubled
+		return "", twoCookies
 	case !isSessionID(token): // not worth a look-up
-		return "", errDeadSession
+		return "", dead
 	}
-	return token, nil
+	return token, present
 }
 
 // find reads the session with that identifier at a time, or returns why it is none. The
 // time is zero if the store has no such session. The error is an outage.
-func (s *Session) find(r *http.Request, token string, f *stored) (at time.Time, refusal, err error) {
+func (s *Session) find(r *http.Request, token string, f *stored) (at time.Time, none absence, err error) {
 	row, user, err := s.store.SessionByDigest(r.Context(), store.DigestOf(token))
 	if err != nil {
 		if errors.Is(err, store.ErrNotFound) { // it was purged, or the cookie belongs to another service
-			return time.Time{}, errDeadSession, nil
+			return time.Time{}, dead, nil
 		}
-		return time.Time{}, nil, fmt.Errorf("auth: look up a session: %w", err)
+		return time.Time{}, dead, fmt.Errorf("auth: look up a session: %w", err)
 	}
 	now := time.Now()
+	left := row.Expires.Sub(now)
 	switch {
 	case row.Reason == store.EndedLimit:
-		return now, errSessionLimit, nil
-	case !row.Ended.IsZero(), !now.Before(row.Expires), !now.Before(row.Created.Add(s.opts.Lifetime)):
-		return now, errDeadSession, nil
+		return now, overLimit, nil
+	case !row.Ended.IsZero(), left <= 0, now.Sub(row.Created) >= s.opts.Lifetime:
+		return now, dead, nil
 	case row.UserID == "": // not logged in
 	case user.ID != row.UserID, !user.Active, user.Service, user.Epoch != row.Epoch,
 		s.opts.Enabled != nil && !s.opts.Enabled():
@@ -211,12 +231,12 @@ func (s *Session) find(r *http.Request, token string, f *stored) (at time.Time, 
 			s.strangers.note(ctx, s.log, s.users, row.UserID, "NewSession")
 		}
 		if _, err := s.store.EndSessions(ctx, store.SessionSelection{Digest: row.Digest}, store.EndedAdmin, now); err != nil {
-			return time.Time{}, nil, fmt.Errorf("auth: end a session: %w", err)
+			return time.Time{}, dead, fmt.Errorf("auth: end a session: %w", err)
 		}
-		return now, errDeadSession, nil
+		return now, dead, nil
 	}
-	f.set(token, &row, &user)
-	return now, nil, nil
+	f.set(token, &row, &user, s.ends(row.Expires, now))
+	return now, present, nil
 }
 
 // digest returns the digest of the identifier, and zero without a session.
@@ -227,10 +247,10 @@ func (f *stored) digest() store.Digest {
 	return store.DigestOf(f.token)
 }
 
-// set sets what a request knows of its session.
-func (f *stored) set(token string, row *store.Session, u *store.User) {
+// set sets what a request knows of its session. Ends is that of the row.
+func (f *stored) set(token string, row *store.Session, u *store.User, ends time.Duration) {
 	f.token, f.name, f.admin, f.auditor = token, u.Name, u.Admin, u.Auditor
-	f.row = sessionRow{row.ID, row.UserID, row.Epoch, row.Data, row.Created, row.Expires, row.Revision}
+	f.row = sessionRow{row.ID, row.UserID, row.Epoch, row.Data, row.Created.UnixMicro(), ends, row.Revision}
 }
 
 // checkValues makes a session whose values cannot be decoded no session, which is
@@ -242,7 +262,7 @@ func (st *sessionState) checkValues() {
 	}
 	if err != nil {
 		st.event(slog.LevelError, audit.SessionLost, st.user(), slog.String(audit.KeyReason, err.Error()))
-		st.die(errDeadSession)
+		st.die(dead)
 	}
 }
 
@@ -256,13 +276,18 @@ func (st *sessionState) event(level slog.Level, name string, u store.User, attrs
 }
 
 // die turns st into a request without a session, whose cookie is cleared.
-func (st *sessionState) die(why error) {
-	st.stored, st.refusal, st.cookie = &noSession, why, cookieClear
+func (st *sessionState) die(why absence) {
+	st.stored, st.absence, st.cookie = &noSession, why, cookieClear
 }
 
 // expiry returns the end of a session that is used now.
 func (s *Session) expiry(created, now time.Time) time.Time {
 	return stores.Earlier(now.Add(s.opts.IdleTimeout), created.Add(s.opts.Lifetime))
+}
+
+// ends returns an expiry as a request keeps it. The instant now has both clocks.
+func (s *Session) ends(expires, now time.Time) time.Duration {
+	return now.Sub(s.began) + expires.Sub(now)
 }
 
 // slide moves the expiry of the session, at most once in the touch interval.
@@ -271,8 +296,12 @@ func (st *sessionState) slide(now time.Time) {
 	if st.token == "" {
 		return
 	}
-	to := st.session.expiry(st.row.created, now)
-	if to.Sub(st.row.expires) < st.session.touch {
+	left := st.row.ends - now.Sub(st.session.began)
+	if st.session.opts.IdleTimeout-left < st.session.touch { // as most requests find it
+		return
+	}
+	to := st.session.expiry(time.UnixMicro(st.row.created), now)
+	if to.Sub(now)-left < st.session.touch {
 		return
 	}
 	ctx, cancel := stores.Detach(st)
@@ -281,7 +310,7 @@ func (st *sessionState) slide(now time.Time) {
 		st.session.log.WarnContext(ctx, audit.StoreFailed, audit.KeyOperation, "touch session", audit.KeyError, err)
 		return
 	}
-	st.row.expires, st.cookie = to, cookieSet
+	st.row.ends, st.cookie = st.session.ends(to, now), cookieSet
 }
 
 // end ends the session of the request, in the store first. It implements keeper.
@@ -293,7 +322,7 @@ func (st *sessionState) end() error {
 	defer cancel()
 	_, err := st.session.store.EndSessions(ctx, store.SessionSelection{Digest: st.digest()}, store.EndedLogout, time.Now())
 	if err == nil {
-		st.die(ErrNoCredentials)
+		st.die(noCookie)
 	}
 	return err
 }

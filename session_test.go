@@ -174,6 +174,13 @@ func TestSessionExpiry(t *testing.T) {
 				}
 			}
 		}},
+		{"a slow handler", func(t *testing.T, s *system, cookie string) {
+			time.Sleep(time.Second)
+			s.do = func(http.ResponseWriter, *http.Request) { time.Sleep(100 * time.Second) }
+			if left := s.send("GET", "/do", cookie).Header().Get("Session-Timeout"); left != "1699" {
+				t.Errorf("Session-Timeout %q", left)
+			}
+		}},
 		{"quiet requests do not count", func(t *testing.T, s *system, cookie string) {
 			for _, d := range []time.Duration{1000, 700} {
 				time.Sleep(d * time.Second)

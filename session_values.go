@@ -35,6 +35,8 @@ type keeper interface {
 	keep(data []byte) error
 	// end ends the session.
 	end() error
+	// empty returns a context without values, from which keeperOf gets the keeper.
+	empty() context.Context
 }
 
 // newHostValues returns values for sessions of a lifetime, in the manager of
@@ -68,25 +70,17 @@ func newHostValues(host *scs.SessionManager, lifetime time.Duration, keeperOf fu
 	return v, nil
 }
 
-// requestValues are the values of one request. They are decoded when somebody asks
-// for one. They are safe for concurrent use.
-type requestValues struct{ decoded atomic.Pointer[decodedValues] }
-
-// decodedValues is a context for [scs.SessionManager.Load], which has a keeper and no
-// values, and what scs made in it.
-type decodedValues struct {
-	context.Context
-	keeper keeper
-	data   any // what scs looks for in a context
-}
+// requestValues are what scs looks for in the context of one request. They are
+// decoded when somebody asks for one. They are safe for concurrent use.
+type requestValues struct{ decoded atomic.Value }
 
 var errTwoSessions = errors.New("auth: a request passes two Sessions that share an scs manager: set SessionOptions.Manager")
 
 // of returns what scs looks for in the context of a request whose keeper is k. It
 // returns nil if the values cannot be decoded, so that scs panics.
 func (v *hostValues) of(values *requestValues, k keeper) any {
-	if d := values.decoded.Load(); d != nil {
-		return d.data
+	if data := values.decoded.Load(); data != nil {
+		return data
 	}
 	data, _ := v.load(values, k)
 	return data
@@ -95,20 +89,18 @@ func (v *hostValues) of(values *requestValues, k keeper) any {
 // load decodes the values of a request whose keeper is k. Of those that do so at once
 // the first one counts.
 func (v *hostValues) load(values *requestValues, k keeper) (any, error) {
-	d := &decodedValues{Context: context.Background(), keeper: k}
 	token := ""
 	if _, ok := k.data(); ok {
 		token = scsToken
 	}
-	ctx, err := v.manager.Load(d, token)
+	ctx, err := v.manager.Load(k.empty(), token)
 	if err != nil {
 		return nil, err
 	}
-	d.data = ctx.Value(v.key)
-	if !values.decoded.CompareAndSwap(nil, d) {
-		d = values.decoded.Load()
+	if data := ctx.Value(v.key); values.decoded.CompareAndSwap(nil, data) {
+		return data, nil
 	}
-	return d.data, nil
+	return values.decoded.Load(), nil
 }
 
 // checkGob returns an error if the values of a request cannot be decoded. It decodes
@@ -195,10 +187,8 @@ func (scsStore) Delete(string) error                    { return errNoRequest }
 
 // FindCtx implements scs.CtxStore.
 func (s scsStore) FindCtx(ctx context.Context, token string) ([]byte, bool, error) {
-	var k keeper
-	if d, ok := ctx.(*decodedValues); ok {
-		k = d.keeper
-	} else if k = s.keeperOf(ctx); k == nil {
+	k := s.keeperOf(ctx)
+	if k == nil {
 		return nil, false, errNoRequest
 	}
 	data, ok := k.data()

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -13,35 +14,45 @@ import (
 
 // sessionWriter saves the session before the first byte of the response. If
 // that fails, the client gets 503 and nothing of the handler's response.
-type sessionWriter struct {
-	http.ResponseWriter
-	session *sessionState
-}
+//
+// It is the state of the request with other methods, so that it takes no room.
+type sessionWriter sessionState
+
+// Format keeps the identifier out of logs that print writers.
+func (w *sessionWriter) Format(f fmt.State, verb rune) { (*sessionState)(w).Format(f, verb) }
 
 var errNotSaved = errors.New("auth: the session could not be saved; the response was replaced")
 
 // before saves the session once, and reports whether the response may go out.
-func (w *sessionWriter) before() bool { return w.save(w.Header()) }
-
-// save saves the session once and adds its fields to h.
-func (w *sessionWriter) save(h http.Header) bool {
-	st := w.session
-	if !st.sent {
-		if err := st.save(h); err != nil {
-			st.failed = true
-			clear(w.Header()) // it was made for another response
-			st.session.deny(w.ResponseWriter, st.request, err)
-		}
+func (w *sessionWriter) before() bool {
+	if w.sent {
+		return !w.failed
 	}
-	return !st.failed
+	return w.save(w.writer.Header())
 }
+
+// save saves the session, which it does once, and adds its fields to h.
+func (w *sessionWriter) save(h http.Header) bool {
+	if w.sent {
+		return !w.failed
+	}
+	if err := (*sessionState)(w).save(h); err != nil {
+		w.failed = true
+		clear(w.Header()) // it was made for another response
+		w.session.deny(w.writer, w.request, err)
+	}
+	return !w.failed
+}
+
+// Header implements [http.ResponseWriter].
+func (w *sessionWriter) Header() http.Header { return w.writer.Header() }
 
 // WriteHeader implements [http.ResponseWriter]. Informational responses do not
 // carry the cookie.
 func (w *sessionWriter) WriteHeader(status int) {
 	informational := status >= 100 && status < 200 && status != http.StatusSwitchingProtocols
-	if informational && !w.session.sent || w.before() {
-		w.ResponseWriter.WriteHeader(status)
+	if informational && !w.sent || w.before() {
+		w.writer.WriteHeader(status)
 	}
 }
 
@@ -50,7 +61,7 @@ func (w *sessionWriter) Write(b []byte) (int, error) {
 	if !w.before() {
 		return 0, errNotSaved
 	}
-	return w.ResponseWriter.Write(b)
+	return w.writer.Write(b)
 }
 
 // ReadFrom implements [io.ReaderFrom], which net/http uses for files.
@@ -58,7 +69,7 @@ func (w *sessionWriter) ReadFrom(src io.Reader) (int64, error) {
 	if !w.before() {
 		return 0, errNotSaved
 	}
-	return io.Copy(w.ResponseWriter, src)
+	return io.Copy(w.writer, src)
 }
 
 // FlushError is called by [http.ResponseController].
@@ -66,7 +77,7 @@ func (w *sessionWriter) FlushError() error {
 	if !w.before() {
 		return errNotSaved
 	}
-	return http.NewResponseController(w.ResponseWriter).Flush()
+	return http.NewResponseController(w.writer).Flush()
 }
 
 // Flush implements [http.Flusher].
@@ -77,15 +88,15 @@ func (w *sessionWriter) Flush() { _ = w.FlushError() }
 // response to the connection, the fields of the session are added to that
 // response.
 func (w *sessionWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	if !hijackable(w.ResponseWriter) {
+	if !hijackable(w.writer) {
 		return nil, nil, http.ErrNotSupported // such as HTTP/2: the session can still change
 	}
-	late := w.session.sent // the response was written by WriteHeader, fields included
+	late := w.sent // the response was written by WriteHeader, fields included
 	fields := make(http.Header)
 	if !w.save(fields) {
 		return nil, nil, errNotSaved
 	}
-	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	conn, rw, err := http.NewResponseController(w.writer).Hijack()
 	if err != nil {
 		// The handler will answer in another way.
 		for name, values := range fields {
@@ -98,7 +109,7 @@ func (w *sessionWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	}
 	var head bytes.Buffer
 	_ = fields.Write(&head) // a buffer takes everything
-	taken := &takenConn{Conn: conn, session: w.session}
+	taken := &takenConn{Conn: conn, session: (*sessionState)(w)}
 	taken.fields.Store(&head)
 	return taken, bufio.NewReadWriter(rw.Reader, bufio.NewWriter(taken)), nil
 }
@@ -118,7 +129,7 @@ func hijackable(w http.ResponseWriter) bool {
 }
 
 // Unwrap is for [http.ResponseController].
-func (w *sessionWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *sessionWriter) Unwrap() http.ResponseWriter { return w.writer }
 
 // takenConn is a connection that a handler took before its response was written,
 // while the session has a cookie to send. It puts the fields of the session

@@ -40,12 +40,10 @@ const (
 
 // all reports whether s has characters of the class only, and at least one.
 func all(s string, bit uint8) bool {
-	for i := range len(s) {
-		if class[s[i]]&bit == 0 {
-			return false
-		}
+	for i := range len(s) { // without branches, because nearly every s is good
+		bit &= class[s[i]]
 	}
-	return s != ""
+	return bit != 0 && s != ""
 }
 
 // Visible reports whether s is one or more VCHAR (RFC 5234 appendix B.1).
