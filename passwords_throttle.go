@@ -149,8 +149,8 @@ func (p *Passwords) reserve(ctx context.Context, a attempt) ([]store.Reservation
 
 // throttled records and returns a refusal by a kind of limit.
 func (p *Passwords) throttled(ctx context.Context, a attempt, wait time.Duration, limit observe.Kind) *Error {
-	// The cache must not answer a guess that the throttle refuses to compare.
-	p.verified.drop(a.pair())
+	// No proof must answer a guess that the throttle refuses to compare.
+	p.proofs.drop(a.pair())
 	p.event(ctx, slog.LevelWarn, audit.PasswordRefused, a.name, "throttled")
 	p.hook.One(ctx, observe.Throttled, limit, observe.ReasonThrottled)
 	return &Error{
