@@ -32,7 +32,8 @@ const (
 // throttleKey returns a key of the throttle. Each part has its length before
 // it, so that no two lists of parts have the same key.
 func throttleKey(kind string, parts ...string) string {
-	b := append([]byte("password "), kind...)
+	var room [128]byte // on the stack
+	b := append(append(room[:0], "password "...), kind...)
 	for _, part := range parts {
 		b = append(b, ' ')
 		b = strconv.AppendInt(b, int64(len(part)), 10)
