@@ -2,8 +2,13 @@ package auth
 
 import (
 	"net/http"
+	"net/netip"
+	"time"
 
+	"github.com/ostiary/auth/internal/client"
 	"github.com/ostiary/auth/internal/forwarded"
+	"github.com/ostiary/auth/internal/header"
+	"github.com/ostiary/auth/store"
 )
 
 // Basic authenticates requests by user name and password in their Authorization
@@ -77,21 +82,17 @@ func (b *Basic) authenticate(r *http.Request, a authorization, p *Principal) err
 	if err := ownOrigin.Check(r); err != nil {
 		return err
 	}
-	u, at, err := b.passwords.verifyCached(r, a.credentials)
+	var u store.User
+	at, err := b.passwords.verifyBasic(r, a.credentials, &u)
 	if err != nil {
 		return err
 	}
-	*p = Principal{
-		ID:         u.ID,
-		Name:       u.Name,
-		Scopes:     Unrestricted,
-		Admin:      u.Admin,
-		Auditor:    u.Auditor,
-		Credential: CredentialBasic,
-		Epoch:      u.Epoch,
-		HasEpoch:   true,
-		Proved:     at,
-	}
+	p.ID, p.Name = u.ID, u.Name
+	p.Scopes = Unrestricted
+	p.Admin, p.Auditor = u.Admin, u.Auditor
+	p.Credential = CredentialBasic
+	p.Epoch, p.HasEpoch = u.Epoch, true
+	p.Proved = at
 	return nil
 }
 
@@ -106,4 +107,54 @@ func allOff(list []*Basic) bool {
 		}
 	}
 	return len(list) > 0
+}
+
+// verifyBasic is Verify for a client that sends its password with every request. It
+// sets u, and returns the time of the proof.
+func (p *Passwords) verifyBasic(r *http.Request, credentials string, u *store.User) (at time.Time, err error) {
+	if p.hook == nil || rechecks(r.Context()) { // which is no other login
+		return p.verifyRemembered(r, credentials, u)
+	}
+	began := p.hook.Now()
+	if at, err = p.verifyRemembered(r, credentials, u); err != errMalformedBasic {
+		observeChecked(r.Context(), p.hook, began, err)
+	}
+	return at, err
+}
+
+// verifyRemembered is verifyBasic without an event of package observe. An earlier
+// success from the same network counts, as long as neither the stored hash nor the
+// user's state has changed.
+func (p *Passwords) verifyRemembered(r *http.Request, credentials string, u *store.User) (at time.Time, err error) {
+	network := client.Network(client.Of(r))
+	if e := p.proofs.find(credentials, network); e != nil && !p.off() {
+		hash, err := p.lookUp(r.Context(), e.name, u)
+		if err != nil {
+			return at, err
+		}
+		if at = time.Now(); u.Active && e.covers(u.ID, hash, at) {
+			return at, nil
+		}
+	}
+	return p.verifyAnew(r, credentials, network, u)
+}
+
+// verifyAnew compares the password and remembers a right one.
+func (p *Passwords) verifyAnew(r *http.Request, credentials string, network netip.Prefix, u *store.User) (at time.Time, err error) {
+	name, password, ok := header.Basic(credentials)
+	if !ok {
+		return at, errMalformedBasic
+	}
+	p.noteProxy(r)
+	ctx := client.Context(r)
+	a, err := p.prepare(ctx, network, name, password)
+	if err != nil {
+		return at, err
+	}
+	now := time.Now()
+	if *u, err = p.decide(ctx, a); err != nil {
+		return at, err
+	}
+	p.proofs.put(credentials, &a, now)
+	return time.Now(), nil
 }

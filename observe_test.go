@@ -177,6 +177,7 @@ func observePasswords(t *testing.T, rec *observetest.Recorder) {
 			t.Error(err)
 		}
 	})
+	wantEvents(t, rec, "no name and password", func() { s.send("GET", "/probe/", "Authorization: Basic !!!") }, refused(observe.ReasonMalformed))
 	for range 2 {
 		wantEvents(t, rec, "a wrong password", basic("wrong"), hashed(0), checked(observe.ReasonWrongPassword), refused(observe.ReasonWrongPassword))
 	}

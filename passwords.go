@@ -32,15 +32,14 @@ type Passwords struct {
 	log      *slog.Logger
 	hook     *hook.Hook
 
-	hashes   *slots
-	floods   *floods
-	flights  flights
-	verified verifiedCache
-	sent     sentNames
-	dummy    dummyHash
-	pace     pace
-	noted    notes
-	purge    *unpurged
+	hashes  *slots
+	floods  *floods
+	flights *flights
+	proofs  *proofs // of Basic
+	dummy   dummyHash
+	pace    pace
+	noted   notes
+	purge   *unpurged
 }
 
 // PasswordsOptions are the options of [NewPasswords].
@@ -130,8 +129,8 @@ func NewPasswords(u store.Users, a store.Attempts, opts *PasswordsOptions) (*Pas
 		hook:     hook.New(o.Observe, log),
 		hashes:   newSlots(o.MaxHashes),
 		floods:   newFloods(o.PerNetwork),
-		verified: newVerifiedCache(),
-		sent:     newSentNames(),
+		flights:  newFlights(),
+		proofs:   newProofs(),
 		pace:     pace{least: o.RefusalTime},
 		purge:    &unpurged{since: time.Now()},
 	}, nil
@@ -208,9 +207,6 @@ func (p *Passwords) VerifyRequest(r *http.Request, name, password string) (store
 }
 
 func (p *Passwords) verify(ctx context.Context, device, name, password string) (store.User, error) {
-	if why := p.unfit(name, password, false); why != "" {
-		return store.User{}, p.refuse(ctx, name, why)
-	}
 	a, err := p.prepare(ctx, client.NetworkOf(ctx), name, password)
 	if err != nil {
 		return store.User{}, err
@@ -219,60 +215,15 @@ func (p *Passwords) verify(ctx context.Context, device, name, password string) (
 	return p.decide(ctx, a)
 }
 
-// verifyCached is Verify for a client that sends its password with every
-// request, as credentials of HTTP Basic. It returns the time of the proof, too. An
-// earlier success from the same network counts, as long as neither the stored hash nor
-// the user's state has changed.
-func (p *Passwords) verifyCached(r *http.Request, credentials string) (u store.User, at time.Time, err error) {
-	var scratch [2 * maxSent]byte
-	name, secret := p.sent.read(credentials, &scratch)
-	defer clear(scratch[:])
-	seen := secret != nil
-	var password string
-	if !seen {
-		var ok bool
-		if name, password, ok = header.Basic(credentials); !ok {
-			return u, at, errMalformedBasic
-		}
-	}
-	if !rechecks(r.Context()) { // which is no other login
-		began := p.hook.Now()
-		defer func() { observeChecked(r.Context(), p.hook, began, err) }()
-	}
-	p.noteProxy(r)
-	if why := p.unfit(name, password, seen); why != "" {
-		return u, at, p.refuse(client.Context(r), name, why)
-	}
-	a := attempt{name: name, password: password, network: client.Network(client.Of(r))}
-	if a.user, a.hash, err = p.lookUp(r.Context(), name); err != nil {
-		return u, at, err
-	}
-	if seen {
-		a.key = keyOf(&p.verified.secret, name, secret, a.hash)
-	} else {
-		a.key = p.verified.key(name, password, a.hash)
-	}
-	now := time.Now()
-	if a.user.Active && p.verified.has(a.pair(), a.key, now) {
-		return a.user, now, nil
-	}
-	if seen {
-		_, a.password, _ = header.Basic(credentials)
-	}
-	if u, err = p.decide(client.Context(r), a); err == nil {
-		p.verified.put(a.pair(), a.key, now)
-		p.sent.put(credentials, name)
-	}
-	return u, time.Now(), err
-}
+// off reports whether local passwords are switched off.
+func (p *Passwords) off() bool { return p.opts.Enabled != nil && !p.opts.Enabled() }
 
 // unfit returns the reason to refuse a name and a password before any look-up,
-// or "". It depends on nothing that is stored. Seen are those that were fit before.
-func (p *Passwords) unfit(name, password string, seen bool) string {
+// or "". It depends on nothing that is stored.
+func (p *Passwords) unfit(name, password string) string {
 	switch {
-	case p.opts.Enabled != nil && !p.opts.Enabled():
+	case p.off():
 		return "local passwords are off"
-	case seen:
 	case text.Name(name, MaxUserName) != "" || !validPassword(password):
 		return "malformed"
 	}

@@ -20,54 +20,63 @@ type attempt struct {
 	name, password string
 	user           store.User
 	hash           string
-	key            cacheKey
+	key            attemptKey
 	network        netip.Prefix // the zero Prefix if it is not known
 	browser        string       // a known one, or ""
 }
 
-// prepare returns an attempt with the user and the hash to compare with.
-func (p *Passwords) prepare(ctx context.Context, network netip.Prefix, name, password string) (attempt, error) {
-	u, hash, err := p.lookUp(ctx, name)
-	if err != nil {
-		return attempt{}, err
+// prepare returns an attempt with the user and the hash to compare with. It refuses
+// what cannot be right before any look-up.
+func (p *Passwords) prepare(ctx context.Context, network netip.Prefix, name, password string) (a attempt, err error) {
+	if why := p.unfit(name, password); why != "" {
+		return a, p.refuse(ctx, name, why)
 	}
-	return attempt{name, password, u, hash, p.verified.key(name, password, hash), network, ""}, nil
-}
-
-// lookUp returns the user of that name and the hash to compare with. For an
-// unknown user, a service account, and a user without a password, it returns the
-// dummy hash and an inactive user. The steps are the same for all, because the time
-// must not tell which names exist.
-func (p *Passwords) lookUp(ctx context.Context, name string) (store.User, string, error) {
+	// The first attempt makes the dummy, for a known or an unknown user.
 	dummy, err := p.dummy.get(p.opts.Hasher)
 	if err != nil {
-		return store.User{}, "", fmt.Errorf("auth: hash a password: %w", err)
+		return a, fmt.Errorf("auth: hash a password: %w", err)
 	}
-	u, err := p.users.UserByName(ctx, name)
+	a.name, a.password, a.network = name, password, network
+	if a.hash, err = p.lookUp(ctx, name, &a.user); err != nil {
+		return a, err
+	}
+	if a.hash == "" {
+		a.hash = dummy
+	}
+	a.key = p.flights.key(name, password, a.hash)
+	return a, nil
+}
+
+// lookUp sets u to the user of that name and returns the hash to compare with. For an
+// unknown user, a service account, and a user without a password, it returns "" and an
+// inactive user. The steps are the same for all, because the time must not tell which
+// names exist.
+func (p *Passwords) lookUp(ctx context.Context, name string, u *store.User) (hash string, err error) {
+	*u, err = p.users.UserByName(ctx, name)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		u = store.User{}
+		*u = store.User{}
 	case err != nil:
-		return store.User{}, "", fmt.Errorf("auth: look up a user: %w", err)
+		return "", fmt.Errorf("auth: look up a user: %w", err)
 	case u.Name != name || u.ID == "":
 		// The table folds or trims names. Code that compares names would take
 		// each spelling for another user.
 		p.note(ctx, &p.noted.spelling, audit.StoreFailed, slog.String(audit.KeyOperation, "look up a user"),
 			slog.String(audit.KeyUser, audit.Clip(name)),
 			slog.String(audit.KeyError, "UserByName returned "+audit.Clip(u.Name)+", which is another name: nobody can log in by this spelling"))
-		u = store.User{}
+		*u = store.User{}
 	}
-	hash, err := p.users.PasswordHash(ctx, u.ID)
+	hash, err = p.users.PasswordHash(ctx, u.ID)
 	if errors.Is(err, store.ErrNotFound) { // nobody has the ID ""
-		u, hash, err = store.User{}, "", nil
+		*u, hash, err = store.User{}, "", nil
 	}
 	if err != nil {
-		return store.User{}, "", fmt.Errorf("auth: look up a password: %w", err)
+		return "", fmt.Errorf("auth: look up a password: %w", err)
 	}
 	if hash == "" || u.Service {
-		u.Active, hash = false, dummy
+		u.Active, hash = false, ""
 	}
-	return u, hash, nil
+	return hash, nil
 }
 
 // decide compares an attempt, once for all equal ones at the same time.

@@ -218,6 +218,22 @@ func TestVerifiedPasswords(t *testing.T) {
 		time.Sleep(time.Nanosecond)
 		hashesOf("alice by basic", 1, line)
 
+		// Each spelling of the credentials is remembered.
+		juergen := s.addUser(store.User{Name: "jürgen", Active: true})
+		if err := s.db.Store.SetPasswordHash(t.Context(), juergen.ID, cheapHash(1, "pässwörd")); err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range []int64{1, 0, 0} {
+			hashesOf("jürgen by basic", n, basicLine("jürgen", "pässwörd"))
+			hashesOf("jürgen by basic", n, basicLine("j\xfcrgen", "p\xe4ssw\xf6rd")) // Latin-1
+		}
+		// A hash that somebody else has replaced counts at once, without an epoch.
+		old := auth.Must(s.db.Store.PasswordHash(t.Context(), juergen.ID))
+		if err := s.db.Store.SwapPasswordHash(t.Context(), juergen.ID, old, cheapHash(1, "another")); err != nil {
+			t.Fatal(err)
+		}
+		hashesOf("401", 1, basicLine("jürgen", "pässwörd"))
+
 		s.disable(s.alice)
 		hashesOf("401", 1, line)
 		if err := s.db.UpdateUser(t.Context(), s.alice); err != nil {

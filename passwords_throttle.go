@@ -32,7 +32,8 @@ const (
 // throttleKey returns a key of the throttle. Each part has its length before
 // it, so that no two lists of parts have the same key.
 func throttleKey(kind string, parts ...string) string {
-	b := append([]byte("password "), kind...)
+	var room [128]byte // on the stack
+	b := append(append(room[:0], "password "...), kind...)
 	for _, part := range parts {
 		b = append(b, ' ')
 		b = strconv.AppendInt(b, int64(len(part)), 10)
@@ -149,8 +150,8 @@ func (p *Passwords) reserve(ctx context.Context, a attempt) ([]store.Reservation
 
 // throttled records and returns a refusal by a kind of limit.
 func (p *Passwords) throttled(ctx context.Context, a attempt, wait time.Duration, limit observe.Kind) *Error {
-	// The cache must not answer a guess that the throttle refuses to compare.
-	p.verified.drop(a.pair())
+	// No proof must answer a guess that the throttle refuses to compare.
+	p.proofs.drop(a.pair())
 	p.event(ctx, slog.LevelWarn, audit.PasswordRefused, a.name, "throttled")
 	p.hook.One(ctx, observe.Throttled, limit, observe.ReasonThrottled)
 	return &Error{

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +19,7 @@ func Basic(tb testing.TB) Contest {
 	fields := Fields("Authorization", []string{"Basic " + pair})
 	return Contest{"basic", []Contestant{
 		Serving("floor, tuned", tunedBasic(theirs), Passed, fields),
+		Serving("floor, for one network and this origin", boundBasic(pair, theirs), Passed, fields),
 		Serving("Require", s.gate.Require(ours), Passed, fields),
 	}}
 }
@@ -71,6 +73,67 @@ func tunedBasic(next http.Handler) http.Handler {
 		if !time.Now().Before(until) {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
+		}
+		pass(w, r, &u.record, next)
+	})
+}
+
+// boundBasic is a floor with what tunedBasic leaves out: a proof counts for one network,
+// the users and their hashes can change while it serves, pages of other origins cannot
+// upgrade with credentials of the browser, caches are told what the answer depends on,
+// and the copy of the password is wiped. It hashes the text of the credentials, with a
+// secret so short that this is one block, in place of what they say.
+//
+//go:noinline
+func boundBasic(credentials string, next http.Handler) http.Handler {
+	type user struct {
+		record
+		hash   string
+		active bool
+	}
+	type proof struct {
+		digest  [32]byte
+		network netip.Addr
+	}
+	type proved struct {
+		name, hash string
+		until      time.Time
+	}
+	alice := &user{record{user: "alice"}, strings.Repeat("h", 97), true}
+	var mu, usersMu sync.RWMutex
+	users := map[string]*user{"alice": alice}
+	digest := func(credentials string) [32]byte {
+		var scratch [256]byte
+		b := append(append(scratch[:0], "a random secret."...), credentials...)
+		sum := sha256.Sum256(b)
+		clear(b)
+		return sum
+	}
+	verified := map[proof]proved{
+		{digest(credentials), netip.MustParseAddr("127.0.0.1")}: {"alice", alice.hash, time.Now().Add(time.Hour)},
+	}
+	varies := []string{"Authorization, Cookie"}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		values := r.Header["Authorization"]
+		upgrade := len(r.Header["Upgrade"]) > 0 || len(r.Header["Sec-Websocket-Key"]) > 0 || len(r.Header["Sec-Fetch-Mode"]) > 0
+		peer, err := netip.ParseAddrPort(r.RemoteAddr)
+		if len(values) != 1 || len(values[0]) < 7 || values[0][:6] != "Basic " || r.Method != http.MethodGet || upgrade || err != nil {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		p := proof{digest(values[0][6:]), peer.Addr()}
+		mu.RLock()
+		v := verified[p]
+		mu.RUnlock()
+		usersMu.RLock()
+		u := users[v.name]
+		usersMu.RUnlock()
+		if u == nil || !u.active || u.hash != v.hash || !time.Now().Before(v.until) {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		if h := w.Header(); len(h["Vary"]) == 0 {
+			h["Vary"] = varies
 		}
 		pass(w, r, &u.record, next)
 	})

@@ -72,7 +72,7 @@ const MaxBasic = 2400
 // as Latin-1, as AWX's own client sends them. Control characters are refused.
 func Basic(credentials string) (user, password string, ok bool) {
 	var room [512]byte // on the stack, and soon cleared
-	pair, ok := BasicPair(room[:], credentials)
+	pair, ok := basicPair(room[:], credentials)
 	if !ok {
 		return "", "", false
 	}
@@ -91,9 +91,9 @@ func Basic(credentials string) (user, password string, ok bool) {
 	return user, password, true
 }
 
-// BasicPair decodes credentials as [Basic] does, but does not look at what they say. The
+// basicPair decodes credentials as [Basic] does, but does not look at what they say. The
 // pair is in room if that is twice as long as they are.
-func BasicPair(room []byte, credentials string) (pair []byte, ok bool) {
+func basicPair(room []byte, credentials string) (pair []byte, ok bool) {
 	if len(credentials) > MaxBasic || strings.IndexByte(credentials, '\r') >= 0 || strings.IndexByte(credentials, '\n') >= 0 {
 		return nil, false // the decoder would skip line breaks
 	}
