@@ -86,12 +86,13 @@ func TestLoopback(t *testing.T) {
 		t.Errorf("the clients are %s", l.Generator)
 	}
 	for _, s := range l.Shares {
-		if s.PerSecond <= 0 || s.Base != "" && s.Of <= 0 {
+		if s.PerSecond <= 0 || s.Base != "" && s.Of <= 0 || s.CPU != 0 || s.OfCPU != 0 {
 			t.Errorf("%+v", s)
 		}
 	}
+	l.Shares = append(l.Shares, Share{Name: "gate", Base: "bare", PerSecond: 2000, Of: 0.875, CPU: 1500, OfCPU: 0.925})
 	text := Report{Loopback: l, Pages: "| all |\n"}.Markdown()
-	for _, want := range []string{l.Generator, "| /api/v2/me/, bearer |", "### Lists\n\n| all |"} {
+	for _, want := range []string{l.Generator, "| /api/v2/me/, bearer |", "| gate | 2000 | 88 % | 1.50 µs | 92 % | bare |\n", "### Lists\n\n| all |"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in:\n%s", want, text)
 		}

@@ -42,9 +42,11 @@ type Share struct {
 	Name, Base string
 	PerSecond  float64 // median of the rounds
 	Of         float64 // of the base in the same round: median of the ratios
-	// CPU is the process time of the server for one request, in ns. It is 0 without
-	// wrk, because the clients are then part of the process.
-	CPU float64
+	// CPU is the process time of the server for one request, in ns. OfCPU is what the
+	// base takes of it in the same round, median of the ratios: the share that is left
+	// where the server alone has the processor. Neighbours on the machine hardly change
+	// it. Both are 0 without wrk, because the clients are then part of the process.
+	CPU, OfCPU float64
 }
 
 // Loopback is what a run over loopback has measured.
@@ -152,16 +154,24 @@ func MeasureLoopback(servers []Server, rounds int, each time.Duration) Loopback 
 		}
 		for j, base := range servers {
 			if base.Name == s.Base {
-				ratios := make([]float64, rounds)
-				for k := range ratios {
-					ratios[k] = rates[i][k] / rates[j][k]
+				share.Of = median(ratios(rates[i], rates[j]))
+				if wrk != "" {
+					share.OfCPU = median(ratios(cpus[j], cpus[i]))
 				}
-				share.Of = median(ratios)
 			}
 		}
 		l.Shares = append(l.Shares, share)
 	}
 	return l
+}
+
+// ratios returns a/b for each round.
+func ratios(a, b []float64) []float64 {
+	list := make([]float64, len(a))
+	for i := range list {
+		list[i] = a[i] / b[i]
+	}
+	return list
 }
 
 var (

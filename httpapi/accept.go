@@ -72,12 +72,15 @@ func mediaType(r *http.Request) string {
 // (Fetch Metadata section 2.2). A client with an Authorization field or with a body
 // of JSON is no browser.
 func browses(r *http.Request) bool {
-	mode := r.Header["Sec-Fetch-Mode"]
+	if len(r.Header["Authorization"]) > 0 { // first, because most clients have one
+		return false
+	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != http.MethodPost {
 		return false
 	}
-	return wants(r, "text/html") && !wants(r, "application/json") && len(r.Header["Authorization"]) == 0 &&
-		mediaType(r) != "application/json" && (len(mode) == 0 || len(mode) == 1 && mode[0] == "navigate")
+	mode := r.Header["Sec-Fetch-Mode"]
+	return wants(r, "text/html") && !wants(r, "application/json") && mediaType(r) != "application/json" &&
+		(len(mode) == 0 || len(mode) == 1 && mode[0] == "navigate")
 }
 
 // clicked reports whether a GET with this header opens a page, after a click on

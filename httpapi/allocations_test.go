@@ -37,7 +37,7 @@ func TestAllocations(t *testing.T) {
 			}
 		}
 		got := make(map[string]float64)
-		for _, path := range []string{"/api/v2/me/", "/api/v2/users/" + u.ID + "/", "/api/v2/tokens/1/", "/api/v2/tokens/?page_size=100", "/api/v2/tokens/?page_size=200"} {
+		for _, path := range []string{"/api/v2/", "/api/v2/me/", "/api/v2/users/" + u.ID + "/", "/api/v2/tokens/1/", "/api/v2/tokens/?page_size=100", "/api/v2/tokens/?page_size=200"} {
 			r, err := http.NewRequest(http.MethodGet, path, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -59,7 +59,7 @@ func TestAllocations(t *testing.T) {
 		got := allocations(users)
 		t.Logf("%d users: %v", users, got)
 		for path, most := range map[string]float64{
-			"/api/v2/me/": 4, fmt.Sprintf("/api/v2/users/%d/", users): 6, "/api/v2/tokens/1/": 7,
+			"/api/v2/": 3, "/api/v2/me/": 4, fmt.Sprintf("/api/v2/users/%d/", users): 5, "/api/v2/tokens/1/": 6,
 			"/api/v2/tokens/?page_size=100": 52, "/api/v2/tokens/?page_size=200": 52,
 		} {
 			if most += poolAllocations; got[path] > most {

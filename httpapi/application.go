@@ -192,7 +192,7 @@ func (a *api) lookUpApplication(w http.ResponseWriter, r *http.Request, app stor
 // pathApplication returns the application of the path, by ID or by
 // name++organization.
 func (a *api) pathApplication(r *http.Request) (store.Application, error) {
-	ctx, p, s := r.Context(), principal(r), r.PathValue("app")
+	ctx, p, s := r.Context(), principal(r), pathValue(r, "app")
 	if isDecimal(s) {
 		id, err := strconv.ParseInt(s, 10, 64)
 		if err != nil {

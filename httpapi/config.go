@@ -140,7 +140,8 @@ type api struct {
 	log      *slog.Logger
 
 	// links has the paths of an index by name, by the path of the index.
-	links map[string]map[string]string
+	links   map[string]map[string]string
+	indexes map[string][]byte // the answers, by path
 
 	describedAs descriptions
 }

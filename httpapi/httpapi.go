@@ -179,7 +179,10 @@ func New(c Config) (http.Handler, error) {
 	}
 	rt.fix()
 	a.addGatewayLinks() // the host's links lead elsewhere
-	return rt, a.addHostLinks()
+	if err := a.addHostLinks(); err != nil {
+		return nil, err
+	}
+	return rt, a.encodeIndexes()
 }
 
 // addLink adds a route to the index above its path.
@@ -299,13 +302,16 @@ func (rt *router) serve(w http.ResponseWriter, r *http.Request, s *served, segme
 	if stripped(r) {
 		rt.noteMount(r)
 	}
-	r = newRouted(r)
+	var vars *pathValues
 	for i, value := range segments {
 		if name := s.segments[i]; variable(name) {
-			r.SetPathValue(strings.Trim(name, "{}"), value)
+			if vars == nil {
+				vars = new(pathValues)
+			}
+			vars.add(name, value)
 		}
 	}
-	s.handler.ServeHTTP(w, r)
+	s.handler.ServeHTTP(w, newRouted(r, vars))
 }
 
 // below reports whether a route is asked for below a prefix.

@@ -35,10 +35,10 @@ func (a *api) summarizeOrganization(ctx context.Context, id int64) (*organizatio
 // pathOrganization narrows a list to the organization of the path, if there is
 // one. The user of a path must be visible and has no other effect.
 func (a *api) pathOrganization(r *http.Request) (f store.ApplicationFilter, nothing bool, err error) {
-	if r.PathValue("user") != "" {
+	if pathValue(r, "user") != "" {
 		_, err = a.pathUser(r)
 	}
-	s := r.PathValue("organization")
+	s := pathValue(r, "organization")
 	if err != nil || s == "" {
 		return f, false, err
 	}

@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/netip"
 
-	"github.com/ostiary/auth"
 	clients "github.com/ostiary/auth/internal/client"
 	"github.com/ostiary/auth/internal/stores"
 )
@@ -16,27 +14,62 @@ import (
 // that the look-up of the credential reads. The request is in the same allocation.
 type routed struct {
 	context.Context
-	addr    netip.Addr
+	peer    string // RemoteAddr
 	seen    stores.Seen
+	path    *pathValues // nil if the route has no variable segment
 	request http.Request
+}
+
+// pathValues are the variable segments of a path. Those of [http.Request] would mix
+// with the ones of a mux of the host, whose patterns may use the same names.
+type pathValues struct {
+	n    int
+	list [2]struct{ name, value string } // no route has more
+}
+
+// add adds the value of a segment like {user}.
+func (p *pathValues) add(segment, value string) {
+	p.list[p.n].name, p.list[p.n].value = segment[1:len(segment)-1], value
+	p.n++
+}
+
+type routedKey struct{}
+
+// pathValue returns the segment of the path to which the route gives that name, ""
+// if there is none.
+func pathValue(r *http.Request, name string) string {
+	v, ok := r.Context().Value(routedKey{}).(*routed)
+	if !ok || v.path == nil {
+		return ""
+	}
+	for _, p := range v.path.list {
+		if p.name == name {
+			return p.value
+		}
+	}
+	return ""
 }
 
 // newRouted returns a copy of r, because the caller's request must not change. The
 // path of the copy is that of the audit events.
-func newRouted(r *http.Request) *http.Request {
-	v := &routed{Context: r.Context(), addr: auth.ClientAddr(r)}
+func newRouted(r *http.Request, path *pathValues) *http.Request {
+	v := &routed{Context: r.Context(), peer: r.RemoteAddr, path: path}
 	v.request = *r.WithContext(v)
 	return &v.request
 }
 
 func (v *routed) Value(key any) any {
 	switch key.(type) {
-	case clients.Key:
-		return &v.addr
+	case routedKey:
+		return v
 	case stores.SeenKey:
 		return &v.seen
 	}
-	return v.Context.Value(key)
+	found := v.Context.Value(key)
+	if found == nil && key == (clients.Key{}) {
+		return clients.PeerValue(v.peer) // which few requests ask for
+	}
+	return found
 }
 
 // Format keeps the credentials of the request out of logs that print contexts.

@@ -147,7 +147,7 @@ func (a *api) lookUpToken(w http.ResponseWriter, r *http.Request, t store.Token)
 
 // tokenID reads an ID from the path. A text that is no number is no ID.
 func tokenID(r *http.Request) (int64, error) {
-	s := r.PathValue("id")
+	s := pathValue(r, "id")
 	id, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || !isDecimal(s) {
 		return 0, errNotFound
@@ -160,7 +160,7 @@ func tokenID(r *http.Request) (int64, error) {
 func (a *api) pathToken(r *http.Request) (store.Token, error) {
 	var u store.User
 	var err error
-	below := r.PathValue("user") != ""
+	below := pathValue(r, "user") != ""
 	if below {
 		if u, err = a.pathUser(r); err != nil {
 			return store.Token{}, err

@@ -31,17 +31,18 @@ func (a *api) partiesOf(ctx context.Context, tokens ...store.Token) ([]parties, 
 			return nil, err
 		}
 	}
-	owners := make(map[string]store.User)
+	first := make(map[string]int) // the index of the first token, by owner
 	list := make([]parties, len(tokens))
 	for i, t := range tokens {
-		owner, known := owners[t.UserID]
-		if !known {
-			if owner, err = a.owner(ctx, t.UserID); err != nil {
+		if j, known := first[t.UserID]; known {
+			list[i].owner = list[j].owner
+		} else {
+			if list[i].owner, err = a.owner(ctx, t.UserID); err != nil {
 				return nil, err
 			}
-			owners[t.UserID] = owner
+			first[t.UserID] = i
 		}
-		list[i] = parties{owner, names[t.ApplicationID]}
+		list[i].application = names[t.ApplicationID]
 	}
 	return list, nil
 }

@@ -176,7 +176,7 @@ func (a *api) getUser(w http.ResponseWriter, r *http.Request) error {
 // superuser to everybody.
 func (a *api) pathUser(r *http.Request) (store.User, error) {
 	p := principal(r)
-	u, err := a.userNamed(r.Context(), r.PathValue("user"))
+	u, err := a.userNamed(r.Context(), pathValue(r, "user"))
 	if errors.Is(err, store.ErrNotFound) || err == nil && !maySee(p, u) {
 		return store.User{}, errNotFound
 	}

@@ -69,7 +69,7 @@ func FuzzUserText(f *testing.F) {
 func TestRoutedContextIsNotPrinted(t *testing.T) {
 	r := httptest.NewRequest(http.MethodGet, "/api/v2/me/", nil)
 	r.Header.Set("Authorization", "Bearer secret")
-	ctx := newRouted(r).Context()
+	ctx := newRouted(r, nil).Context()
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
 		if s := fmt.Sprintf(verb, ctx); strings.Contains(s, "secret") {
 			t.Errorf("%s: %s", verb, s)
