@@ -149,7 +149,7 @@ func TestLostStatementIsExplained(t *testing.T) {
 	}
 	defer st.Close()
 	limit(db)
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(patience)
 	for time.Now().Before(deadline) {
 		var errs [8]error
 		var all []func()
