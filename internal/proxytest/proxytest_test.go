@@ -27,6 +27,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -35,6 +36,7 @@ import (
 
 	"github.com/ostiary/auth"
 	"github.com/ostiary/auth/httpapi"
+	"github.com/ostiary/auth/internal/porttest"
 	"github.com/ostiary/auth/store"
 	"github.com/ostiary/auth/store/memory"
 )
@@ -335,12 +337,11 @@ func (l *lockedBuffer) String() string {
 // freeAddr returns an address that nobody listens on.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", proxyAddr+":0")
+	ports, err := porttest.Free(proxyAddr, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return net.JoinHostPort(proxyAddr, strconv.Itoa(ports[0]))
 }
 
 func writeCertificate(t *testing.T, path string) {
