@@ -340,7 +340,7 @@ func testSystemCalls(t *testing.T, binary string) {
 	}
 	cmd.Env = []string{"OSTIARY_ADMIN_PASSWORD=a password of the test"}
 	listening(t, cmd)
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Minute}
 	r, err := http.NewRequest("POST", "http://"+addr+"/api/v2/tokens/", nil)
 	if err != nil {
 		t.Fatal(err)

@@ -287,7 +287,7 @@ func (p *proxy) start(t *testing.T, upstream, questions string) configData {
 
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for range 3000 { // a minute
+	for range 15_000 { // five minutes
 		c, err := net.Dial("tcp", data.TLS)
 		if err == nil {
 			c.Close()
@@ -397,7 +397,7 @@ func newService(t *testing.T, opts *auth.ProxyOptions) string {
 // dial connects from the client's address.
 func dial(t *testing.T, to string, useTLS bool) net.Conn {
 	t.Helper()
-	d := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(clientAddr)}, Timeout: time.Minute}
+	d := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(clientAddr)}, Timeout: 5 * time.Minute}
 	var c net.Conn
 	var err error
 	if useTLS {
@@ -409,7 +409,7 @@ func dial(t *testing.T, to string, useTLS bool) net.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(5 * time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	return c
