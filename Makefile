@@ -17,8 +17,10 @@ export GOFLAGS := -mod=readonly -buildvcs=false
 # for all packages: no other code loses the detector.
 RACE := $(if $(CI)$(shell command -v "$$(go env CC)"),-race -gcflags=modernc.org/sqlite/lib=-race=false)
 
-# With JOBS=2 two modules are tested side by side; the longest comes first.
+# With JOBS=2 two modules are tested side by side; the longest come first, so that the
+# last ones end together.
 JOBS ?= 1
+LONGEST := $(addprefix ./,internal/sqltest examples) . $(addprefix ./,internal/clustertest internal/deploytest internal/browsertest cmd/ostiary)
 
 # With LAYOUT=off broken limits of the layout are printed and fail nothing, for work
 # in which files move.
@@ -48,7 +50,7 @@ api: ## write what all packages export to doc/api.txt
 
 test: lint ## what CI checks, but for vulnerabilities: lint, all tests, what importers gain (TESTFLAGS=-v)
 	@test -n "$(RACE)" || echo "no C compiler: testing without the race detector"
-	@printf '%s\n' ./internal/sqltest $(filter-out ./internal/sqltest,$(MODULES)) | \
+	@printf '%s\n' $(LONGEST) $(filter-out $(LONGEST),$(MODULES)) | \
 		JOBS=$(JOBS) xargs -P $(JOBS) -I{} .ci/module {} $(RACE) -timeout 40m $(TESTFLAGS)
 	@.ci/consumer $(RELEASED)
 

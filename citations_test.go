@@ -39,6 +39,9 @@ func TestCitations(t *testing.T) {
 		line := 0
 		for code := range strings.Lines(string(text)) {
 			line++
+			if !strings.ContainsAny(code, "0123456789") { // most lines: expressions take long
+				continue
+			}
 			cited := requirement.FindAllString(code, -1)
 			// A switch has cases, too; the numbers of a sentence stand behind // or in a string.
 			if at := strings.IndexAny(code, `/"`); at >= 0 {

@@ -132,7 +132,7 @@ func TestCertificateRotation(t *testing.T) {
 	}
 	// until waits for the traffic, which the server keeps going.
 	until := func(what string, done func() bool) {
-		for deadline := time.Now().Add(time.Minute); !done(); {
+		for deadline := time.Now().Add(5 * time.Minute); !done(); {
 			if time.Now().After(deadline) {
 				t.Fatalf("%s: never\n%s", what, s.out)
 			}

@@ -21,7 +21,7 @@ import (
 // ask returns the status of a path.
 func (s *server) ask(t *testing.T, path string) (status int, retry string) {
 	t.Helper()
-	client := &http.Client{Timeout: time.Minute}
+	client := &http.Client{Timeout: 5 * time.Minute}
 	resp, err := client.Get(s.url + path)
 	if err != nil {
 		t.Errorf("%s: %v", path, err)
@@ -36,7 +36,7 @@ func (s *server) ask(t *testing.T, path string) (status int, retry string) {
 // probe waits.
 func (s *server) becomesReady(t *testing.T) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; {
+	for deadline := time.Now().Add(5 * time.Minute); ; {
 		status, _ := s.ask(t, "/readyz")
 		if status == http.StatusOK {
 			return
@@ -99,7 +99,7 @@ func TestHealthWhileDatabaseHangs(t *testing.T) {
 		t.Errorf("of 20 requests %v waited, and %v were refused at once", waited, refused)
 	}
 	signal(syscall.SIGCONT)
-	for deadline := time.Now().Add(time.Minute); status(s.url, token) != http.StatusOK; {
+	for deadline := time.Now().Add(5 * time.Minute); status(s.url, token) != http.StatusOK; {
 		if time.Now().After(deadline) {
 			t.Fatal("the token is not good any more")
 		}

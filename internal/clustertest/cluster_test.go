@@ -49,7 +49,7 @@ func newClusterOf(t *testing.T, program string, databases []string, args ...stri
 	transport := &http.Transport{MaxIdleConnsPerHost: 128}
 	c.client = &http.Client{
 		Transport:     transport,
-		Timeout:       40 * time.Second,
+		Timeout:       patience,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -57,10 +57,12 @@ func newClusterOf(t *testing.T, program string, databases []string, args ...stri
 	for _, n := range c.nodes {
 		n.listens()
 	}
-	c.createApplication()
-	for n := range people {
-		c.people = append(c.people, newPerson(c, nameOf(n), passwordOf(n)))
-	}
+	c.patiently(func() {
+		c.createApplication()
+		for n := range people {
+			c.people = append(c.people, newPerson(c, nameOf(n), passwordOf(n)))
+		}
+	})
 	return c
 }
 
@@ -130,20 +132,38 @@ func bearer(token string) with {
 	return func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) }
 }
 
+// patiently runs do, which is no part of what is tested, with a client that tries again: a
+// busy machine may refuse for now what nothing is in the way of.
+func (c *cluster) patiently(do func()) {
+	defer func(retries bool) { c.retries = retries }(c.retries)
+	c.retries = true
+	do()
+}
+
 // ask asks any node. Where the cluster retries, another one is asked if nobody
 // listened at the first, or if it said that it cannot answer for now.
-func (c *cluster) ask(method, path, body string, with with) (a answer) {
-	const pause, most = 20 * time.Millisecond, 500
-	for range most {
-		a = c.askNode(c.pick(), method, path, body, with)
-		if again := a.refused() || a.status == http.StatusServiceUnavailable; !c.retries || !again {
+func (c *cluster) ask(method, path, body string, with with) answer {
+	return c.askUntil(c.pick, c.retries, method, path, body, with)
+}
+
+// verdict asks one node until it has an answer.
+func (c *cluster) verdict(n *node, method, path, body string, with with) answer {
+	return c.askUntil(func() *node { return n }, true, method, path, body, with)
+}
+
+func (c *cluster) askUntil(pick func() *node, retries bool, method, path, body string, with with) (a answer) {
+	const pause = 20 * time.Millisecond
+	tries := 0
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); tries++ {
+		a = c.askNode(pick(), method, path, body, with)
+		if again := a.refused() || a.status == http.StatusServiceUnavailable; !retries || !again {
 			return a
 		}
 		c.retried.Add(1)
 		<-time.After(pause)
 	}
 	c.broken.Add(1)
-	c.t.Errorf("%s %s, after %d tries: %v", method, path, most, a)
+	c.t.Errorf("%s %s, after %d tries: %v", method, path, tries, a)
 	return a
 }
 
@@ -218,5 +238,5 @@ func (c *cluster) underTraffic(do func()) {
 func (c *cluster) more(counter *atomic.Int64, n int64) {
 	c.t.Helper()
 	from := counter.Load()
-	eventually(c.t, fmt.Sprintf("the traffic does %d things more", n), 60*time.Second, func() bool { return counter.Load() >= from+n })
+	eventually(c.t, fmt.Sprintf("the traffic does %d things more", n), func() bool { return counter.Load() >= from+n })
 }

@@ -21,7 +21,7 @@ func newStandby(primary *postgres) *postgres {
 	primary.must("ALTER SYSTEM SET synchronous_standby_names = 'standby'") // not in the copy
 	primary.must("SELECT pg_reload_conf()")
 	db := primary.pool()
-	eventually(t, "the primary waits for the standby", time.Minute, func() bool {
+	eventually(t, "the primary waits for the standby", func() bool {
 		var n int
 		err := db.QueryRow("SELECT COUNT(*) FROM pg_stat_replication WHERE sync_state = 'sync'").Scan(&n)
 		return err == nil && n == 1
@@ -51,9 +51,11 @@ func TestPrimaryIsKilled(t *testing.T) {
 	standby := newStandby(primary)
 	c := newCluster(t, same(primary.url()+","+standby.dir+"&target_session_attrs=read-write"))
 	var last []*person // who does one thing while the primary dies
-	for n := range 12 {
-		last = append(last, newPerson(c, nameOf(n%people), passwordOf(n%people)))
-	}
+	c.patiently(func() {
+		for n := range 12 {
+			last = append(last, newPerson(c, nameOf(n%people), passwordOf(n%people)))
+		}
+	})
 	db := primary.pool()
 	var died time.Time
 	var doing sync.WaitGroup
@@ -70,7 +72,7 @@ func TestPrimaryIsKilled(t *testing.T) {
 				}
 			})
 		}
-		eventually(t, "all wait for the standby", 30*time.Second, func() bool {
+		eventually(t, "all wait for the standby", func() bool {
 			var n int
 			return db.QueryRow("SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'").Scan(&n) == nil && n >= len(last)
 		})

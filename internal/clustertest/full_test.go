@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // A disk is a folder in which space can be made to end for some processes.
@@ -159,12 +158,12 @@ func fullLog(p *postgres, d disk) {
 	c.underTraffic(func() {
 		c.more(&c.acknowledged, 60)
 		outages := c.outages.Load()
-		eventually(c.t, "the server crashes twice, or ends, and the traffic meets that", 60*time.Second, func() bool {
+		eventually(c.t, "the server crashes twice, or ends, and the traffic meets that", func() bool {
 			d.fill(p.all()) // again what a recovery has freed, and those that it has started
 			_ = p.exec("SELECT pg_logical_emit_message(true, 'fill', repeat('x', 1000000))")
 			return (ended() || strings.Count(p.out.String(), "PANIC:") > 1) && c.outages.Load() >= outages+20
 		})
-		eventually(c.t, "the server recovers, or ends", 60*time.Second, func() bool {
+		eventually(c.t, "the server recovers, or ends", func() bool {
 			d.free(p.all()) // those, too, that it has started meanwhile
 			return ended() || p.exec("CHECKPOINT") == nil
 		})

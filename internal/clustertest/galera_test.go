@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // A member is a server of MariaDB in a Galera cluster.
@@ -71,7 +70,7 @@ func (m *member) start(members int, args ...string) {
 	m.t.Helper()
 	m.process = spawn(m.t, command(m.as, m.dir, m.program, append(m.args, args...)...))
 	db := m.pool("")
-	eventually(m.t, "a member joins", 4*time.Minute, func() bool {
+	eventually(m.t, "a member joins", func() bool {
 		select {
 		case <-m.exited:
 			m.t.Fatalf("a member ended:\n%s", worst(m.out.String()))

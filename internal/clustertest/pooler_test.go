@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // newPooler starts a PgBouncer in transaction mode in front of a server. It returns
@@ -36,7 +35,7 @@ unix_socket_dir = %s
 	again = func() *process {
 		_ = os.Remove(socket)
 		pooler := spawn(t, command(p.as, dir, program, "-q", file))
-		eventually(t, "PgBouncer listens", time.Minute, func() bool {
+		eventually(t, "PgBouncer listens", func() bool {
 			_, err := os.Stat(socket)
 			return err == nil
 		})

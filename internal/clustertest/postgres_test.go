@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
-	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 )
@@ -54,7 +53,7 @@ func makePostgres(t testing.TB, args ...string) *postgres {
 func (p *postgres) start() {
 	p.t.Helper()
 	p.launch()
-	eventually(p.t, "PostgreSQL answers", 60*time.Second, func() bool { return p.exec("SELECT 1") == nil })
+	eventually(p.t, "PostgreSQL answers", func() bool { return p.exec("SELECT 1") == nil })
 }
 
 // launch is start without the wait.
@@ -88,7 +87,7 @@ func (p *postgres) exec(query string) error {
 		return err
 	}
 	defer db.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	_, err = db.ExecContext(ctx, query)
 	return err

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -16,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/ostiary/auth/internal/porttest"
 )
 
 // A process is a program in the background. Nothing of it outlives the test.
@@ -190,27 +191,26 @@ func folder(t testing.TB, as *syscall.Credential) string {
 }
 
 // freePorts returns ports of loopback that nobody listens at.
-func freePorts(t testing.TB, n int) (ports []int) {
+func freePorts(t testing.TB, n int) []int {
 	t.Helper()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	ports, err := porttest.Free("127.0.0.1", n)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return ports
 }
 
-// eventually waits until ok reports true, and fails the test after limit.
-func eventually(t testing.TB, what string, limit time.Duration, ok func() bool) {
+// patience is how long is waited for what must happen: only what hangs takes as long.
+const patience = 5 * time.Minute
+
+// eventually waits until ok reports true.
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(limit); !ok(); <-tick.C {
+	for deadline := time.Now().Add(patience); !ok(); <-tick.C {
 		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within %v", what, limit)
+			t.Fatalf("%s: not within %v", what, patience)
 		}
 	}
 }

@@ -89,11 +89,14 @@ var users atomic.Int64
 func (c *cluster) newUser() *person {
 	c.t.Helper()
 	name, password := fmt.Sprintf("fresh%d", users.Add(1)), "a password of a fresh user"
-	a := c.ask("POST", "/api/v2/users/", fmt.Sprintf(`{"username": %q, "password": %q}`, name, password), asAdmin)
-	var made struct{ ID int64 }
-	a.read(c.t, http.StatusCreated, &made)
-	p := newPerson(c, name, password)
-	p.id = made.ID
+	var p *person
+	c.patiently(func() {
+		a := c.ask("POST", "/api/v2/users/", fmt.Sprintf(`{"username": %q, "password": %q}`, name, password), asAdmin)
+		var made struct{ ID int64 }
+		a.read(c.t, http.StatusCreated, &made)
+		p = newPerson(c, name, password)
+		p.id = made.ID
+	})
 	return p
 }
 
@@ -153,7 +156,8 @@ const racers = 64
 func TestOneWinnerAmongNodes(t *testing.T) {
 	const races = 5
 	c := newCluster(t, same(newPostgres(t).url()))
-	app := c.codeApplication()
+	var app application
+	c.patiently(func() { app = c.codeApplication() })
 	for _, what := range []struct {
 		name    string
 		prepare func() url.Values
@@ -166,7 +170,9 @@ func TestOneWinnerAmongNodes(t *testing.T) {
 	} {
 		t.Run(what.name, func(t *testing.T) {
 			for range races {
-				c.race(what.prepare().Encode(), what.as)
+				var form url.Values
+				c.patiently(func() { form = what.prepare() })
+				c.race(form.Encode(), what.as)
 			}
 		})
 	}
@@ -212,7 +218,7 @@ func (c *cluster) race(form string, as with) {
 	}
 	for _, won := range winners {
 		for _, n := range c.nodes {
-			if a := c.askNode(n, "GET", "/api/v2/me/", "", bearer(won)); a.status != http.StatusUnauthorized {
+			if a := c.verdict(n, "GET", "/api/v2/me/", "", bearer(won)); a.status != http.StatusUnauthorized {
 				c.undone.Add(1)
 				c.t.Errorf("what was won is good although there were replays: %v", a)
 			}

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 const (
@@ -58,7 +57,7 @@ func (n *node) start() {
 // listens waits until the server does.
 func (n *node) listens() {
 	n.t.Helper()
-	eventually(n.t, "the server listens", 60*time.Second, func() bool {
+	eventually(n.t, "the server listens", func() bool {
 		select {
 		case <-n.exited:
 			n.t.Fatalf("the server ended:\n%s", worst(n.out.String()))

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"time"
 )
 
 // settle waits until each node serves, and then checks every ledger: what was
@@ -13,13 +12,15 @@ import (
 func (c *cluster) settle() {
 	c.t.Helper()
 	for _, n := range c.nodes {
-		eventually(c.t, "a node is ready", time.Minute, func() bool {
+		eventually(c.t, "a node is ready", func() bool {
 			return c.ready(n)
 		})
 	}
-	for _, p := range c.people {
-		p.settle()
-	}
+	c.patiently(func() {
+		for _, p := range c.people {
+			p.settle()
+		}
+	})
 	c.report()
 }
 
@@ -28,7 +29,7 @@ func (c *cluster) ready(n *node) bool { return c.readiness(n) == http.StatusOK }
 
 // readiness returns what a node says whether it is ready, 0 if it says nothing.
 func (c *cluster) readiness(n *node) (status int) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.addr+"/readyz", nil)
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/ostiary/auth/internal/deploytest"
+	"github.com/ostiary/auth/internal/porttest"
 )
 
 // no goroutine outlives what started it.
@@ -130,12 +130,11 @@ func checkImage(t *testing.T, all []deploytest.Instruction, image deploytest.Ima
 // freeAddress returns an address that nobody has at the moment.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ports, err := porttest.Free("127.0.0.1", 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return fmt.Sprint("127.0.0.1:", ports[0])
 }
 
 // ownFolder makes a folder for an account, which it can reach: t.TempDir is for the
@@ -341,7 +340,7 @@ func testSystemCalls(t *testing.T, binary string) {
 	}
 	cmd.Env = []string{"OSTIARY_ADMIN_PASSWORD=a password of the test"}
 	listening(t, cmd)
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Minute}
 	r, err := http.NewRequest("POST", "http://"+addr+"/api/v2/tokens/", nil)
 	if err != nil {
 		t.Fatal(err)

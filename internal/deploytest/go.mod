@@ -2,8 +2,11 @@ module github.com/ostiary/auth/internal/deploytest
 
 go 1.26.0
 
+replace github.com/ostiary/auth => ../..
+
 require (
 	github.com/moby/buildkit v0.31.0
+	github.com/ostiary/auth v0.1.0
 	go.uber.org/goleak v1.3.0
 )
 

@@ -27,6 +27,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -35,6 +36,7 @@ import (
 
 	"github.com/ostiary/auth"
 	"github.com/ostiary/auth/httpapi"
+	"github.com/ostiary/auth/internal/porttest"
 	"github.com/ostiary/auth/store"
 	"github.com/ostiary/auth/store/memory"
 )
@@ -285,7 +287,7 @@ func (p *proxy) start(t *testing.T, upstream, questions string) configData {
 
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for range 3000 { // a minute
+	for range 15_000 { // five minutes
 		c, err := net.Dial("tcp", data.TLS)
 		if err == nil {
 			c.Close()
@@ -335,12 +337,11 @@ func (l *lockedBuffer) String() string {
 // freeAddr returns an address that nobody listens on.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", proxyAddr+":0")
+	ports, err := porttest.Free(proxyAddr, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return net.JoinHostPort(proxyAddr, strconv.Itoa(ports[0]))
 }
 
 func writeCertificate(t *testing.T, path string) {
@@ -396,7 +397,7 @@ func newService(t *testing.T, opts *auth.ProxyOptions) string {
 // dial connects from the client's address.
 func dial(t *testing.T, to string, useTLS bool) net.Conn {
 	t.Helper()
-	d := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(clientAddr)}, Timeout: time.Minute}
+	d := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(clientAddr)}, Timeout: 5 * time.Minute}
 	var c net.Conn
 	var err error
 	if useTLS {
@@ -408,7 +409,7 @@ func dial(t *testing.T, to string, useTLS bool) net.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(5 * time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	return c

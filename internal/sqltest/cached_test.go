@@ -80,8 +80,8 @@ func (c *caches) eventually(what string, done func() bool) time.Duration {
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for !done() {
-		if time.Since(begun) > 30*time.Second {
-			c.Fatalf("%s: not within 30 s", what)
+		if time.Since(begun) > patience {
+			c.Fatalf("%s: not within %v", what, patience)
 		}
 		<-tick.C
 	}

@@ -334,10 +334,13 @@ func TestFaultAtEveryCall(t *testing.T) {
 	})
 }
 
+// openShaky opens a store on a pool. Without a timeout it has that of all tests.
 func openShaky(t *testing.T, db *sql.DB, p place, timeout time.Duration) *sqlstore.Store {
 	t.Helper()
 	opts := p.options()
-	opts.Timeout = timeout
+	if timeout > 0 {
+		opts.Timeout, opts.LookupTimeout = timeout, timeout
+	}
 	st, err := sqlstore.Open(t.Context(), db, p.Dialect, opts)
 	if err != nil {
 		t.Fatal(err)

@@ -3,7 +3,6 @@ package sqltest
 import (
 	"database/sql"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ostiary/auth/internal/porttest"
 	"github.com/ostiary/auth/store/sqlstore"
 )
 
@@ -34,7 +34,7 @@ func newGalera() ([]*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	ports, err := freePorts(2 * galeraNodes)
+	ports, err := porttest.Free("127.0.0.1", 2*galeraNodes)
 	if err != nil {
 		return nil, err
 	}
@@ -103,19 +103,6 @@ func newGalera() ([]*server, error) {
 	return nodes, nil
 }
 
-// freePorts returns ports of loopback that nobody listens at.
-func freePorts(n int) (ports []int, err error) {
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports, nil
-}
-
 // lendState makes a new node believe that it was a member: all begin with the same
 // tables, so that nothing has to be copied.
 func (s *server) lendState(data string, as *syscall.Credential) error {
@@ -141,7 +128,7 @@ func (s *server) joined(nodes int) error {
 	}
 	defer db.Close()
 	var size, state string
-	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		size, state = status(db, "wsrep_cluster_size"), status(db, "wsrep_local_state_comment")
 		if size == fmt.Sprint(nodes) && state == "Synced" {
 			return nil

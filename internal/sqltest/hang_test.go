@@ -29,6 +29,7 @@ func TestDatabaseHangs(t *testing.T) {
 			_, db := s.place.openDB(t)
 			var seen reasons
 			opts := s.place.options()
+			opts.Timeout, opts.LookupTimeout = 0, 0 // as usual
 			opts.Observe = seen.note
 			st, err := sqlstore.Open(t.Context(), db, s.place.Dialect, opts)
 			if err != nil {
@@ -73,7 +74,7 @@ func TestDatabaseHangs(t *testing.T) {
 				t.Errorf("calls ended by %v, want 51 times %v", all, observe.ReasonCircuitOpen)
 			}
 			s.signal(syscall.SIGCONT)
-			deadline := time.Now().Add(time.Minute)
+			deadline := time.Now().Add(patience)
 			for err = lookUp(); err != nil && time.Now().Before(deadline); err = lookUp() {
 				if errors.Is(err, store.ErrNotFound) {
 					t.Fatal(err)
@@ -91,7 +92,7 @@ func TestDatabaseHangs(t *testing.T) {
 // probe waits.
 func becomesReady(t *testing.T, st *sqlstore.Store) {
 	t.Helper()
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(patience)
 	err := st.Ready(t.Context())
 	for err != nil && time.Now().Before(deadline) {
 		err = st.Ready(t.Context())

@@ -72,7 +72,7 @@ func TestKilledServerLosesNothing(t *testing.T) {
 				l := newLedger()
 				var mu sync.Mutex
 				var once sync.Once
-				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+				ctx, cancel := context.WithTimeout(t.Context(), patience)
 				loadAll(ctx, st, fmt.Sprintf("r%d", round), 4, func(line string) {
 					mu.Lock()
 					defer mu.Unlock()
@@ -141,7 +141,7 @@ func TestTerminatedConnections(t *testing.T) {
 			}
 			tick := time.NewTicker(50 * time.Millisecond)
 			defer tick.Stop()
-			deadline := time.Now().Add(time.Minute)
+			deadline := time.Now().Add(patience)
 			for n := 0; n < 40 || (ended == 0 || acknowledged() == 0) && time.Now().Before(deadline); n++ {
 				ended += endConnections(t, db, list, end)
 				<-tick.C

@@ -134,7 +134,7 @@ func (h *history) client(w workload, client int, keys []string) {
 func (h *history) check(w workload) string {
 	h.t.Helper()
 	for key, ops := range h.calls {
-		switch porcupine.CheckOperationsTimeout(w.model, ops, 30*time.Second) {
+		switch porcupine.CheckOperationsTimeout(w.model, ops, patience) {
 		case porcupine.Illegal:
 			return key
 		case porcupine.Unknown:

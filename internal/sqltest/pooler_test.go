@@ -149,7 +149,7 @@ func TestLostStatementIsExplained(t *testing.T) {
 	}
 	defer st.Close()
 	limit(db)
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(patience)
 	for time.Now().Before(deadline) {
 		var errs [8]error
 		var all []func()
@@ -171,6 +171,7 @@ func TestLostStatementIsExplained(t *testing.T) {
 // MySQL's driver puts the arguments into the text, which is another way of saying
 // what they are. The text does not depend on the server.
 func TestContractUnprepared(t *testing.T) {
+	t.Parallel()
 	storetest.Run(t, func(t *testing.T, users store.Users) storetest.Store {
 		p := freshOn(sharedMariaDB)(t)
 		p.Unprepared = true

@@ -279,7 +279,7 @@ func launched(s *server) (*server, error) {
 // start runs the server until it answers.
 func (s *server) start() error {
 	var log strings.Builder
-	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		log.Reset()
 		exited, err := s.launch(&log)
 		if err != nil {
@@ -327,8 +327,8 @@ func (s *server) answers(exited chan struct{}) bool {
 	defer db.Close()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for range 1500 {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		err := db.PingContext(ctx)
 		cancel()
 		if err == nil {

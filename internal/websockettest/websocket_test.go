@@ -155,7 +155,7 @@ func TestWebSockets(t *testing.T) {
 func echo(t *testing.T, conn *gorilla.Conn) {
 	t.Helper()
 	defer conn.Close()
-	_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
+	_ = conn.SetReadDeadline(time.Now().Add(5 * time.Minute))
 	if err := conn.WriteMessage(gorilla.TextMessage, []byte("hello")); err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +205,7 @@ func TestOtherClients(t *testing.T) {
 		})
 		header := http.Header{"Cookie": {s.cookies(t)[0].String()}, "Origin": {s.URL}}
 
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 		conn, _, err := coder.Dial(ctx, s.ws(), &coder.DialOptions{HTTPHeader: header})
 		if err != nil {
 			t.Fatalf("%s: coder: %v", name, err)
@@ -259,7 +259,7 @@ func TestServerSentEvents(t *testing.T) {
 					t.Error(err)
 				}
 			})
-			client := http.Client{Jar: s.jar, Transport: s.Client().Transport, Timeout: time.Minute}
+			client := http.Client{Jar: s.jar, Transport: s.Client().Transport, Timeout: 5 * time.Minute}
 			resp, err := client.Get(s.URL + "/events")
 			if err != nil {
 				t.Fatal(err)

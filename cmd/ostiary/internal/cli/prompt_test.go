@@ -78,7 +78,7 @@ func (c *console) screen() string {
 // sees waits until the terminal shows this.
 func (c *console) sees(text string) {
 	c.t.Helper()
-	patience := time.After(time.Minute)
+	patience := time.After(5 * time.Minute)
 	for !strings.Contains(c.screen(), text) {
 		select {
 		case <-c.news:
@@ -101,7 +101,7 @@ func (c *console) ends() int {
 	select {
 	case code := <-c.end:
 		return code
-	case <-time.After(time.Minute):
+	case <-time.After(5 * time.Minute):
 		c.t.Fatalf("the command goes on; the terminal shows %q", c.screen())
 		return -1
 	}

@@ -186,7 +186,7 @@ func answers(dir string) error {
 	defer db.Close()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for range 1500 {
+	for range 15_000 { // five minutes
 		if err = db.Pool.Ping(); err == nil {
 			return nil
 		}
