@@ -86,11 +86,11 @@ func replaced(by *Principal, tok store.Token) bool {
 // Insert stores in st what [Tokens.Prepare] has returned for by, with secrets and an
 // application where it has any. Parent is that of Prepare. In one step with the insert
 // it must not have ended or changed, and the limits of TokensOptions must hold: MaxDepth,
-// MaxMinted and MaxPerUser. A change of the parent that leaves it the right is
-// followed. Refusals are an [*Error], also those of a token that Prepare does not return for by;
-// ErrLimit and ErrConflict of [store.Tokens].InsertToken come as they are. Later
-// changes by the owner reach the token like every minted token. Package oauth calls
-// Insert for the tokens of applications.
+// MaxMinted and MaxPerUser. A change of the parent that leaves it the right is followed.
+// Refusals are an [*Error], also those of what Prepare does not return for by. ErrLimit
+// and ErrConflict of [store.Tokens].InsertToken come as they are. Later changes by the
+// owner reach the token like every minted token. Package oauth calls Insert for the
+// tokens of applications.
 func (t *Tokens) Insert(ctx context.Context, st store.Tokens, by *Principal, tok, parent store.Token) (store.Token, error) {
 	if by == nil {
 		return store.Token{}, errNobody
