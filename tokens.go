@@ -262,12 +262,12 @@ func (t *Tokens) Issue(ctx context.Context, by *Principal, req TokenRequest) (Is
 
 // issue makes a personal access token of owner, for by.
 func (t *Tokens) issue(ctx context.Context, by, owner *Principal, req TokenRequest) (IssuedToken, error) {
-	tok, limits, _, err := t.Prepare(ctx, owner, req, t.opts.PersonalLifetime, t.opts.MaxPersonalLifetime)
+	tok, parent, err := t.Prepare(ctx, owner, req, t.opts.PersonalLifetime, t.opts.MaxPersonalLifetime)
 	if err != nil {
 		return IssuedToken{}, err
 	}
 	issued := t.withSecret(tok)
-	issued.Token, err = t.Insert(ctx, t.store, owner, issued.Token, limits)
+	issued.Token, err = t.Insert(ctx, t.store, owner, issued.Token, parent)
 	switch {
 	case errors.Is(err, store.ErrLimit):
 		return IssuedToken{}, errMintLimit
@@ -286,18 +286,17 @@ func (t *Tokens) issue(ctx context.Context, by, owner *Principal, req TokenReque
 }
 
 // Prepare returns the token that [Tokens.Issue] would store, without a secret.
-// It stores nothing. Limits are those of its insert, see [Tokens.Insert]. Ends is the
-// instant at which all tokens that by may issue must end, zero for never. A request without an expiry gets the lifetime; most
-// bounds the lifetime that a request may ask for. Package oauth makes the
-// tokens of applications from it.
-func (t *Tokens) Prepare(ctx context.Context, by *Principal, req TokenRequest, lifetime, most time.Duration) (tok store.Token, limits store.MintLimits, ends time.Time, err error) {
+// It stores nothing. Parent is the token of by, for [Tokens.Insert], and the zero Token
+// if by has none. At parent.Expires all tokens that by may issue must end. A request
+// without an expiry gets the lifetime; most bounds the lifetime that a request may ask
+// for. Package oauth makes the tokens of applications from it.
+func (t *Tokens) Prepare(ctx context.Context, by *Principal, req TokenRequest, lifetime, most time.Duration) (tok, parent store.Token, err error) {
 	t.purge.note(ctx, t.log, "Tokens")
 	now := time.Now()
 	u, err := t.OwnerBy(ctx, by)
 	if err != nil {
-		return tok, limits, ends, err
+		return tok, parent, err
 	}
-	limits = t.MintLimits()
 	tok = store.Token{
 		UserID:      u.ID,
 		Epoch:       u.Epoch,
@@ -309,28 +308,28 @@ func (t *Tokens) Prepare(ctx context.Context, by *Principal, req TokenRequest, l
 		Expires:     req.Expires,
 	}
 	if _, err := t.ParseScopes(tok.Scopes); err != nil {
-		return tok, limits, ends, err
+		return tok, parent, err
 	}
 	if err := checkDescription(tok.Description, u); err != nil {
-		return tok, limits, ends, err
+		return tok, parent, err
 	}
 	if !Scopes(tok.Scopes).Within(by.Scopes) {
-		return tok, limits, ends, &Error{Status: http.StatusForbidden, Code: "insufficient_scope", Detail: detailForbidden, Scope: tok.Scopes}
+		return tok, parent, &Error{Status: http.StatusForbidden, Code: "insufficient_scope", Detail: detailForbidden, Scope: tok.Scopes}
 	}
-	if ends, err = t.adopt(ctx, by, &tok, &limits); err != nil {
-		return tok, limits, ends, err
+	if parent, err = t.adopt(ctx, by, &tok); err != nil {
+		return tok, parent, err
 	}
-	latest := stores.Earlier(now.Add(most), ends)
+	latest := stores.Earlier(now.Add(most), parent.Expires)
 	if tok.Expires.IsZero() {
 		tok.Expires = stores.Earlier(now.Add(lifetime), latest)
 	}
 	if !tok.Expires.After(now) {
-		return tok, limits, ends, &Error{Status: http.StatusBadRequest, Field: "Expires", Detail: "This date is in the past."}
+		return tok, parent, &Error{Status: http.StatusBadRequest, Field: "Expires", Detail: "This date is in the past."}
 	}
 	if tok.Expires.After(latest) {
-		return tok, limits, ends, &Error{Status: http.StatusBadRequest, Field: "Expires", Detail: "Must not be later than " + latest.UTC().Format(time.RFC3339) + "."}
+		return tok, parent, &Error{Status: http.StatusBadRequest, Field: "Expires", Detail: "Must not be later than " + latest.UTC().Format(time.RFC3339) + "."}
 	}
-	return tok, limits, ends, nil
+	return tok, parent, nil
 }
 
 // Owner returns the user with that ID, who must be active and accepted by

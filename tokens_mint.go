@@ -6,27 +6,21 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
-	"time"
 
 	"github.com/ostiary/auth/internal/stores"
 	"github.com/ostiary/auth/store"
 )
-
-// MintLimits returns TokensOptions.MaxDepth, MaxMinted and MaxPerUser.
-func (t *Tokens) MintLimits() store.MintLimits {
-	return store.MintLimits{Depth: t.opts.MaxDepth, Live: t.opts.MaxMinted, Owned: max(t.opts.MaxPerUser, 0)}
-}
 
 var errMintLimit = &Error{
 	Status: http.StatusConflict,
 	Detail: "The token has issued as many tokens as it may, or is too far below the one that a person made: delete some, or log in.",
 }
 
-// adopt makes tok a child of the token of by, if there is one, and returns the
-// end of that token, or the zero time.
-func (t *Tokens) adopt(ctx context.Context, by *Principal, tok *store.Token, limits *store.MintLimits) (ends time.Time, err error) {
+// adopt makes tok a child of the token of by, if there is one, and returns that
+// token, or the zero Token.
+func (t *Tokens) adopt(ctx context.Context, by *Principal, tok *store.Token) (parent store.Token, err error) {
 	if by.TokenID == 0 {
-		return ends, nil
+		return parent, nil
 	}
 	// The insert compares what a recheck has read with what there is.
 	parent, rechecked := stores.RecheckedToken(ctx, t.store, by.TokenID)
@@ -36,9 +30,8 @@ func (t *Tokens) adopt(ctx context.Context, by *Principal, tok *store.Token, lim
 		parent, err = t.minter(ctx, by, Scopes(tok.Scopes))
 	}
 	if err != nil {
-		return ends, err
+		return parent, err
 	}
-	limits.ParentDigest, limits.ParentScopes = parent.Digest, parent.Scopes
 	tok.Audience = parent.Audience // a token for one resource makes none for others
 	tok.ParentID = parent.Family
 	tok.Independent = t.opts.Minting == InsecureMintIndependent
@@ -48,11 +41,11 @@ func (t *Tokens) adopt(ctx context.Context, by *Principal, tok *store.Token, lim
 		}
 		for _, p := range tok.Addresses {
 			if !covered(p, parent.Addresses) {
-				return ends, &Error{Status: http.StatusBadRequest, Field: "Addresses", Detail: p.String() + " is not among the addresses of the token that asks."}
+				return parent, &Error{Status: http.StatusBadRequest, Field: "Addresses", Detail: p.String() + " is not among the addresses of the token that asks."}
 			}
 		}
 	}
-	return parent.Expires, nil
+	return parent, nil
 }
 
 // minter returns the token of by for minting one with these scopes. It returns
@@ -75,6 +68,9 @@ func mayMint(by *Principal, tok store.Token, scopes Scopes) error {
 	if !tok.Revoked.IsZero() || replaced(by, tok) {
 		return errInvalidToken
 	}
+	if tok.UserID != by.ID { // an authenticator of the host has mixed them up
+		return errForbidden
+	}
 	if !scopes.Within(Scopes(tok.Scopes)) {
 		return &Error{Status: http.StatusForbidden, Code: "insufficient_scope", Detail: detailForbidden, Scope: string(scopes)}
 	}
@@ -87,17 +83,32 @@ func replaced(by *Principal, tok store.Token) bool {
 	return by.TokenDigest != (store.Digest{}) && by.TokenDigest != tok.Digest
 }
 
-// Insert stores in st what [Tokens.Prepare] has returned for by. Limits are those of
-// Prepare: the token of by must not have changed since, and TokensOptions.MaxPerUser
-// is checked in the same step. Refusals are an [*Error]; ErrLimit and ErrConflict of
-// [store.Tokens].InsertToken come as they are. Later changes by the owner reach the
-// token like every minted token. Package oauth calls Insert for the tokens of
-// applications.
-func (t *Tokens) Insert(ctx context.Context, st store.Tokens, by *Principal, tok store.Token, limits store.MintLimits) (store.Token, error) {
+// Insert stores in st what [Tokens.Prepare] has returned for by, with secrets and an
+// application where it has any. Parent is that of Prepare. In one step with the insert
+// it must not have ended or changed, and the limits of TokensOptions must hold: MaxDepth,
+// MaxMinted and MaxPerUser. A change of the parent that leaves it the right is followed.
+// Refusals are an [*Error], also those of what Prepare does not return for by. ErrLimit
+// and ErrConflict of [store.Tokens].InsertToken come as they are. Later changes by the
+// owner reach the token like every minted token. Package oauth calls Insert for the
+// tokens of applications.
+func (t *Tokens) Insert(ctx context.Context, st store.Tokens, by *Principal, tok, parent store.Token) (store.Token, error) {
 	if by == nil {
 		return store.Token{}, errNobody
 	}
+	if tok.UserID != by.ID || tok.ParentID != parent.Family || by.TokenID != parent.ID {
+		return store.Token{}, errForbidden
+	}
+	limits := store.MintLimits{Depth: t.opts.MaxDepth, Live: t.opts.MaxMinted, Owned: max(t.opts.MaxPerUser, 0)}
+	if parent.ID != 0 {
+		if parent.Digest == (store.Digest{}) { // nothing would be compared
+			return store.Token{}, errForbidden
+		}
+		if err := mayMint(by, parent, Scopes(tok.Scopes)); err != nil {
+			return store.Token{}, err
+		}
+	}
 	for tries := 0; ; tries++ {
+		limits.ParentDigest, limits.ParentScopes = parent.Digest, parent.Scopes
 		stored, err := st.InsertToken(ctx, tok, limits)
 		switch {
 		case err == nil:
@@ -107,15 +118,15 @@ func (t *Tokens) Insert(ctx context.Context, st store.Tokens, by *Principal, tok
 				return store.Token{}, err
 			}
 			limits.Owned = 0 // it is another limit, or the store counted what has ended
-		case errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrLimit) && limits.ParentDigest != (store.Digest{}) && tries < mostChanges:
-			parent, refused := t.minter(ctx, by, Scopes(tok.Scopes))
+		case errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrLimit) && parent.ID != 0 && tries < mostChanges:
+			now, refused := t.minter(ctx, by, Scopes(tok.Scopes))
 			if refused != nil {
 				return store.Token{}, refused
 			}
-			if parent.Digest == limits.ParentDigest && parent.Scopes == limits.ParentScopes {
+			if now.Digest == parent.Digest && now.Scopes == parent.Scopes {
 				return store.Token{}, err
 			}
-			limits.ParentDigest, limits.ParentScopes = parent.Digest, parent.Scopes
+			parent = now
 		default:
 			return store.Token{}, err
 		}

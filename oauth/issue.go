@@ -215,15 +215,15 @@ func (srv *Server) IssueFor(ctx context.Context, by *auth.Principal, application
 	if _, err := srv.person(ctx, by); err != nil {
 		return auth.IssuedToken{}, err
 	}
-	tok, limits, ends, err := srv.tokens.Prepare(ctx, by, req, srv.opts.AccessLifetime, srv.opts.AccessLifetime)
+	tok, parent, err := srv.tokens.Prepare(ctx, by, req, srv.opts.AccessLifetime, srv.opts.AccessLifetime)
 	if err != nil {
 		return auth.IssuedToken{}, err
 	}
 	tok.ApplicationID = applicationID
 	issued := auth.IssuedToken{Token: tok}
 	srv.addSecret(&issued)
-	srv.addRefresh(&issued, tok.Created, ends)
-	if issued.Token, err = srv.insert(ctx, by, issued.Token, limits); err != nil {
+	srv.addRefresh(&issued, tok.Created, parent.Expires)
+	if issued.Token, err = srv.insert(ctx, by, issued.Token, parent); err != nil {
 		if errors.Is(err, errInvalidClient) {
 			err = noSuchObject("ApplicationID")
 			if by.TokenID != 0 { // or the parent has ended during the request
@@ -240,8 +240,8 @@ func (srv *Server) IssueFor(ctx context.Context, by *auth.Principal, application
 }
 
 // insert stores a token that is issued without a code.
-func (srv *Server) insert(ctx context.Context, by *auth.Principal, tok store.Token, limits store.MintLimits) (store.Token, error) {
-	tok, err := srv.tokens.Insert(ctx, srv.store, by, tok, limits)
+func (srv *Server) insert(ctx context.Context, by *auth.Principal, tok, parent store.Token) (store.Token, error) {
+	tok, err := srv.tokens.Insert(ctx, srv.store, by, tok, parent)
 	if e, ok := errors.AsType[*auth.Error](err); ok {
 		return store.Token{}, e
 	}
@@ -260,7 +260,7 @@ func (srv *Server) insert(ctx context.Context, by *auth.Principal, tok store.Tok
 func (srv *Server) grant(ctx context.Context, app store.Application, kind observe.Kind, u store.User, scopes auth.Scopes, audience string) (auth.IssuedToken, error) {
 	issued := srv.issueTo(app, u, scopes, audience, time.Now())
 	var err error
-	issued.Token, err = srv.insert(ctx, &auth.Principal{ID: u.ID}, issued.Token, srv.tokens.MintLimits())
+	issued.Token, err = srv.insert(ctx, &auth.Principal{ID: u.ID}, issued.Token, store.Token{})
 	if e, ok := errors.AsType[*auth.Error](err); ok && e.Status == http.StatusConflict {
 		err = oauthError("invalid_grant", e.Detail)
 	}

@@ -40,7 +40,7 @@ func TestNobody(t *testing.T) {
 	calls := map[string]func() error{
 		"Tokens.Issue": func() error { return last(db.Issue(ctx, nil, auth.TokenRequest{})) },
 		"Tokens.Prepare": func() error {
-			_, _, _, err := db.Prepare(ctx, nil, auth.TokenRequest{}, time.Hour, time.Hour)
+			_, _, err := db.Prepare(ctx, nil, auth.TokenRequest{}, time.Hour, time.Hour)
 			return err
 		},
 		"Tokens.OwnerBy":            func() error { return last(db.OwnerBy(ctx, nil)) },
@@ -70,7 +70,7 @@ func TestNobody(t *testing.T) {
 		"Server.Authorize":         func() error { return last(srv.Authorize(ctx, nil, oauth.Authorization{Application: app})) },
 		"Server.IssueFor":          func() error { return last(srv.IssueFor(ctx, nil, app.ID, auth.TokenRequest{})) },
 		"Tokens.IssueTo":           func() error { return last(db.IssueTo(ctx, nil, h.alice.ID, auth.TokenRequest{})) },
-		"Tokens.Insert":            func() error { return last(db.Insert(ctx, h.db, nil, tok.Token, db.MintLimits())) },
+		"Tokens.Insert":            func() error { return last(db.Insert(ctx, h.db, nil, tok.Token, store.Token{})) },
 		"Tokens.EndAll":            func() error { return db.EndAll(ctx, nil, h.alice.ID) },
 		"Tokens.EndSelected":       func() error { return db.EndSelected(ctx, nil, store.Selection{All: true}) },
 		"Tokens.EndReported":       func() error { return db.EndReported(ctx, nil, tok.AccessToken) },

@@ -146,6 +146,7 @@ func TestGalera(t *testing.T) {
 		{"a user has so many sessions", (*cluster).sessions},
 		{"the end of a user's sessions", (*cluster).ends},
 		{"a limit of attempts", (*cluster).attempts},
+		{"attempts that are returned", func(c *cluster, round int) { mixedRound(c.t, c.nodes[:2], round) }},
 		{"a limit of pending codes", (*cluster).pending},
 		{"a user name is taken once", (*cluster).names},
 		{"children of a revoked parent", (*cluster).children},

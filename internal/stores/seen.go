@@ -3,6 +3,7 @@ package stores
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
 	"github.com/ostiary/auth/store"
 )
@@ -25,8 +26,8 @@ type seen struct {
 	by   any // a pointer
 	user store.User
 
-	again bool         // under RecheckKey
-	token *store.Token // of such a look-up, with the fields of See
+	again time.Time    // when it was read under RecheckKey, zero for a first look-up
+	token *store.Token // of such a look-up, with the fields of SeeAccess
 
 	hashOf, hash string // where a password was compared and no user is noted
 }
@@ -34,41 +35,56 @@ type seen struct {
 // See notes a user that by has just read for the request of ctx. By must be a pointer.
 func See(ctx context.Context, by store.Users, u store.User) {
 	if s, ok := ctx.Value(SeenKey{}).(*Seen); ok && u.ID != "" {
-		s.last.Store(&seen{by: by, user: u, again: ctx.Value(RecheckKey{}) != nil})
+		note := &seen{by: by, user: u}
+		if ctx.Value(RecheckKey{}) != nil {
+			note.again = time.Now()
+		}
+		s.last.Store(note)
 	}
 }
 
 // SeeAccess is See for the user in a, and under RecheckKey also for the live token a
-// with this digest: its ID, Digest, Family, Scopes, Audience, Addresses and Expires.
+// with this digest: its ID, Digest, Family, UserID, Scopes, Audience, Addresses and
+// Expires.
 func SeeAccess(ctx context.Context, by store.Users, a store.Access, d store.Digest) {
 	s, ok := ctx.Value(SeenKey{}).(*Seen)
 	if !ok || ctx.Value(RecheckKey{}) == nil || !a.Revoked.IsZero() {
 		See(ctx, by, a.User)
 		return
 	}
-	s.last.Store(&seen{by: by, user: a.User, again: true, token: &store.Token{
-		ID: a.TokenID, Digest: d, Family: a.Family, Scopes: a.Scopes, Audience: a.Audience, Addresses: a.Addresses, Expires: a.Expires,
+	s.last.Store(&seen{by: by, user: a.User, again: time.Now(), token: &store.Token{
+		ID: a.TokenID, Digest: d, Family: a.Family, UserID: a.UserID, Scopes: a.Scopes, Audience: a.Audience, Addresses: a.Addresses, Expires: a.Expires,
 	}})
 }
 
-// RecheckedUser returns the user with that ID, from ctx if users itself has read it
-// there under RecheckKey, or else from users.
-func RecheckedUser(ctx context.Context, users store.Users, id string) (store.User, error) {
+// recheckedFor is how long a decision may rest on a look-up under [RecheckKey]. A hook
+// of the host between the two may take any time.
+const recheckedFor = time.Second
+
+// rechecked returns what by itself has just read in ctx under RecheckKey, or nil.
+func rechecked(ctx context.Context, by any) *seen {
 	if s, ok := ctx.Value(SeenKey{}).(*Seen); ok {
-		if last := s.last.Load(); last != nil && !last.again {
-			return users.UserByID(ctx, id)
+		if last := s.last.Load(); last != nil && last.by == by && !last.again.IsZero() && time.Since(last.again) < recheckedFor {
+			return last
 		}
 	}
-	return UserByID(ctx, users, id)
+	return nil
 }
 
-// RecheckedToken returns the token with that ID if tokens has noted it in ctx, see
+// RecheckedUser returns the user with that ID, from ctx if users itself has just read
+// it there under RecheckKey, or else from users.
+func RecheckedUser(ctx context.Context, users store.Users, id string) (store.User, error) {
+	if last := rechecked(ctx, users); last != nil && last.user.ID == id && id != "" {
+		return last.user, nil
+	}
+	return users.UserByID(ctx, id)
+}
+
+// RecheckedToken returns the token with that ID if tokens has just noted it in ctx, see
 // [SeeAccess].
 func RecheckedToken(ctx context.Context, tokens store.Tokens, id int64) (t store.Token, ok bool) {
-	if s, ok := ctx.Value(SeenKey{}).(*Seen); ok {
-		if last := s.last.Load(); last != nil && last.token != nil && last.token.ID == id && last.by == any(tokens) {
-			return *last.token, true
-		}
+	if last := rechecked(ctx, tokens); last != nil && last.token != nil && last.token.ID == id {
+		return *last.token, true
 	}
 	return store.Token{}, false
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"reflect"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ostiary/auth/internal/stores"
@@ -138,6 +139,17 @@ func TestRechecked(t *testing.T) {
 			t.Errorf("%s: a token without a request", tt.name)
 		}
 	}
+	synctest.Test(t, func(t *testing.T) {
+		for _, age := range []time.Duration{0, 999 * time.Millisecond, time.Second, time.Hour} {
+			stores.SeeAccess(again, db, access, digest)
+			time.Sleep(age)
+			_, ok := stores.RecheckedToken(carried, db, 1)
+			u, err := stores.RecheckedUser(carried, db, "1")
+			if just := age < time.Second; ok != just || err != nil || (u.Name == "seen") != just {
+				t.Errorf("after %v: token %t, user %q, %v", age, ok, u.Name, err)
+			}
+		}
+	})
 	dead := access
 	dead.Revoked = time.Now()
 	stores.SeeAccess(again, db, dead, digest)

@@ -1,0 +1,79 @@
+package auth_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/store"
+)
+
+// A host that calls Insert cannot leave out what a token must keep: a child is one of
+// the token that asks, which is compared, and the limits are those of the options.
+func TestInsertKeepsTheRules(t *testing.T) {
+	s := newSystem(t, func(o *settings) { o.tokens.MaxPerUser = 3 })
+	ctx := t.Context()
+	issue := func(u store.User, scopes auth.Scopes) auth.IssuedToken {
+		t.Helper()
+		issued, err := s.tokens.Issue(ctx, by(u), auth.TokenRequest{Scopes: scopes})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return issued
+	}
+	parent, others := issue(s.alice, auth.ScopeWrite), issue(s.bob, auth.ScopeWrite)
+	asking := s.of(parent)
+	_, err := s.tokens.Issue(ctx, &auth.Principal{ID: s.alice.ID, TokenID: others.ID, Scopes: auth.Unrestricted}, auth.TokenRequest{})
+	refusesStatus(t, err, 403, "") // a token of another user mints nothing for this one
+	n := byte(0)
+	for _, tt := range []struct {
+		name   string
+		by     *auth.Principal
+		change func(*store.Token)
+		then   func()
+		status int
+	}{
+		{"as prepared", asking, func(*store.Token) {}, nil, 0},
+		{"of nobody", asking, func(tok *store.Token) { tok.UserID = "" }, nil, 403},
+		{"of another user", asking, func(tok *store.Token) { tok.UserID = s.bob.ID }, nil, 403},
+		{"without the parent", asking, func(tok *store.Token) { tok.ParentID = 0 }, nil, 403},
+		{"below the parent of another user", asking, func(tok *store.Token) { tok.ParentID = others.Family }, nil, 403},
+		{"with a parent and no token", by(s.alice), func(tok *store.Token) { tok.ParentID = parent.Family }, nil, 403},
+		{"with more scopes than the parent", asking, func(tok *store.Token) { tok.Scopes = "admin" }, nil, 403},
+		{"the third", asking, func(*store.Token) {}, func() { issue(s.alice, auth.ScopeRead) }, 0},
+		{"the fourth", asking, func(*store.Token) {}, func() { issue(s.alice, auth.ScopeRead) }, 409},
+		{"of a parent that was narrowed", asking, func(*store.Token) {}, func() {
+			if _, err := s.tokens.Change(ctx, by(s.alice), parent.ID, auth.TokenChange{Scopes: new(auth.Scopes(auth.ScopeRead))}); err != nil {
+				t.Fatal(err)
+			}
+		}, 403},
+	} {
+		tok, parent, err := s.tokens.Prepare(ctx, asking, auth.TokenRequest{}, time.Hour, time.Hour)
+		if err != nil {
+			t.Fatalf("%s: %v", tt.name, err)
+		}
+		tt.change(&tok)
+		if tt.then != nil {
+			tt.then()
+		}
+		n++
+		tok.Digest = store.Digest{n}
+		unknown := parent
+		unknown.Digest = store.Digest{} // the store would compare nothing
+		_, err = s.tokens.Insert(ctx, s.db, asking, tok, unknown)
+		refusesStatus(t, err, 403, "")
+		stored, err := s.tokens.Insert(ctx, s.db, tt.by, tok, parent)
+		switch {
+		case tt.status != 0 && err == nil:
+			t.Errorf("%s: stored %+v", tt.name, stored)
+		case tt.status != 0:
+			refusesStatus(t, err, tt.status, "")
+		case err != nil:
+			t.Errorf("%s: %v", tt.name, err)
+		default:
+			if _, err := s.db.RevokeTokens(ctx, store.Selection{TokenID: stored.ID}, time.Now()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
