@@ -117,7 +117,7 @@ func (s *Store) activityRanges(f store.ActivityFilter) (ranges []rowRange, err e
 	if f.UserID != "" && checkText([]any{f.UserID}) == nil {
 		of("e.subject", concerning(f.UserID))
 	}
-	if len(f.Organizations) > mostRanges {
+	if !narrow.fit(len(f.Organizations)) {
 		r := rowRange{column: column, overlaps: true}
 		r.and("e.organization_id"+inList(len(f.Organizations)), numbers(f.Organizations)...)
 		r.add(narrow)

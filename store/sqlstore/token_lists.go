@@ -131,7 +131,7 @@ func (s *Store) firstTokens(ctx context.Context, ranges []rowRange, most int) (a
 		cutAt = cutTokenAtOnce
 	}
 	outer := strings.ReplaceAll(outerRefs+cutAt, "t.", "v.") + outerRefsFrom
-	for some := range slices.Chunk(ranges, mostParts) {
+	for some := range unions(ranges) {
 		query, args := union(some, func(r rowRange) string {
 			return tokenRefs + s.tokenOrder(store.Page{}).live(r) + limitTo(most)
 		})
@@ -151,7 +151,7 @@ func (s *Store) firstTokens(ctx context.Context, ranges []rowRange, most int) (a
 
 // firstUncut is firstTokens without what a cut-off ended.
 func (s *Store) firstUncut(ctx context.Context, ranges []rowRange, f store.TokenFilter, most int) ([]tokenRecord, error) {
-	uncut, err := s.uncut(ctx, visibleOf(f).only(f))
+	uncut, err := s.uncut(ctx, visibleOf(f).only(f), len(ranges))
 	if err != nil {
 		return nil, err
 	}
@@ -172,11 +172,11 @@ func (s *Store) countMore(ctx context.Context, ranges []rowRange, f store.TokenF
 	if more == nil {
 		return totals, nil
 	}
-	uncut, err := s.uncut(ctx, visibleOf(f).only(f))
+	uncut, err := s.uncut(ctx, visibleOf(f).only(f), len(more))
 	if err != nil {
 		return nil, err
 	}
-	for some := range slices.Chunk(with(more, uncut), mostParts) {
+	for some := range unions(with(more, uncut)) {
 		query, args := union(some, func(r rowRange) string {
 			id := strconv.FormatInt(r.application, 10)
 			return "\n\tSELECT " + id + ", COUNT(*) FROM (" + s.liveIDs(r, store.MaxCount+1) + countOfEnd

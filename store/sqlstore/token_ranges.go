@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"errors"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,9 +20,16 @@ const (
 	// and fewer than SQLite takes.
 	mostParts = 200
 
+	// mostValues is how many arguments a union has, below the 32766 that SQLite takes.
+	mostValues = 20_000
+
 	// mostCuts is how many cut-offs are conditions. With more of them the
 	// statement looks them up for each token.
 	mostCuts = 64
+
+	// mostSpared is how many conditions on cut-offs a union has. Each part has its own,
+	// and the planner takes the longer the more there are.
+	mostSpared = 640
 )
 
 // A rowRange is conditions on rows, of which the first is about the beginning of an
@@ -73,6 +81,32 @@ func union(ranges []rowRange, arm func(r rowRange) string) (query string, args [
 		args = append(args, r.args...)
 	}
 	return b.String(), args
+}
+
+// unions cuts ranges into those of one union each.
+func unions(ranges []rowRange) iter.Seq[[]rowRange] {
+	return func(yield func([]rowRange) bool) {
+		from, values := 0, 0
+		for i, r := range ranges {
+			if i-from == mostParts || i > from && values+len(r.args) > mostValues {
+				if !yield(ranges[from:i]) {
+					return
+				}
+				from, values = i, 0
+			}
+			values += len(r.args)
+		}
+		if from < len(ranges) {
+			yield(ranges[from:])
+		}
+	}
+}
+
+// fit reports whether so many ranges can be one union, and another one with them, if
+// each of them is narrowed by f.
+func (f filter) fit(ranges int) bool {
+	const own = 4 // values that a range has besides those of f
+	return ranges <= mostRanges && (ranges+1)*(len(f.args)+own) <= mostValues
 }
 
 // An order is the expressions on t by which tokens are ordered.
@@ -159,7 +193,7 @@ func (s *Store) tokenRanges(ctx context.Context, f store.TokenFilter) (ranges []
 	if !some || v.nothing() || err != nil {
 		return nil, errors.Join(err, ctx.Err())
 	}
-	uncut, err := s.uncut(ctx, v.only(f))
+	uncut, err := s.uncut(ctx, v.only(f), 1)
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +220,7 @@ func (s *Store) tokenRanges(ctx context.Context, f store.TokenFilter) (ranges []
 		if err != nil {
 			return nil, err
 		}
-		if len(applications) <= mostRanges {
+		if narrow.fit(len(applications)) {
 			for _, id := range applications {
 				r := s.rangeOf(indexIssued, narrow, "t.application_id", id)
 				r.apart = notOwn
@@ -273,7 +307,7 @@ func (s *Store) applicationsIn(ctx context.Context, organizations, among []int64
 		ranges = append(ranges, s.rangeOf("", others, "a.organization_id", id))
 	}
 	var all []int64
-	for some := range slices.Chunk(ranges, mostParts) {
+	for some := range unions(ranges) {
 		query, args := union(some, func(r rowRange) string {
 			return applicationsOf + r.filter.where() + orderBy(false, "a.organization_id", "a.name") + limitTo(most)
 		})
@@ -323,18 +357,19 @@ func (v visible) only(f store.TokenFilter) string {
 	return f.OwnerID
 }
 
-// uncut returns the conditions that leave out what a cut-off ended. They are those
-// that concern one user, the newest of all, or a look-up for each token if both are
-// too many.
-func (s *Store) uncut(ctx context.Context, user string) (f filter, err error) {
+// uncut returns the conditions that leave out of so many ranges what a cut-off ended.
+// They are those that concern one user, the newest of all, or a look-up for each token
+// if both are too many.
+func (s *Store) uncut(ctx context.Context, user string, ranges int) (f filter, err error) {
+	few := func(cuts []cutoff) bool { return len(cuts) <= mostCuts && len(cuts)*ranges <= mostSpared }
 	if user != "" {
 		cuts, err := s.cutoffs(ctx, "look up cut-offs of a user", cutoffsOfUser, user)
-		if err != nil || len(cuts) <= mostCuts {
+		if err != nil || few(cuts) {
 			return spared(cuts), err
 		}
 	}
 	cuts, err := s.cutoffs(ctx, "look up the newest cut-offs", newestCutoffs)
-	if err != nil || len(cuts) <= mostCuts {
+	if err != nil || few(cuts) {
 		return spared(cuts), err
 	}
 	alive := cutToken + " IS NULL"
