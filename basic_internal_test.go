@@ -94,6 +94,16 @@ func TestProofsAreBounded(t *testing.T) {
 		t.Errorf("%d of %d proofs can be dropped", listed, len(c.of))
 	}
 
+	// The same text for ever new users, as of an account that is deleted and made again.
+	c = newProofs()
+	for i := range 2*maxVerified + 1 {
+		a.user.ID = fmt.Sprint(i)
+		c.put("same", &a, now)
+	}
+	if len(c.of) != 1 || len(c.keys) > maxVerified {
+		t.Errorf("%d proofs of %d pairs", len(c.of), len(c.keys))
+	}
+
 	// The expired ones go first.
 	later := now.Add(verifiedFor)
 	c = newProofs()

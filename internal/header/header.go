@@ -3,6 +3,7 @@
 package header
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"net/http"
@@ -76,19 +77,26 @@ func Basic(credentials string) (user, password string, ok bool) {
 	if !ok {
 		return "", "", false
 	}
+	first, rest, ok := bytes.Cut(pair, []byte(":"))
+	// Each has memory of its own: what keeps the name must not keep the password.
 	if utf8.Valid(pair) {
-		user, password, ok = strings.Cut(string(pair), ":")
+		user, password = string(first), string(rest)
 	} else {
-		runes := make([]rune, len(pair))
-		for i, c := range pair {
-			runes[i] = rune(c)
-		}
-		user, password, ok = strings.Cut(string(runes), ":")
+		user, password = latin1(first), latin1(rest)
 	}
 	if !ok || HasControl(user) || HasControl(password) {
 		return "", "", false
 	}
 	return user, password, true
+}
+
+// latin1 returns the text that b is in Latin-1.
+func latin1(b []byte) string {
+	runes := make([]rune, len(b))
+	for i, c := range b {
+		runes[i] = rune(c)
+	}
+	return string(runes)
 }
 
 // basicPair decodes credentials as [Basic] does, but does not look at what they say. The

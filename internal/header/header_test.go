@@ -10,6 +10,7 @@ import (
 	"testing"
 	"unicode"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/ostiary/auth/internal/header"
 )
@@ -191,4 +192,22 @@ func FuzzControl(f *testing.F) {
 			t.Fatalf("HasControl(%q) = %v", s, got)
 		}
 	})
+}
+
+// The name and the password share no memory: what keeps the name, such as a cache of
+// users, must not keep the password with it.
+func TestBasicNameDoesNotHoldThePassword(t *testing.T) {
+	for _, pair := range []string{
+		"a-name-of-exactly-thirty-2-bytes:and a password of another length, so that both are far apart",
+		"a-name-of-exactly-thirty-2-byte\xe9:and a password of another length, so that both are far apart",
+	} {
+		user, password, ok := header.Basic(base64.StdEncoding.EncodeToString([]byte(pair)))
+		if !ok {
+			t.Fatal(pair)
+		}
+		u, p := unsafe.StringData(user), unsafe.StringData(password)
+		if unsafe.Add(unsafe.Pointer(u), len(user)+1) == unsafe.Pointer(p) {
+			t.Errorf("%q holds %q", user, password)
+		}
+	}
 }
