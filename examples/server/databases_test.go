@@ -1,17 +1,10 @@
 package main
 
 import (
-	"cmp"
-	"errors"
-	"os"
-	"os/exec"
-	"os/user"
-	"path/filepath"
-	"strconv"
-	"strings"
-	"syscall"
+	"context"
 	"testing"
-	"time"
+
+	"github.com/ostiary/auth/internal/servertest"
 )
 
 // TestDocumentedFlowOnServers is TestDocumentedFlow with a server behind the
@@ -23,145 +16,16 @@ func TestDocumentedFlowOnServers(t *testing.T) {
 // onServers runs a test with a throwaway PostgreSQL, MariaDB and, where
 // OSTIARY_MYSQLD names its program, MySQL.
 func onServers(t *testing.T, test func(t *testing.T, database string)) {
-	t.Run("PostgreSQL", func(t *testing.T) { test(t, launchPostgres(t)) })
-	t.Run("MariaDB", func(t *testing.T) {
-		const what = "MariaDB (Debian: mariadb-server)"
-		install := programOf(t, what, "/usr/bin/mariadb-install-db", "mariadb-install-db")
-		mariadbd := programOf(t, what, "/usr/sbin/mariadbd", "mariadbd")
-		test(t, launchMySQL(t, mariadbd, install, "--auth-root-authentication-method=normal", "--skip-test-db"))
-	})
-	// Few systems package MySQL itself, too.
-	if mysqld := os.Getenv("OSTIARY_MYSQLD"); mysqld != "" {
-		t.Run("MySQL", func(t *testing.T) { test(t, launchMySQL(t, mysqld, mysqld, "--initialize-insecure")) })
-	}
+	servertest.OnEach(t, ping, test)
 }
 
-func launchPostgres(t *testing.T) (database string) {
-	initdb := programOf(t, "PostgreSQL (Debian: postgresql)", "/usr/lib/postgresql/*/bin/initdb", "initdb")
-	dir := serverDir(t)
-	data := filepath.Join(dir, "data")
-	as := account(t, "postgres")
-	finish(t, as, initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C")
-	database = "postgres:///postgres?user=postgres&sslmode=disable&host=" + dir
-	launch(t, as, database, filepath.Join(filepath.Dir(initdb), "postgres"), "-D", data, "-k", dir, "-h", "")
-	return database
-}
-
-// launchMySQL starts mysqld on a data folder that install makes.
-func launchMySQL(t *testing.T, mysqld, install string, args ...string) (database string) {
-	dir := serverDir(t)
-	data, socket := filepath.Join(dir, "data"), filepath.Join(dir, "s")
-	as := account(t, "mysql")
-	finish(t, as, install, append([]string{"--no-defaults", "--datadir=" + data, "--tmpdir=" + dir}, args...)...)
-	database = "mysql://root@/ostiary?socket=" + socket
-	launch(t, as, database, mysqld, "--no-defaults", "--datadir="+data, "--socket="+socket, "--skip-networking",
-		"--pid-file="+filepath.Join(dir, "pid"), "--init-file="+initFile(t, dir), "--secure-file-priv="+dir, "--loose-mysqlx=OFF")
-	return database
-}
-
-// programOf returns where a program is. Where it is not installed it skips the
-// test, but not in CI.
-func programOf(t *testing.T, what, pattern, name string) string {
-	if found, _ := filepath.Glob(pattern); len(found) > 0 {
-		return found[len(found)-1]
-	}
-	path, err := exec.LookPath(name)
-	if err != nil && os.Getenv("CI") == "" {
-		t.Skipf("%s is not installed", what)
-	}
-	if err != nil {
-		t.Fatalf("%s is not installed", what)
-	}
-	return path
-}
-
-// account returns the account to run a database as, which root may not: nil if
-// this one will do.
-func account(t *testing.T, name string) *syscall.Credential {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	u, err := user.Lookup(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	uid, err1 := strconv.ParseUint(u.Uid, 10, 32)
-	gid, err2 := strconv.ParseUint(u.Gid, 10, 32)
-	if err := errors.Join(err1, err2); err != nil {
-		t.Fatal(err)
-	}
-	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-}
-
-// serverDir makes a folder that every account can use, with a path short enough
-// for a socket in it.
-func serverDir(t *testing.T) string {
-	dir, err := os.MkdirTemp(cmp.Or(os.Getenv("OSTIARY_TMP"), "/tmp"), "ostiary")
-	if err == nil {
-		err = os.Chmod(dir, 0o777)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
-}
-
-func initFile(t *testing.T, dir string) string {
-	file := filepath.Join(dir, "init.sql")
-	if err := os.WriteFile(file, []byte("CREATE DATABASE IF NOT EXISTS ostiary;\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return file
-}
-
-func command(as *syscall.Credential, name string, args ...string) *exec.Cmd {
-	cmd := exec.Command(name, args...)
-	cmd.Dir = "/"
-	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as, Setpgid: true}
-	return cmd
-}
-
-func finish(t *testing.T, as *syscall.Credential, name string, args ...string) {
-	t.Helper()
-	if out, err := command(as, name, args...).CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", name, err, out)
-	}
-}
-
-// launch runs a database until the test ends, and returns when it answers.
-func launch(t *testing.T, as *syscall.Credential, database, name string, args ...string) {
-	t.Helper()
-	var log strings.Builder
-	cmd := command(as, name, args...)
-	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	exited := make(chan struct{})
-	go func() { _ = cmd.Wait(); close(exited) }()
-	t.Cleanup(func() {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		<-exited
-		if t.Failed() {
-			t.Logf("%s:\n%s", name, &log)
-		}
-	})
+func ping(ctx context.Context, database string) error {
 	pool, _, err := connect(database)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	defer pool.Close()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for pool.PingContext(t.Context()) != nil {
-		select {
-		case <-tick.C:
-		case <-exited:
-			t.Fatalf("%s ended by itself", name)
-		}
-	}
+	return pool.PingContext(ctx)
 }
 
 func TestMySQLConfig(t *testing.T) {

@@ -9,12 +9,13 @@ import (
 	"github.com/ostiary/auth"
 	"github.com/ostiary/auth/authtest"
 	"github.com/ostiary/auth/examples/embed/twoservices"
+	"github.com/ostiary/auth/internal/servertest"
 	"github.com/ostiary/auth/store"
 )
 
 // TestTwoServices is here because here a PostgreSQL is started.
 func TestTwoServices(t *testing.T) {
-	database := launchPostgres(t)
+	database := servertest.OnPostgres(t, ping)
 	pool, _, err := connect(database)
 	if err != nil {
 		t.Fatal(err)

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/ostiary/auth/internal/servertest"
 )
 
 // ask returns the status of a path.
@@ -62,7 +64,7 @@ func (s *server) ended(t *testing.T, reason string) (n float64) {
 // While the database hangs the process lives and is not ready, and requests are
 // refused at once after the first ones have waited.
 func TestHealthWhileDatabaseHangs(t *testing.T) {
-	database := launchPostgres(t)
+	database := servertest.OnPostgres(t, ping)
 	s := start(t, t.TempDir(), "-db", database, "-admin-addr", "127.0.0.1:0")
 	_, dir, _ := strings.Cut(database, "&host=")
 	pids := processes(t, filepath.Join(dir, "data", "postmaster.pid"))

@@ -7,11 +7,13 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/ostiary/auth/internal/servertest"
 )
 
 // TestNotify has what systemd hears: the server is ready when it answers.
 func TestNotify(t *testing.T) {
-	path := filepath.Join(serverDir(t), "notify")
+	path := filepath.Join(servertest.TempFolder(t, nil), "notify")
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)

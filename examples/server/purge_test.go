@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/ostiary/auth/internal/servertest"
 )
 
 // onePurge are several servers on one SQLite file, in virtual time.
@@ -127,7 +129,7 @@ func TestPurgeLosesItsTurn(t *testing.T) {
 // removes is killed in the middle of it.
 func TestPurgeOnServers(t *testing.T) {
 	const lease = 5 * time.Second // long enough for a busy machine to renew it in time
-	database := launchPostgres(t)
+	database := servertest.OnPostgres(t, ping)
 	byPID := make(map[string]*server)
 	for range 3 {
 		s := start(t, t.TempDir(), "-db", database, "-purge-interval", lease.String(), "-db-timeout", "1m")

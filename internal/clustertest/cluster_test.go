@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/ostiary/auth/internal/servertest"
 )
 
 // A cluster is several processes of the example server behind no balancer: a
@@ -49,7 +51,7 @@ func newClusterOf(t *testing.T, program string, databases []string, args ...stri
 	transport := &http.Transport{MaxIdleConnsPerHost: 128}
 	c.client = &http.Client{
 		Transport:     transport,
-		Timeout:       patience,
+		Timeout:       servertest.Patience,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -154,7 +156,7 @@ func (c *cluster) verdict(n *node, method, path, body string, with with) answer 
 func (c *cluster) askUntil(pick func() *node, retries bool, method, path, body string, with with) (a answer) {
 	const pause = 20 * time.Millisecond
 	tries := 0
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); tries++ {
+	for deadline := time.Now().Add(servertest.Patience); time.Now().Before(deadline); tries++ {
 		a = c.askNode(pick(), method, path, body, with)
 		if again := a.refused() || a.status == http.StatusServiceUnavailable; !retries || !again {
 			return a
@@ -238,5 +240,5 @@ func (c *cluster) underTraffic(do func()) {
 func (c *cluster) more(counter *atomic.Int64, n int64) {
 	c.t.Helper()
 	from := counter.Load()
-	eventually(c.t, fmt.Sprintf("the traffic does %d things more", n), func() bool { return counter.Load() >= from+n })
+	servertest.Eventually(c.t, fmt.Sprintf("the traffic does %d things more", n), func() bool { return counter.Load() >= from+n })
 }

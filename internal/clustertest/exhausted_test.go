@@ -19,8 +19,8 @@ func TestDatabaseCannotServe(t *testing.T) {
 		{"all connections of the pools wait for a lock", lockTables},
 		{"the server takes no more connections", takeConnections},
 		{"the server hangs", func(_ *testing.T, p *postgres) func() {
-			p.signal(syscall.SIGSTOP)
-			return func() { p.signal(syscall.SIGCONT) }
+			p.Signal(syscall.SIGSTOP)
+			return func() { p.Signal(syscall.SIGCONT) }
 		}},
 	} {
 		t.Run(way.name, func(t *testing.T) {

@@ -6,6 +6,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/ostiary/auth/internal/servertest"
 )
 
 // newStandby makes a copy of a server that follows it, and has the server wait for
@@ -13,15 +15,14 @@ import (
 func newStandby(primary *postgres) *postgres {
 	t := primary.t
 	t.Helper()
-	s := makePostgres(t, "-c", "primary_conninfo=host="+primary.dir+" user=postgres application_name=standby")
-	finish(t, command(s.as, s.dir, filepath.Join(s.bin, "pg_basebackup"), "-h", primary.dir, "-U", "postgres", "-D", s.data,
-		"-X", "stream", "-c", "fast"))
-	finish(t, command(s.as, s.dir, "touch", filepath.Join(s.data, "standby.signal")))
+	s := makePostgres(t, "-c", "primary_conninfo=host="+primary.Dir+" user=postgres application_name=standby")
+	finish(t, s.Beside("pg_basebackup", "-h", primary.Dir, "-U", "postgres", "-D", s.Data, "-X", "stream", "-c", "fast"))
+	finish(t, servertest.Command(s.As, s.Dir, "touch", filepath.Join(s.Data, "standby.signal")))
 	s.start()
 	primary.must("ALTER SYSTEM SET synchronous_standby_names = 'standby'") // not in the copy
 	primary.must("SELECT pg_reload_conf()")
 	db := primary.pool()
-	eventually(t, "the primary waits for the standby", func() bool {
+	servertest.Eventually(t, "the primary waits for the standby", func() bool {
 		var n int
 		err := db.QueryRow("SELECT COUNT(*) FROM pg_stat_replication WHERE sync_state = 'sync'").Scan(&n)
 		return err == nil && n == 1
@@ -49,7 +50,7 @@ func (p *postgres) hold() {
 func TestPrimaryIsKilled(t *testing.T) {
 	primary := newPostgres(t)
 	standby := newStandby(primary)
-	c := newCluster(t, same(primary.url()+","+standby.dir+"&target_session_attrs=read-write"))
+	c := newCluster(t, same(primary.url()+","+standby.Dir+"&target_session_attrs=read-write"))
 	var last []*person // who does one thing while the primary dies
 	c.patiently(func() {
 		for n := range 12 {
@@ -72,12 +73,12 @@ func TestPrimaryIsKilled(t *testing.T) {
 				}
 			})
 		}
-		eventually(t, "all wait for the standby", func() bool {
+		servertest.Eventually(t, "all wait for the standby", func() bool {
 			var n int
 			return db.QueryRow("SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'").Scan(&n) == nil && n >= len(last)
 		})
 		died = time.Now()
-		primary.kill()
+		primary.Kill()
 		c.more(&c.outages, 20) // nobody is promoted before somebody notices
 		standby.must("SELECT pg_promote()")
 		t.Logf("promoted after %v", time.Since(died).Round(time.Millisecond))

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/ostiary/auth/internal/servertest"
 )
 
 // A disk is a folder in which space can be made to end for some processes.
@@ -23,7 +25,7 @@ type disk struct {
 // smallDisk returns a small file system, unless this account may mount none.
 func smallDisk(t *testing.T, as *syscall.Credential, megabytes int) (d disk, ok bool) {
 	t.Helper()
-	dir := folder(t, as)
+	dir := servertest.TempFolder(t, as)
 	options := fmt.Sprintf("size=%dm,mode=700", megabytes)
 	if as != nil {
 		options += fmt.Sprintf(",uid=%d,gid=%d", as.Uid, as.Gid)
@@ -50,11 +52,11 @@ func smallDisk(t *testing.T, as *syscall.Credential, megabytes int) (d disk, ok 
 // number of bytes while it is full, which no account needs a right for.
 func limitedDisk(t *testing.T, as *syscall.Credential, limit int) disk {
 	t.Helper()
-	dir := folder(t, as)
+	dir := servertest.TempFolder(t, as)
 	set := func(limit string) func([]int) {
 		return func(writers []int) {
 			for _, pid := range writers {
-				out, err := command(as, dir, "prlimit", "--pid", strconv.Itoa(pid), "--fsize="+limit).CombinedOutput()
+				out, err := servertest.Command(as, dir, "prlimit", "--pid", strconv.Itoa(pid), "--fsize="+limit).CombinedOutput()
 				if err != nil && syscall.Kill(pid, 0) == nil {
 					t.Errorf("prlimit: %v: %s", err, out)
 				}
@@ -74,7 +76,7 @@ func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 func TestDiskIsFull(t *testing.T) {
 	sqlite := func(t *testing.T, d disk) {
 		c := newCluster(t, []string{filepath.Join(d.dir, "test.db")})
-		c.fullDisk(d, func() []int { return []int{c.nodes[0].cmd.Process.Pid} })
+		c.fullDisk(d, func() []int { return []int{c.nodes[0].Cmd.Process.Pid} })
 	}
 	t.Run("SQLite, limit of files", func(t *testing.T) { sqlite(t, limitedDisk(t, nil, 64<<10)) })
 	t.Run("SQLite, file system", func(t *testing.T) {
@@ -92,14 +94,14 @@ func TestDiskIsFull(t *testing.T) {
 		if err := p.pool().QueryRow("SELECT pg_table_size('auth_tokens')").Scan(&size); err != nil || size < limit {
 			t.Fatalf("the table has %d bytes, %v", size, err)
 		}
-		c.fullDisk(limitedDisk(t, p.as, limit), p.all)
+		c.fullDisk(limitedDisk(t, p.As, limit), p.All)
 	})
 	t.Run("PostgreSQL, file system", func(t *testing.T) {
 		p := newPostgres(t)
-		if d, ok := smallDisk(t, p.as, 32); ok {
+		if d, ok := smallDisk(t, p.As, 32); ok {
 			p.must("CREATE TABLESPACE small LOCATION '" + d.dir + "'")
 			c := newCluster(t, same(p.fresh("small")))
-			c.fullDisk(d, p.all)
+			c.fullDisk(d, p.All)
 		}
 	})
 }
@@ -129,15 +131,15 @@ func (c *cluster) fullDisk(d disk, writers func() []int) {
 func TestLogIsFull(t *testing.T) {
 	t.Run("limit of files", func(t *testing.T) {
 		p := newPostgres(t)
-		fullLog(p, limitedDisk(t, p.as, 8<<20)) // half a segment of the log
+		fullLog(p, limitedDisk(t, p.As, 8<<20)) // half a segment of the log
 	})
 	t.Run("file system", func(t *testing.T) {
 		p := makePostgres(t, "-c", "min_wal_size=2MB", "-c", "max_wal_size=4MB")
-		d, ok := smallDisk(t, p.as, 32)
+		d, ok := smallDisk(t, p.As, 32)
 		if !ok {
 			return
 		}
-		p.initialize("--waldir="+d.dir, "--wal-segsize=1")
+		servertest.Check(t, p.Initdb("--waldir="+d.dir, "--wal-segsize=1"))
 		p.start()
 		fullLog(p, d)
 	})
@@ -149,7 +151,7 @@ func fullLog(p *postgres, d disk) {
 	c := newCluster(p.t.(*testing.T), same(p.url()))
 	ended := func() bool {
 		select {
-		case <-p.exited:
+		case <-p.Exited:
 			return true
 		default:
 			return false
@@ -158,16 +160,16 @@ func fullLog(p *postgres, d disk) {
 	c.underTraffic(func() {
 		c.more(&c.acknowledged, 60)
 		outages := c.outages.Load()
-		eventually(c.t, "the server crashes twice, or ends, and the traffic meets that", func() bool {
-			d.fill(p.all()) // again what a recovery has freed, and those that it has started
+		servertest.Eventually(c.t, "the server crashes twice, or ends, and the traffic meets that", func() bool {
+			d.fill(p.All()) // again what a recovery has freed, and those that it has started
 			_ = p.exec("SELECT pg_logical_emit_message(true, 'fill', repeat('x', 1000000))")
-			return (ended() || strings.Count(p.out.String(), "PANIC:") > 1) && c.outages.Load() >= outages+20
+			return (ended() || strings.Count(p.Output(), "PANIC:") > 1) && c.outages.Load() >= outages+20
 		})
-		eventually(c.t, "the server recovers, or ends", func() bool {
-			d.free(p.all()) // those, too, that it has started meanwhile
+		servertest.Eventually(c.t, "the server recovers, or ends", func() bool {
+			d.free(p.All()) // those, too, that it has started meanwhile
 			return ended() || p.exec("CHECKPOINT") == nil
 		})
-		c.t.Logf("%s was full: the server crashed %d times, and ended: %t", d.name, strings.Count(p.out.String(), "PANIC:"), ended())
+		c.t.Logf("%s was full: the server crashed %d times, and ended: %t", d.name, strings.Count(p.Output(), "PANIC:"), ended())
 		if ended() {
 			p.start()
 		}

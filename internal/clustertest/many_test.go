@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/ostiary/auth/internal/servertest"
 )
 
 // TestMany measures requests on tables as large as OSTIARY_MANY says, a number of
@@ -46,7 +48,7 @@ func TestMany(t *testing.T) {
 		return n
 	}
 	for m.run(500); left() > 0; m.run(500) {
-		if time.Since(began) > time.Duration(tokens)*time.Millisecond/2+patience {
+		if time.Since(began) > time.Duration(tokens)*time.Millisecond/2+servertest.Patience {
 			t.Fatalf("%d rows are left", left())
 		}
 	}

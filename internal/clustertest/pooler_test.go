@@ -6,15 +6,18 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"github.com/ostiary/auth/internal/servertest"
 )
 
 // newPooler starts a PgBouncer in transaction mode in front of a server. It returns
 // a function that starts it again once it has ended, and the URL behind which it is.
-func newPooler(p *postgres) (pooler *process, again func() *process, url string) {
+func newPooler(p *postgres) (pooler *servertest.Process, again func() *servertest.Process, url string) {
 	t := p.t
 	t.Helper()
-	program := programOf(t, "PgBouncer (Debian: pgbouncer)", "/usr/sbin/pgbouncer", "pgbouncer")
-	dir := folder(t, p.as)
+	program, err := servertest.Program("PgBouncer (Debian: pgbouncer)", "/usr/sbin/pgbouncer", "pgbouncer")
+	servertest.Check(t, err)
+	dir := servertest.TempFolder(t, p.As)
 	file := filepath.Join(dir, "pgbouncer.ini")
 	settings := fmt.Sprintf(`[databases]
 postgres = host=%s dbname=postgres user=postgres
@@ -27,15 +30,15 @@ auth_type = any
 listen_addr =
 listen_port = 6432
 unix_socket_dir = %s
-`, p.dir, dir)
+`, p.Dir, dir)
 	if err := os.WriteFile(file, []byte(settings), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	socket := filepath.Join(dir, ".s.PGSQL.6432")
-	again = func() *process {
+	again = func() *servertest.Process {
 		_ = os.Remove(socket)
-		pooler := spawn(t, command(p.as, dir, program, "-q", file))
-		eventually(t, "PgBouncer listens", func() bool {
+		pooler := spawn(t, servertest.Command(p.As, dir, program, "-q", file))
+		servertest.Eventually(t, "PgBouncer listens", func() bool {
 			_, err := os.Stat(socket)
 			return err == nil
 		})
@@ -52,8 +55,8 @@ func TestPoolerIsRestarted(t *testing.T) {
 	c.underTraffic(func() {
 		for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
 			c.more(&c.acknowledged, 40)
-			pooler.signal(sig)
-			<-pooler.exited
+			pooler.Signal(sig)
+			<-pooler.Exited
 			c.more(&c.outages, 10)
 			pooler = again()
 		}

@@ -3,24 +3,19 @@ package clustertest
 import (
 	"context"
 	"database/sql"
-	"fmt"
-	"path/filepath"
-	"syscall"
 	"testing"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+
+	"github.com/ostiary/auth/internal/servertest"
 )
 
-// A postgres is a server of PostgreSQL that is reached through a socket in its
-// folder.
+// A postgres is a server of PostgreSQL.
 type postgres struct {
 	t    testing.TB
-	as   *syscall.Credential
-	bin  string // the folder of the programs
-	dir  string
-	data string
 	args []string
-	*process
+	*servertest.Server
+	*servertest.Process
 }
 
 // newPostgres starts a server on an empty data folder. The further arguments are
@@ -28,46 +23,31 @@ type postgres struct {
 func newPostgres(t testing.TB, args ...string) *postgres {
 	t.Helper()
 	p := makePostgres(t, args...)
-	p.initialize()
+	servertest.Check(t, p.Initdb())
 	p.start()
 	return p
-}
-
-// initialize makes an empty data folder. The arguments are those of initdb.
-func (p *postgres) initialize(args ...string) {
-	p.t.Helper()
-	finish(p.t, command(p.as, p.dir, filepath.Join(p.bin, "initdb"), append([]string{"-D", p.data, "-U", "postgres", "-A", "trust",
-		"-E", "UTF8", "--locale=C", "-N"}, args...)...))
 }
 
 // makePostgres returns a server that has no data folder yet.
 func makePostgres(t testing.TB, args ...string) *postgres {
 	t.Helper()
-	initdb := programOf(t, "PostgreSQL (Debian: postgresql)", "/usr/lib/postgresql/*/bin/initdb", "initdb")
-	as := account(t, "postgres")
-	dir := folder(t, as)
-	return &postgres{t: t, as: as, bin: filepath.Dir(initdb), dir: dir, data: filepath.Join(dir, "data"), args: args}
+	s, err := servertest.EmptyPostgres()
+	servertest.Check(t, err)
+	t.Cleanup(s.Remove)
+	return &postgres{t: t, args: args, Server: s}
 }
 
 // start runs the server and waits until it answers.
 func (p *postgres) start() {
 	p.t.Helper()
-	p.launch()
-	eventually(p.t, "PostgreSQL answers", func() bool { return p.exec("SELECT 1") == nil })
-}
-
-// launch is start without the wait.
-func (p *postgres) launch() {
-	p.t.Helper()
-	p.process = spawn(p.t, command(p.as, p.dir, filepath.Join(p.bin, "postgres"), append([]string{
-		"-D", p.data, "-k", p.dir, "-h", "", "-c", "max_connections=120", "-c", "max_wal_size=1GB", "-c", "log_min_messages=fatal",
+	p.Process = spawn(p.t, p.Command(append([]string{
+		"-c", "max_connections=120", "-c", "max_wal_size=1GB", "-c", "log_min_messages=fatal",
 	}, p.args...)...))
+	servertest.Eventually(p.t, "PostgreSQL answers", func() bool { return p.exec("SELECT 1") == nil })
 }
 
 // url is what the example server calls the server.
-func (p *postgres) url() string {
-	return "postgres:///postgres?user=postgres&sslmode=disable&host=" + p.dir
-}
+func (p *postgres) url() string { return p.URL("postgres") }
 
 // pool connects as the operator. The pool is closed with the test.
 func (p *postgres) pool() *sql.DB {
@@ -87,7 +67,7 @@ func (p *postgres) exec(query string) error {
 		return err
 	}
 	defer db.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), servertest.Patience)
 	defer cancel()
 	_, err = db.ExecContext(ctx, query)
 	return err
@@ -106,5 +86,5 @@ func (p *postgres) must(query string) {
 func (p *postgres) fresh(name string) string {
 	p.t.Helper()
 	p.must("CREATE DATABASE " + name + " TABLESPACE " + name)
-	return fmt.Sprintf("postgres:///%s?user=postgres&sslmode=disable&host=%s", name, p.dir)
+	return p.URL(name)
 }

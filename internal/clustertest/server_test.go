@@ -9,6 +9,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/ostiary/auth/internal/porttest"
+	"github.com/ostiary/auth/internal/servertest"
 )
 
 const (
@@ -24,7 +27,7 @@ type node struct {
 	dir  string
 	addr string
 	args []string
-	*process
+	*servertest.Process
 
 	program string // of another version, "" for this one
 }
@@ -38,7 +41,9 @@ func newNode(t testing.TB, dir, database string, args ...string) *node {
 // newNodeOf is newNode with another program.
 func newNodeOf(t testing.TB, program, dir, database string, args ...string) *node {
 	t.Helper()
-	n := &node{t: t, program: program, dir: dir, addr: fmt.Sprintf("127.0.0.1:%d", freePorts(t, 1)[0])}
+	ports, err := porttest.Free("127.0.0.1", 1)
+	servertest.Check(t, err)
+	n := &node{t: t, program: program, dir: dir, addr: fmt.Sprintf("127.0.0.1:%d", ports[0])}
 	n.args = append([]string{"-addr", n.addr, "-db", database, "-users", filepath.Join(dir, "users.json")}, args...)
 	n.start()
 	return n
@@ -51,31 +56,31 @@ func (n *node) start() {
 	cmd.Dir = n.dir
 	cmd.Env = append(os.Environ(), "OSTIARY_ADMIN_PASSWORD="+adminPassword)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	n.process = spawn(n.t, cmd)
+	n.Process = spawn(n.t, cmd)
 }
 
 // listens waits until the server does.
 func (n *node) listens() {
 	n.t.Helper()
-	eventually(n.t, "the server listens", func() bool {
+	servertest.Eventually(n.t, "the server listens", func() bool {
 		select {
-		case <-n.exited:
-			n.t.Fatalf("the server ended:\n%s", worst(n.out.String()))
+		case <-n.Exited:
+			n.t.Fatalf("the server ended:\n%s", worst(n.Output()))
 		default:
 		}
-		return strings.Contains(n.out.String(), "Listening on ")
+		return strings.Contains(n.Output(), "Listening on ")
 	})
 }
 
 // stop asks the server to end, and fails the test if it ends in another way.
 func (n *node) stop() {
 	n.t.Helper()
-	if err := n.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := n.Cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		n.t.Error(err)
 	}
-	<-n.exited
-	if code := n.cmd.ProcessState.ExitCode(); code != 0 {
-		n.t.Errorf("exit %d after SIGTERM:\n%s", code, worst(n.out.String()))
+	<-n.Exited
+	if code := n.Cmd.ProcessState.ExitCode(); code != 0 {
+		n.t.Errorf("exit %d after SIGTERM:\n%s", code, worst(n.Output()))
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"slices"
+
+	"github.com/ostiary/auth/internal/servertest"
 )
 
 // settle waits until each node serves, and then checks every ledger: what was
@@ -12,7 +14,7 @@ import (
 func (c *cluster) settle() {
 	c.t.Helper()
 	for _, n := range c.nodes {
-		eventually(c.t, "a node is ready", func() bool {
+		servertest.Eventually(c.t, "a node is ready", func() bool {
 			return c.ready(n)
 		})
 	}
@@ -29,7 +31,7 @@ func (c *cluster) ready(n *node) bool { return c.readiness(n) == http.StatusOK }
 
 // readiness returns what a node says whether it is ready, 0 if it says nothing.
 func (c *cluster) readiness(n *node) (status int) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), servertest.Patience)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.addr+"/readyz", nil)
 	if err != nil {

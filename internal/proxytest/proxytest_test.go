@@ -1,7 +1,7 @@
 // Package proxytest_test puts nginx, HAProxy and Caddy in front of a service, and
 // Python's cryptography on the other side of X-Trusted-Proxy. It needs Debian's
 // packages nginx-light, haproxy, caddy and python3-cryptography; what is not
-// installed is skipped, and with CI=true it is a failure.
+// installed is skipped, and with CI set it is a failure.
 package proxytest_test
 
 import (
@@ -29,7 +29,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"text/template"
 	"time"
@@ -37,6 +36,7 @@ import (
 	"github.com/ostiary/auth"
 	"github.com/ostiary/auth/httpapi"
 	"github.com/ostiary/auth/internal/porttest"
+	"github.com/ostiary/auth/internal/servertest"
 	"github.com/ostiary/auth/store"
 	"github.com/ostiary/auth/store/memory"
 )
@@ -60,21 +60,9 @@ type seen struct {
 // need returns the path of a program.
 func need(t *testing.T, program string) string {
 	t.Helper()
-	for _, path := range []string{program, "/usr/sbin/" + program} {
-		if path, err := exec.LookPath(path); err == nil {
-			return path
-		}
-	}
-	missing(t, program)
-	return ""
-}
-
-func missing(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s is not installed", what)
-	}
-	t.Skipf("%s is not installed", what)
+	path, err := servertest.Program(program, "/usr/sbin/"+program, program)
+	servertest.Check(t, err)
+	return path
 }
 
 // A proxy is one under test.
@@ -276,30 +264,21 @@ func (p *proxy) start(t *testing.T, upstream, questions string) configData {
 	cmd.Env = append(os.Environ(), "HOME="+data.Dir, "XDG_DATA_HOME="+data.Dir, "XDG_CONFIG_HOME="+data.Dir)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 5 * time.Second
-	var output lockedBuffer
-	cmd.Stdout, cmd.Stderr = &output, &output
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() { _ = cmd.Wait(); close(done) }()
-	t.Cleanup(func() { cancel(); <-done })
-
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for range 15_000 { // five minutes
-		c, err := net.Dial("tcp", data.TLS)
-		if err == nil {
-			c.Close()
-			return data
-		}
-		select {
-		case <-done:
-			t.Fatalf("%s ended:\n%s\n%s", p.program, output.String(), text)
-		case <-tick.C:
+	running, err := servertest.Start(cmd)
+	servertest.Check(t, err)
+	t.Cleanup(func() { cancel(); <-running.Exited })
+	for _, addr := range []string{data.Plain, data.TLS} { // Caddy begins with one of them
+		err := running.Answers(func(context.Context) error {
+			c, err := net.Dial("tcp", addr)
+			if err == nil {
+				c.Close()
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatalf("%v\n%s", err, text)
 		}
 	}
-	t.Fatalf("%s does not listen:\n%s", p.program, output.String())
 	return data
 }
 
@@ -315,23 +294,6 @@ func (data configData) write(t *testing.T, path, source string) string {
 		t.Fatal(err)
 	}
 	return text.String()
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // freeAddr returns an address that nobody listens on.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/ostiary/auth"
 	"github.com/ostiary/auth/gateway"
+	"github.com/ostiary/auth/internal/servertest"
 )
 
 // reference signs and verifies with Python's cryptography and the parameters of
@@ -40,7 +41,7 @@ else:
 func TestPython(t *testing.T) {
 	python := need(t, "python3")
 	if exec.Command(python, "-c", "import cryptography").Run() != nil {
-		missing(t, "python3-cryptography")
+		servertest.Check(t, servertest.Missing("python3-cryptography"))
 	}
 	for _, bits := range []int{2048, 3072} {
 		key := auth.Must(rsa.GenerateKey(rand.Reader, bits))

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/internal/servertest"
 	"github.com/ostiary/auth/store"
 	"github.com/ostiary/auth/store/sqlstore"
 )
@@ -112,7 +113,7 @@ func runProgram(t *testing.T, name string, args ...string) {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if errors.Is(err, exec.ErrNotFound) && os.Getenv("CI") == "" {
-		t.Skip(errNoServer{name})
+		t.Skip(servertest.Missing(name))
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -150,7 +150,7 @@ func TestCachesWithoutDatabase(t *testing.T) {
 	c := newCaches(t, server.place, 500*time.Millisecond)
 	c.live(1, 0)
 	server.kill()
-	<-server.exited
+	<-server.process.Exited
 	c.eventually("answers end", func() bool {
 		a, err := c.nodes[1].AccessByDigest(t.Context(), c.tokens[0].Digest)
 		if err == nil && !a.Revoked.IsZero() || errors.Is(err, store.ErrNotFound) {

@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/ostiary/auth/internal/servertest"
 	"github.com/ostiary/auth/store"
 	"github.com/ostiary/auth/store/sqlstore"
 )
@@ -27,12 +27,7 @@ type cluster struct {
 func galeraPlaces(t *testing.T) (places [galeraNodes]place) {
 	t.Helper()
 	servers, err := sharedGalera()
-	if _, missing := errors.AsType[errNoServer](err); missing && os.Getenv("CI") == "" {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	servertest.Check(t, err)
 	prefix := freshPrefix()
 	for n, s := range servers {
 		places[n] = s.place

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ostiary/auth/internal/servertest"
 	"github.com/ostiary/auth/store"
 	"github.com/ostiary/auth/store/sqlstore"
 	"github.com/ostiary/auth/store/storetest"
@@ -24,22 +25,19 @@ var sharedPgBouncer = sync.OnceValues(newPgBouncer)
 // newPgBouncer starts a PgBouncer in transaction mode in front of the shared
 // PostgreSQL.
 func newPgBouncer() (*server, error) {
-	pgbouncer, err := exec.LookPath("/usr/sbin/pgbouncer")
+	pgbouncer, err := servertest.Program("PgBouncer (Debian: pgbouncer)", "/usr/sbin/pgbouncer", "pgbouncer")
 	if err != nil {
-		pgbouncer, err = exec.LookPath("pgbouncer")
-	}
-	if err != nil {
-		return nil, errNoServer{"PgBouncer (Debian: pgbouncer)"}
+		return nil, err
 	}
 	behind, err := sharedPostgres()
 	if err != nil {
 		return nil, err
 	}
-	as, err := account("postgres")
+	as, err := servertest.Account("postgres")
 	if err != nil {
 		return nil, err
 	}
-	dir, err := directory("pb", as)
+	dir, err := servertest.Folder(as)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +63,7 @@ unix_socket_dir = %[3]s
 			Dialect: sqlstore.Postgres, Driver: "pgx", Unprepared: true,
 			DSN: "host=" + dir + " port=6432 user=postgres dbname=postgres sslmode=disable default_query_exec_mode=exec",
 		},
-		run: func() *exec.Cmd { return program(as, dir, pgbouncer, "-q", file) },
+		run: func() *exec.Cmd { return servertest.Command(as, dir, pgbouncer, "-q", file) },
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ostiary/auth/internal/servertest"
 	"github.com/ostiary/auth/store/sqlstore"
 )
 
@@ -124,7 +125,7 @@ func record(t *testing.T, steps int, pragma string, options ...string) recording
 	t.Helper()
 	need(t, func() (*server, error) { // none, really
 		if _, err := exec.LookPath("strace"); err != nil {
-			return nil, errNoServer{"strace"}
+			return nil, servertest.Missing("strace")
 		}
 		return nil, nil
 	})

@@ -1,28 +1,21 @@
 package importer_test
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
-	"os/exec"
-	"os/user"
-	"path/filepath"
-	"runtime"
-	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
 	"github.com/ostiary/auth/cmd/ostiary/internal/database"
 	"github.com/ostiary/auth/cmd/ostiary/internal/importer"
+	"github.com/ostiary/auth/internal/servertest"
 	"github.com/ostiary/auth/store/sqlstore"
 )
 
@@ -83,120 +76,36 @@ func child(text string) error {
 // The PostgreSQL server of all tests.
 var (
 	postgres = sync.OnceValues(startPostgres)
-	running  *exec.Cmd
-	folder   string
-	gone     chan struct{}
+	server   *servertest.Server
+	running  *servertest.Process
 )
 
 func stopPostgres() {
 	if running != nil {
-		running.Process.Signal(syscall.SIGQUIT)
-		<-gone
+		running.Cmd.Process.Signal(syscall.SIGQUIT)
+		<-running.Exited
 	}
-	if folder != "" {
-		os.RemoveAll(folder)
+	if server != nil {
+		server.Remove()
 	}
 }
 
 // startPostgres starts a server in a folder of its own, whose path it returns.
-func startPostgres() (string, error) {
-	bins, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
-	if out, err := exec.Command("pg_config", "--bindir").Output(); err == nil {
-		bins = append([]string{strings.TrimSpace(string(out))}, bins...)
+func startPostgres() (dir string, err error) {
+	if server, err = servertest.Postgres(); err != nil {
+		return "", err
 	}
-	bin := ""
-	for _, b := range bins {
-		if _, err := os.Stat(filepath.Join(b, "initdb")); err == nil {
-			bin = b
-			break
-		}
-	}
-	if bin == "" {
-		return "", errors.New("PostgreSQL is not installed")
-	}
-	as, err := serverAccount()
+	p, err := servertest.Start(server.Command("-c", "max_wal_size=1GB", "-c", "shared_buffers=256MB"))
 	if err != nil {
 		return "", err
 	}
-	dir, err := os.MkdirTemp(cmp.Or(os.Getenv("OSTIARY_TMP"), "/tmp"), "ostiary-import")
+	running = p
+	db, err := database.Connect(dsn(server.Dir, "postgres"), sqlstore.Options{})
 	if err != nil {
 		return "", err
-	}
-	folder = dir
-	if as != nil {
-		if err := os.Chown(dir, int(as.Uid), int(as.Gid)); err != nil {
-			return "", err
-		}
-	}
-	command := func(name string, args ...string) *exec.Cmd {
-		cmd := exec.Command(filepath.Join(bin, name), args...)
-		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "HOME="+dir, "LC_ALL=C.UTF-8")
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as, Pdeathsig: syscall.SIGKILL, Setpgid: true}
-		return cmd
-	}
-	data := filepath.Join(dir, "data")
-	if out, err := command("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("initdb: %w\n%s", err, out)
-	}
-	cmd := command("postgres", "-D", data, "-k", dir, "-h", "", "-c", "max_wal_size=1GB", "-c", "shared_buffers=256MB")
-	var log strings.Builder
-	cmd.Stderr = &log
-	started := make(chan error)
-	gone = make(chan struct{})
-	go func() {
-		runtime.LockOSThread() // the server ends with the thread that started it
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			cmd.Wait()
-		}
-		close(gone)
-	}()
-	if err := <-started; err != nil {
-		return "", err
-	}
-	running = cmd
-	return dir, answers(dir)
-}
-
-// serverAccount returns the account of the server: root may not run it.
-func serverAccount() (*syscall.Credential, error) {
-	if os.Geteuid() != 0 {
-		return nil, nil
-	}
-	for _, name := range []string{"postgres", "nobody"} {
-		u, err := user.Lookup(name)
-		if err != nil {
-			continue
-		}
-		uid, err1 := strconv.ParseUint(u.Uid, 10, 32)
-		gid, err2 := strconv.ParseUint(u.Gid, 10, 32)
-		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, errors.Join(err1, err2)
-	}
-	return nil, errors.New("no account to run PostgreSQL as")
-}
-
-// answers waits until the server does.
-func answers(dir string) error {
-	db, err := database.Connect(dsn(dir, "postgres"), sqlstore.Options{})
-	if err != nil {
-		return err
 	}
 	defer db.Close()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for range 15_000 { // five minutes
-		if err = db.Pool.Ping(); err == nil {
-			return nil
-		}
-		select {
-		case <-gone:
-			return fmt.Errorf("PostgreSQL does not start: %w", err)
-		case <-tick.C:
-		}
-	}
-	return err
+	return server.Dir, running.Answers(db.Pool.PingContext)
 }
 
 func dsn(dir, name string) string {

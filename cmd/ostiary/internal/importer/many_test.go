@@ -131,7 +131,7 @@ func serverCPU(b *testing.B) float64 {
 		b.Fatal(err)
 	}
 	const ticksASecond = 100
-	ticks, server := 0, strconv.Itoa(running.Process.Pid)
+	ticks, server := 0, strconv.Itoa(running.Cmd.Process.Pid)
 	for _, file := range files {
 		text, _ := os.ReadFile(file) // some have ended meanwhile
 		// The name of the program, in parentheses, may have blanks.
