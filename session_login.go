@@ -74,9 +74,9 @@ func (s *Session) current(ctx context.Context, u store.User) (store.User, error)
 }
 
 // Logout ends the session of the request in the store and then clears the
-// cookie. Without a session it does nothing. If the request has the cookie more
-// than once, it ends all their sessions. If it returns an error the session may
-// still be alive.
+// cookie. Without a session it removes the values that the request has, such as those
+// of a session that was renewed. If the request has the cookie more than once, it ends
+// all their sessions. If it returns an error the session may still be alive.
 func (s *Session) Logout(r *http.Request) error {
 	st := s.state(r.Context())
 	switch {
@@ -85,6 +85,9 @@ func (s *Session) Logout(r *http.Request) error {
 	case st.sent:
 		return errors.New("auth: Session.Logout: the response has begun")
 	case st.token == "":
+		if err := s.values.drop(&st.values, st); err != nil {
+			return fmt.Errorf("auth: log out: %w", err)
+		}
 		return st.endTossed()
 	}
 	u := st.user()

@@ -171,6 +171,15 @@ func (v *hostValues) clear(ctx context.Context) error { return v.manager.Clear(c
 // forget removes the values of ctx together with the session of its keeper.
 func (v *hostValues) forget(ctx context.Context) error { return v.manager.Destroy(ctx) }
 
+// drop removes the values of a session that has ended, which ctx still carries, so that
+// no later session of the request gets them.
+func (v *hostValues) drop(values *requestValues, ctx context.Context) error {
+	if values.decoded.Load() == nil {
+		return nil
+	}
+	return v.forget(ctx)
+}
+
 // scsToken stands for the identifier of every stored session, which scs does
 // not see.
 const scsToken = "session"
