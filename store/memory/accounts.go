@@ -3,7 +3,7 @@ package memory
 import (
 	"cmp"
 	"context"
-	"hash/maphash"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,15 +46,7 @@ func activeAdmin(u store.User) bool { return u.Admin && u.Active && !u.Service }
 
 // lastAdmin reports whether u is the only active administrator.
 func (s *Store) lastAdmin(u *user) bool {
-	if !activeAdmin(u.User) {
-		return false
-	}
-	for a := range s.accounts.all() {
-		if other := a.user.Load(); other != nil && other.ID != u.ID && activeAdmin(other.User) {
-			return false
-		}
-	}
-	return true
+	return activeAdmin(u.User) && s.accounts.admins == 1
 }
 
 // DeleteUser implements [store.Accounts].
@@ -68,8 +60,7 @@ func (s *Store) DeleteUser(ctx context.Context, id string, at time.Time) error {
 			return store.ErrLastAdmin
 		}
 		a := s.account(id)
-		a.user.Store(nil)
-		s.names.remove(maphash.String(s.seed, u.Name), a)
+		s.setUser(a, nil)
 		s.consents.dropUser(id)
 		s.revoke(store.Selection{UserID: id}, instantOf(at))
 		s.end(store.SessionSelection{UserID: id}, store.EndedAdmin, instantOf(at))
@@ -80,31 +71,36 @@ func (s *Store) DeleteUser(ctx context.Context, id string, at time.Time) error {
 
 // ListUsers implements [store.Accounts].
 func (s *Store) ListUsers(ctx context.Context, f store.UserFilter, p store.Page) (list []store.User, total int, err error) {
-	var users []*user
 	err = s.read(ctx, func() error {
-		if f.Name != "" {
-			if u := s.userByName(f.Name); u != nil {
-				users = append(users, u)
-			}
-			return nil
+		all := matcher[*user]{where: f.Where, column: userColumn}
+		l := newLister(p, userOrder(p.Order))
+		l.take(s.listedUsers(f, p), func(a *account) bool { return all.meet(a.user.Load()) })
+		for _, a := range l.page() {
+			list = append(list, a.user.Load().User)
 		}
-		for a := range s.accounts.all() {
-			if u := a.user.Load(); u != nil {
-				users = append(users, u)
-			}
-		}
-		return nil
+		total = l.total
+		return all.err
 	})
-	if err == nil {
-		users, err = narrow(users, f.Where, userColumn)
-	}
 	if err != nil {
 		return nil, 0, err
 	}
-	for _, u := range page(users, p, userOrder(p.Order)) {
-		list = append(list, u.User)
+	return list, total, nil
+}
+
+// listedUsers returns the shortest list in which all users are that f can name.
+func (s *Store) listedUsers(f store.UserFilter, p store.Page) source[account] {
+	if f.Name != "" {
+		var list []*account
+		if u := s.userByName(f.Name); u != nil {
+			list = append(list, s.account(u.ID))
+		}
+		return source[account]{records: slices.Values(list)}
 	}
-	return list, len(users), nil
+	by := p.Order
+	if !slices.Contains(userOrders[:], by) {
+		by = store.OrderID
+	}
+	return source[account]{records: s.accounts.ordered[by].all(p.Descending), ordered: true}
 }
 
 func userColumn(u *user, c store.Column) (any, bool) {
@@ -133,8 +129,9 @@ func userColumn(u *user, c store.Column) (any, bool) {
 	return nil, false
 }
 
-func userOrder(by store.OrderBy) func(a, b *user) int {
-	return func(a, b *user) int {
+func userOrder(by store.OrderBy) func(a, b *account) int {
+	return func(x, y *account) int {
+		a, b := x.user.Load(), y.user.Load()
 		var c int
 		switch by {
 		case store.OrderName:

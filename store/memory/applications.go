@@ -107,8 +107,8 @@ func (s *Store) SummarizeTokens(ctx context.Context, applications []int64, f sto
 			if x == nil {
 				continue
 			}
-			l := newLister(store.Page{Limit: most})
-			l.take(source{tokens: x.byID.all(false), ordered: true}, func(t *token) bool {
+			l := newLister(store.Page{Limit: most}, tokenOrder(store.OrderID))
+			l.take(source[token]{records: x.byID.all(false), ordered: true}, func(t *token) bool {
 				return s.applicationOf(t) == id && (f.ID == 0 || t.id == f.ID) && s.listed(t, f) && all.meet(t)
 			})
 			list[i].Total = l.total

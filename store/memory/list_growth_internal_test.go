@@ -40,7 +40,7 @@ func TestPagesReadWhatTheyShow(t *testing.T) {
 	stores := map[int]*Store{500: filled(500), 2000: filled(2000)}
 	looked := func(rows int, f store.TokenFilter, p store.Page) (n int) {
 		s := stores[rows]
-		l := newLister(p)
+		l := newLister(p, tokenOrder(p.Order))
 		for source := range s.sources(f, p) {
 			l.take(source, func(tok *token) bool { n++; return s.listed(tok, f) })
 		}
@@ -126,10 +126,14 @@ func TestExpiringReadsWhatItShows(t *testing.T) {
 	}
 }
 
+func sortedIn(of *slab[token], compare func(a, b *token) int) sorted[token] {
+	return sorted[token]{ordering: &ordering[token]{get: of.locked, self: func(t *token) ref { return t.self }, compare: compare}}
+}
+
 // A sorted list is what sorting yields, whatever was added and removed.
 func TestSorted(t *testing.T) {
 	of := new(slab[token])
-	l := sorted{of: of, order: tokenOrder(store.OrderID)}
+	l := sortedIn(of, tokenOrder(store.OrderID))
 	var want []*token
 	for i := range 5000 {
 		self, tok := of.take()
@@ -144,7 +148,7 @@ func TestSorted(t *testing.T) {
 			want = slices.Delete(want, at, at+1)
 		}
 	}
-	slices.SortFunc(want, l.order)
+	slices.SortFunc(want, l.compare)
 	if got := slices.Collect(l.all(false)); !slices.Equal(got, want) || l.n != len(want) {
 		t.Errorf("%d tokens, want %d in order", len(got), len(want))
 	}

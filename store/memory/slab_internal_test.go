@@ -113,7 +113,7 @@ func FuzzSorted(f *testing.F) {
 	f.Add(ops)
 	f.Fuzz(func(t *testing.T, ops []byte) {
 		of := new(slab[token])
-		l := sorted{of: of, order: tokenOrder(store.OrderExpires)}
+		l := sortedIn(of, tokenOrder(store.OrderExpires))
 		var want []*token
 		order := func(a, b *token) int {
 			return cmp.Or(cmp.Compare(a.expires, b.expires), cmp.Compare(a.id, b.id))
@@ -144,7 +144,7 @@ func FuzzSorted(f *testing.F) {
 
 // Tokens are found by ID as in a map, and pages without tokens go.
 func TestIDsAgreeWithMap(t *testing.T) {
-	x, want := ids{pages: map[int64]*[pageSize]ref{}}, map[int64]ref{}
+	x, want := newIDs(), map[int64]ref{}
 	r := rand.New(rand.NewPCG(1, 2))
 	for last := int64(1); last < 5000; last++ {
 		x.add(last, ref(last))

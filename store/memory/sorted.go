@@ -5,53 +5,59 @@ import (
 	"slices"
 )
 
-// A sorted is a list of tokens in order, in parts, so that a change moves few of
-// them. What order looks at must not change while a token is in it.
-type sorted struct {
+// A sorted is a list of records in order, in parts, so that a change moves few of
+// them. What its order looks at must not change while a record is in it.
+type sorted[T any] struct {
 	parts [][]ref // none is empty
-	of    *slab[token]
-	order func(a, b *token) int
 	n     int
+	*ordering[T]
 }
 
-// partSize is how many tokens a part has at most.
+// An ordering is what lists of one order have in common.
+type ordering[T any] struct {
+	get     func(ref) *T
+	self    func(*T) ref
+	compare func(a, b *T) int // 0 for the same record alone
+}
+
+// partSize is how many records a part has at most.
 const partSize = 256
 
-// find returns where a token is, or would be.
-func (l *sorted) find(t *token) (part, at int, found bool) {
+// find returns where a record is, or would be.
+func (l *sorted[T]) find(x *T) (part, at int, found bool) {
 	if n := len(l.parts); n > 0 {
-		if last := l.parts[n-1]; l.order(l.of.locked(last[len(last)-1]), t) < 0 {
+		if last := l.parts[n-1]; l.compare(l.get(last[len(last)-1]), x) < 0 {
 			return n, 0, false // as most are
 		}
 	}
-	part, _ = slices.BinarySearchFunc(l.parts, t, func(p []ref, t *token) int { return l.order(l.of.locked(p[len(p)-1]), t) })
+	part, _ = slices.BinarySearchFunc(l.parts, x, func(p []ref, x *T) int { return l.compare(l.get(p[len(p)-1]), x) })
 	if part == len(l.parts) {
 		return part, 0, false
 	}
-	at, found = slices.BinarySearchFunc(l.parts[part], t, func(r ref, t *token) int { return l.order(l.of.locked(r), t) })
+	at, found = slices.BinarySearchFunc(l.parts[part], x, func(r ref, x *T) int { return l.compare(l.get(r), x) })
 	return part, at, found
 }
 
-// first returns the first token, or nil.
-func (l *sorted) first() *token {
+// first returns the first record, or nil.
+func (l *sorted[T]) first() *T {
 	if l.n == 0 {
 		return nil
 	}
-	return l.of.locked(l.parts[0][0])
+	return l.get(l.parts[0][0])
 }
 
-func (l *sorted) add(t *token) {
+func (l *sorted[T]) add(x *T) {
 	l.n++
-	part, at, _ := l.find(t)
+	part, at, _ := l.find(x)
 	if part == len(l.parts) { // behind all others
 		if part == 0 || len(l.parts[part-1]) >= partSize {
-			l.parts = append(l.parts, []ref{t.self})
+			l.parts = append(l.parts, []ref{l.self(x)})
 			return
 		}
 		part--
 		at = len(l.parts[part])
 	}
-	p := slices.Insert(l.parts[part], at, t.self)
+	p := slices.Insert(l.parts[part], at, l.self(x))
 	if l.parts[part] = p; len(p) > partSize {
 		half := len(p) / 2
 		l.parts[part] = slices.Clone(p[:half])
@@ -59,8 +65,8 @@ func (l *sorted) add(t *token) {
 	}
 }
 
-func (l *sorted) remove(t *token) {
-	part, at, found := l.find(t)
+func (l *sorted[T]) remove(x *T) {
+	part, at, found := l.find(x)
 	if !found {
 		return
 	}
@@ -71,9 +77,9 @@ func (l *sorted) remove(t *token) {
 	}
 }
 
-// all yields the tokens in order, or the other way round.
-func (l *sorted) all(descending bool) iter.Seq[*token] {
-	return func(yield func(*token) bool) {
+// all yields the records in order, or the other way round.
+func (l *sorted[T]) all(descending bool) iter.Seq[*T] {
+	return func(yield func(*T) bool) {
 		for i := range l.parts {
 			if descending {
 				i = len(l.parts) - 1 - i
@@ -83,7 +89,7 @@ func (l *sorted) all(descending bool) iter.Seq[*token] {
 				if descending {
 					k = len(part) - 1 - k
 				}
-				if !yield(l.of.locked(part[k])) {
+				if !yield(l.get(part[k])) {
 					return
 				}
 			}
@@ -91,13 +97,13 @@ func (l *sorted) all(descending bool) iter.Seq[*token] {
 	}
 }
 
-// from yields the tokens from the place on where a token is, or would be.
-func (l *sorted) from(t *token) iter.Seq[*token] {
-	return func(yield func(*token) bool) {
-		first, at, _ := l.find(t)
+// from yields the records from the place on where a record is, or would be.
+func (l *sorted[T]) from(x *T) iter.Seq[*T] {
+	return func(yield func(*T) bool) {
+		first, at, _ := l.find(x)
 		for _, part := range l.parts[first:] {
 			for _, r := range part[at:] {
-				if !yield(l.of.locked(r)) {
+				if !yield(l.get(r)) {
 					return
 				}
 			}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"iter"
-	"math"
 	"slices"
 	"strings"
 
@@ -15,7 +14,7 @@ import (
 func (s *Store) ListTokens(ctx context.Context, f store.TokenFilter, p store.Page) (list []store.Token, total int, err error) {
 	err = s.read(ctx, func() error {
 		all := matcher[*token]{where: f.Where, column: s.tokenColumn}
-		l := newLister(p)
+		l := newLister(p, tokenOrder(p.Order))
 		for source := range s.sources(f, p) {
 			l.take(source, func(t *token) bool { return s.listed(t, f) && all.meet(t) })
 		}
@@ -28,22 +27,15 @@ func (s *Store) ListTokens(ctx context.Context, f store.TokenFilter, p store.Pag
 	return list, total, err
 }
 
-// A source is a list in which tokens of a page are.
-type source struct {
-	tokens  iter.Seq[*token]
-	ordered bool              // as the page is
-	without func(*token) bool // those that are in another source, too; nil for none
-}
-
 // sourceOf returns a shelf as a source.
-func sourceOf(x *shelf, p store.Page) source {
+func sourceOf(x *shelf, p store.Page) source[token] {
 	list, ordered := x.by(p.Order)
-	return source{tokens: list.all(p.Descending), ordered: ordered}
+	return source[token]{records: list.all(p.Descending), ordered: ordered}
 }
 
 // sources yields the shortest lists among whose tokens are all that f can name.
-func (s *Store) sources(f store.TokenFilter, p store.Page) iter.Seq[source] {
-	return func(yield func(source) bool) {
+func (s *Store) sources(f store.TokenFilter, p store.Page) iter.Seq[source[token]] {
+	return func(yield func(source[token]) bool) {
 		owner := f.OwnerID
 		if owner == "" && !f.All && len(f.Organizations) == 0 {
 			owner = f.UserID
@@ -51,14 +43,14 @@ func (s *Store) sources(f store.TokenFilter, p store.Page) iter.Seq[source] {
 		switch {
 		case f.ID != 0:
 			if t := s.tokenByID(f.ID); t != nil {
-				yield(source{tokens: slices.Values([]*token{t})})
+				yield(source[token]{records: slices.Values([]*token{t})})
 			}
 		case owner != "" || f.ApplicationID != 0:
 			if x := s.narrowest(owner, f.ApplicationID); x != nil {
 				yield(sourceOf(x, p))
 			}
 		case f.All:
-			yield(source{tokens: s.every.all(p.Descending), ordered: p.Order == store.OrderID})
+			yield(source[token]{records: s.every.all(p.Descending), ordered: p.Order == store.OrderID})
 		default:
 			s.visible(f, p, yield)
 		}
@@ -85,7 +77,7 @@ func (s *Store) narrowest(user string, application int64) (x *shelf) {
 }
 
 // visible yields the shelves of the user and of the applications of organizations.
-func (s *Store) visible(f store.TokenFilter, p store.Page, yield func(source) bool) {
+func (s *Store) visible(f store.TokenFilter, p store.Page, yield func(source[token]) bool) {
 	if f.UserID != "" {
 		if a := s.account(f.UserID); a != nil && !yield(sourceOf(&a.tokens, p)) {
 			return
@@ -107,74 +99,6 @@ func (s *Store) visible(f store.TokenFilter, p store.Page, yield func(source) bo
 			return
 		}
 	}
-}
-
-// A lister makes a page of what it takes from sources, and counts.
-type lister struct {
-	need  int // how many tokens of each source can be on the page or follow it
-	count int // how many are counted before it stops
-	p     store.Page
-	order func(a, b *token) int
-	found []*token
-	last  *token // need tokens are not after it; nil while fewer are known
-	total int
-}
-
-func newLister(p store.Page) *lister {
-	l := &lister{p: p, order: tokenOrder(p.Order)}
-	if p.Offset = max(p.Offset, 0); p.Limit > 0 {
-		l.need = p.Offset + p.Limit + 1
-	}
-	if p.CountTo >= 0 {
-		l.count = min(cmp.Or(p.CountTo, store.MaxCount), math.MaxInt-1) + 1
-	}
-	if p.Descending {
-		ascending := l.order
-		l.order = func(a, b *token) int { return ascending(b, a) }
-	}
-	return l
-}
-
-// take takes the tokens of a source for which listed returns true, as far as they
-// are needed.
-func (l *lister) take(from source, listed func(*token) bool) {
-	seen := 0
-	for t := range from.tokens {
-		if from.ordered && seen >= l.need && max(l.total, seen) >= l.count {
-			break
-		}
-		if !listed(t) {
-			continue
-		}
-		seen++
-		if from.without != nil && from.without(t) {
-			continue
-		}
-		l.total++
-		if seen <= l.need || !from.ordered {
-			l.keep(t)
-		}
-	}
-	l.total = max(l.total, seen)
-}
-
-// keep keeps a token unless it comes after all that can be on the page.
-func (l *lister) keep(t *token) {
-	if l.need == 0 || l.last != nil && l.order(l.last, t) < 0 {
-		return
-	}
-	if l.found = append(l.found, t); len(l.found) >= 2*l.need {
-		slices.SortFunc(l.found, l.order)
-		l.found = l.found[:l.need]
-		l.last = l.found[l.need-1]
-	}
-}
-
-// page returns the tokens of the page.
-func (l *lister) page() []*token {
-	slices.SortFunc(l.found, l.order)
-	from := min(max(l.p.Offset, 0), len(l.found))
-	return l.found[from:min(from+max(l.p.Limit, 0), len(l.found))]
 }
 
 func (s *Store) listed(t *token, f store.TokenFilter) bool {

@@ -1,0 +1,84 @@
+package memory
+
+import (
+	"cmp"
+	"iter"
+	"math"
+	"slices"
+
+	"github.com/ostiary/auth/store"
+)
+
+// A source is a list in which records of a page are.
+type source[T any] struct {
+	records iter.Seq[*T]
+	ordered bool          // as the page is
+	without func(*T) bool // those that are in another source, too; nil for none
+}
+
+// A lister makes a page of what it takes from sources, and counts.
+type lister[T any] struct {
+	need  int // how many records of each source can be on the page or follow it
+	count int // how many are counted before it stops
+	p     store.Page
+	order func(a, b *T) int
+	found []*T
+	last  *T // need records are not after it; nil while fewer are known
+	total int
+}
+
+func newLister[T any](p store.Page, order func(a, b *T) int) *lister[T] {
+	l := &lister[T]{p: p, order: order}
+	if p.Offset = max(p.Offset, 0); p.Limit > 0 {
+		l.need = min(p.Offset, math.MaxInt/4) + min(p.Limit, math.MaxInt/4-1) + 1
+	}
+	if p.CountTo >= 0 {
+		l.count = min(cmp.Or(p.CountTo, store.MaxCount), math.MaxInt-1) + 1
+	}
+	if p.Descending {
+		l.order = func(a, b *T) int { return order(b, a) }
+	}
+	return l
+}
+
+// take takes the records of a source for which listed returns true, as far as they
+// are needed.
+func (l *lister[T]) take(from source[T], listed func(*T) bool) {
+	seen := 0
+	for t := range from.records {
+		if from.ordered && seen >= l.need && max(l.total, seen) >= l.count {
+			break
+		}
+		if !listed(t) {
+			continue
+		}
+		seen++
+		if from.without != nil && from.without(t) {
+			continue
+		}
+		l.total++
+		if seen <= l.need || !from.ordered {
+			l.keep(t)
+		}
+	}
+	l.total = max(l.total, seen)
+}
+
+// keep keeps a record unless it comes after all that can be on the page.
+func (l *lister[T]) keep(t *T) {
+	if l.need == 0 || l.last != nil && l.order(l.last, t) < 0 {
+		return
+	}
+	if l.found = append(l.found, t); len(l.found) >= 2*l.need {
+		slices.SortFunc(l.found, l.order)
+		l.found = l.found[:l.need]
+		l.last = l.found[l.need-1]
+	}
+}
+
+// page returns the records of the page.
+func (l *lister[T]) page() []*T {
+	slices.SortFunc(l.found, l.order)
+	from := min(max(l.p.Offset, 0), len(l.found))
+	return l.found[from : from+min(max(l.p.Limit, 0), len(l.found)-from)]
+}
