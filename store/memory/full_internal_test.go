@@ -21,7 +21,7 @@ func TestFullStoreStoresNothing(t *testing.T) {
 			Digest: store.DigestOf(fmt.Sprint(n)), UserID: fmt.Sprint("u", n), ApplicationID: 1, Scopes: fmt.Sprint("s", n), Audience: fmt.Sprint("a", n),
 			Description: fmt.Sprint("d", n), Created: now, Modified: now, Expires: now.Add(time.Hour),
 		}
-		tok.Refresh = store.Refresh{Digest: store.DigestOf(fmt.Sprint("r", n)), Grant: store.DigestOf(fmt.Sprint("g", n)), Scopes: fmt.Sprint("g", n), Expires: now.Add(2 * time.Hour)}
+		tok.Refresh = store.Refresh{Digest: store.DigestOf(fmt.Sprint("r", n)), Grant: store.DigestOf(fmt.Sprint("g", n)), Scopes: fmt.Sprint("g", n), Expires: now.Add(2 * time.Hour), GrantExpires: now.Add(3 * time.Hour)}
 		return tok
 	}
 	login := func(n int) store.Session {
@@ -52,7 +52,7 @@ func TestFullStoreStoresNothing(t *testing.T) {
 			if _, err := s.InsertApplication(ctx, store.Application{ClientID: "c"}); err != nil {
 				t.Fatal(err)
 			}
-			tt.limit(s, 128)
+			tt.limit(s, 127)
 			var tokens []store.Token
 			var full int
 			for n := range 300 {
@@ -61,6 +61,9 @@ func TestFullStoreStoresNothing(t *testing.T) {
 					tokens = append(tokens, tok)
 					next := token(1000 + n)
 					next.UserID, next.Refresh.Grant = tok.UserID, tok.Refresh.Grant
+					if n%3 == 2 { // two uses in one step
+						next.Refresh.Spent = now
+					}
 					_, err = s.Rotate(ctx, store.Rotation{Refresh: tok.Refresh.Digest, ApplicationID: 1, Revision: 1, At: now, Token: next})
 				}
 				if err != nil {
@@ -70,6 +73,9 @@ func TestFullStoreStoresNothing(t *testing.T) {
 				}
 			}
 			agree(t, s)
+			if tt.name == "uses of refresh tokens" && s.spendings.used > 127 {
+				t.Errorf("there are %d", s.spendings.used)
+			}
 			if (full > 0) != tt.tokens || len(tokens) == 0 {
 				t.Errorf("%d of 300 tokens are refused", full)
 			}

@@ -84,7 +84,7 @@ func (ts *tokens) free(r store.Token) bool {
 
 // hasRoomForToken reports whether there is room for all that insert takes.
 func (s *Store) hasRoomForToken() bool {
-	return s.slab.hasRoom(1) && s.refreshes.hasRoom(1) && s.spendings.hasRoom(1) && s.texts.hasRoom(3) &&
+	return s.slab.hasRoom(1) && s.refreshes.hasRoom(1) && s.spendings.hasRoom(2) && s.texts.hasRoom(3) &&
 		s.tokens.bounds.hasRoom(1) && s.parties.hasRoom(1) && s.kins.hasRoom(2) && s.accounts.hasRoom(1)
 }
 
