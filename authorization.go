@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/ostiary/auth/internal/header"
 )
@@ -33,7 +34,14 @@ const (
 )
 
 func authorizationOf(r *http.Request) authorization {
-	name, credentials, err := header.Authorization(r.Header)
+	values := r.Header["Authorization"]
+	if len(values) == 1 {
+		// As nearly every client writes it. What follows takes three times as long.
+		if token, ok := strings.CutPrefix(values[0], "Bearer "); ok && token != "" && token[0] != ' ' {
+			return authorization{token, schemeBearer}
+		}
+	}
+	name, credentials, err := header.Credentials(values)
 	switch {
 	case err == header.ErrAbsent:
 		return authorization{}

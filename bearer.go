@@ -114,11 +114,17 @@ func (b *Bearer) verify(ctx context.Context, token string, p *Principal) ([]neti
 // isToken68 reports whether s has the form of b64token (RFC 6750 section 2.1),
 // before anything is hashed or looked up.
 func isToken68(s string) bool {
-	body := strings.TrimRight(s[:min(len(s), maxBearer+1)], "=")
+	body := s[:min(len(s), maxBearer+1)]
+	for body != "" && body[len(body)-1] == '=' { // strings.TrimRight is slow
+		body = body[:len(body)-1]
+	}
 	if body == "" || len(s) > maxBearer {
 		return false
 	}
 	others := byte(0)
+	for t := &noToken68; len(body) >= 8; body = body[8:] {
+		others |= t[body[0]] | t[body[1]] | t[body[2]] | t[body[3]] | t[body[4]] | t[body[5]] | t[body[6]] | t[body[7]]
+	}
 	for i := range len(body) {
 		others |= noToken68[body[i]]
 	}

@@ -347,3 +347,16 @@ func TestDigestsOpenNothing(t *testing.T) {
 		}
 	}
 }
+
+// a good token in the first of two fields lets nobody in.
+func TestBearerTwice(t *testing.T) {
+	s := newSystem(t, nil)
+	good := bearer(s.issue(s.alice, "read"))
+	for _, second := range []string{good, "Authorization: Bearer other", "Authorization: Basic YTpi", "Authorization: "} {
+		for _, lines := range [][]string{{good, second}, {second, good}} {
+			if got := s.me(lines...); got != "400" {
+				t.Errorf("%q: %s, want 400", lines, got)
+			}
+		}
+	}
+}

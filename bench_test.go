@@ -213,6 +213,18 @@ func TestBearerAllocations(t *testing.T) {
 	}); allocs > 1 || events == 0 {
 		t.Errorf("%v allocations a request with a hook, want 1; %d events", allocs, events)
 	}
+	// A refusal costs none, with an event and without.
+	bad := request(t, func(h http.Header) { h.Set("Authorization", "Bearer "+token[:len(token)-1]) })
+	for name, gate := range map[string]*auth.Gate{"without": s.gate, "with": s.loud()} {
+		h := gate.Require(counting(&reached))
+		before := reached
+		if allocs := testing.AllocsPerRun(1000, func() {
+			clear(w.header)
+			h.ServeHTTP(w, bad)
+		}); allocs > 0 || reached > before {
+			t.Errorf("%v allocations a refusal %s an event, want none", allocs, name)
+		}
+	}
 	// A warning that is not due costs none either.
 	warning := auth.NewGate(auth.NewBearer(s.tokens), &auth.GateOptions{Logger: slog.New(slog.DiscardHandler), WarnBefore: time.Hour})
 	h = warning.Require(counting(&reached))

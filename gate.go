@@ -24,6 +24,7 @@ type Gate struct {
 	parts        []Authenticator // of auth
 	ours         bool            // all parts are types of this package
 	basics       []*Basic        // among the parts
+	first        *Bearer         // the first of the parts, or nil
 	challenge    challenge
 	applications bool
 	warnBefore   time.Duration
@@ -101,9 +102,10 @@ func NewGate(a Authenticator, opts *GateOptions) *Gate {
 		deny:         opts.Deny,
 	}
 	g.hook = hook.New(opts.Observe, g.log)
-	g.prepared = prepare(&g.challenge)
+	g.prepared = prepare(&g.challenge, g.log)
 	g.parts, g.ours = parts(a)
 	g.basics = partsOf[*Basic](g.parts)
+	g.first, _ = g.parts[0].(*Bearer)
 	if opts.Basic && g.ours && len(g.basics) == 0 {
 		panic("auth: GateOptions.Basic asks for a password that nobody looks at: give NewGate a NewBasic, or leave Basic out")
 	}
@@ -191,6 +193,11 @@ func (g *Gate) check(r *http.Request, field authorization, scope string, p *Prin
 // ask asks the authenticators. An Authorization field that none of them knows
 // is a bad credential.
 func (g *Gate) ask(r *http.Request, field authorization, p *Principal) error {
+	if g.first != nil && field.scheme == schemeBearer { // as the chain would, but quicker
+		if err := g.first.authenticate(r, field, p); !noCredentials(err) {
+			return err
+		}
+	}
 	off := false
 	if field.scheme == schemeBasic {
 		off = allOff(g.basics)
@@ -358,10 +365,11 @@ func (g *Gate) DenyWith(w http.ResponseWriter, r *http.Request, err error, body 
 // default one.
 func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, p *Principal, err error, body func(http.ResponseWriter, *http.Request, *Error)) {
 	e := refusal(err)
-	g.eventRefused(r, p, e)
+	ready, isReady := g.prepared[e]
+	g.observeRefused(r, p, e)
+	g.eventRefused(r, p, e, ready.log)
 
 	h := w.Header()
-	ready, isReady := g.prepared[e]
 	switch {
 	case isReady:
 		h["Www-Authenticate"] = ready.challenge
@@ -399,8 +407,8 @@ func (g *Gate) eventRequest(r *http.Request, p *Principal) {
 		slog.String(audit.KeyClient, client.TextOf(r)))
 }
 
-func (g *Gate) eventRefused(r *http.Request, p *Principal, e *Error) {
-	g.observeRefused(r, p, e)
+// eventRefused logs a refusal. Ready is a logger with the attributes of e, or nil.
+func (g *Gate) eventRefused(r *http.Request, p *Principal, e *Error, ready *slog.Logger) {
 	level := slog.LevelWarn
 	switch {
 	case e.Status >= http.StatusInternalServerError:
@@ -413,9 +421,11 @@ func (g *Gate) eventRefused(r *http.Request, p *Principal, e *Error) {
 		return
 	}
 	var room [14]slog.Attr // on the stack
-	attrs := append(room[:0],
-		slog.String(audit.KeyOutcome, "failure"),
-		slog.Int(audit.KeyStatus, e.Status), slog.String(audit.KeyCode, e.Code), slog.String(audit.KeyReason, audit.Clip(e.Detail)),
+	attrs := room[:0]
+	if ready == nil {
+		ready, attrs = g.log, appendRefusal(attrs, e)
+	}
+	attrs = append(attrs,
 		slog.String(audit.KeyMethod, audit.Clip(r.Method)), slog.String(audit.KeyPath, audit.Clip(r.URL.Path)),
 		slog.String(audit.KeyClient, client.TextOf(r)))
 	if p != nil && (p.ID != "" || p.ApplicationID != 0) {
@@ -429,7 +439,7 @@ func (g *Gate) eventRefused(r *http.Request, p *Principal, e *Error) {
 	if header.TokenInQuery(r) {
 		attrs = append(attrs, slog.Bool(audit.KeyTokenInURL, true)) // RFC 6750 section 5.3
 	}
-	g.log.LogAttrs(ctx, level, audit.RequestRefused, attrs...)
+	ready.LogAttrs(ctx, level, audit.RequestRefused, attrs...)
 }
 
 // observeRefused reports a refusal that is being written.

@@ -37,7 +37,9 @@ func (g *Gate) RequireLogin(loginURL string) func(http.Handler) http.Handler {
 				vary(w.Header())
 				next.ServeHTTP(w, withPrincipal(r, &p))
 			case (noCredentials(err) || sessionEnded(err)) && navigation(r) && r.URL.Path != login.Path:
-				g.eventRefused(r, &p, refusal(err))
+				e := refusal(err)
+				g.observeRefused(r, &p, e)
+				g.eventRefused(r, &p, e, g.prepared[e].log)
 				sendToLogin(w, r, *login)
 			default:
 				g.refuse(w, r, &p, err, g.deny)

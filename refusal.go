@@ -187,6 +187,10 @@ var (
 
 // vary says that a reply depends on the credentials (RFC 9110 section 12.5.5).
 func vary(h http.Header) {
+	if len(h) == 0 { // as nearly always
+		h["Vary"] = varies
+		return
+	}
 	switch v := h["Vary"]; {
 	case len(v) == 0:
 		h["Vary"] = varies

@@ -23,6 +23,7 @@ import (
 	"github.com/ostiary/auth/internal/uri"
 	"github.com/ostiary/auth/observe"
 	"github.com/ostiary/auth/store"
+	"github.com/ostiary/auth/store/memory"
 )
 
 // Tokens issues personal access tokens, and verifies and ends all access
@@ -41,6 +42,11 @@ type Tokens struct {
 
 	purge     *unpurged
 	strangers *strangers
+
+	// memory is the store if that is a [memory.Store] itself, whose answers need not be
+	// copied. A type of the host that embeds one is asked as any store is: it may have
+	// its own AccessByDigest.
+	memory *memory.Store
 }
 
 // Minting is the fate of minted tokens, which were issued by a request with a
@@ -180,7 +186,9 @@ func NewTokens(st store.Tokens, u store.Users, opts *TokensOptions) (*Tokens, er
 		}
 	}
 	log := options.Logger(o.Logger)
-	return &Tokens{store: st, users: u, opts: o, log: log, hook: hook.New(o.Observe, log), purge: &unpurged{since: time.Now()}, strangers: &strangers{}}, nil
+	t := &Tokens{store: st, users: u, opts: o, log: log, hook: hook.New(o.Observe, log), purge: &unpurged{since: time.Now()}, strangers: &strangers{}}
+	t.memory, _ = st.(*memory.Store)
+	return t, nil
 }
 
 // ParseScopes is the function [ParseScopes] with the names that were given to

@@ -32,7 +32,7 @@ func (h handler) Handle(ctx context.Context, r slog.Record) error {
 	return h.next.Handle(ctx, r)
 }
 
-// WithAttrs implements [slog.Handler]. The events of this module have all their
+// WithAttrs implements [slog.Handler]. The events that the stream keeps have all their
 // attributes in the record.
 func (h handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return handler{h.next.WithAttrs(attrs), h.stream}

@@ -57,7 +57,8 @@ type Loopback struct {
 	Shares    []Share
 }
 
-// Servers returns the servers of this module and their bases, which check nothing.
+// Servers returns the servers of this module and their bases, which are sent the same
+// and check nothing.
 func Servers(tb testing.TB) []Server {
 	s := newSystem(tb)
 	tokens := s.issue(tb, Stored)
@@ -68,13 +69,17 @@ func Servers(tb testing.TB) []Server {
 	api := auth.Must(httpapi.New(httpapi.Config{Gate: s.gate, Users: s.db, Passwords: s.words, Tokens: s.tokens, Session: s.session, Logger: quiet}))
 	const me = "/api/v2/me/"
 	return []Server{
-		{"bare", "", bare, "/", nil, Passed, 0},
+		{"bare", "", bare, "/", token, Passed, 0},
 		{"floor, tuned", "bare", tuned(tokens, theirs), "/", token, Passed, 0},
 		{"Require, bearer", "bare", s.gate.Require(ours), "/", token, Passed, 0},
 		{"Require, bearer, 16 clients", "", s.gate.Require(ours), "/", token, Passed, 16},
 		{"Require, bearer, 256 clients", "Require, bearer, 16 clients", s.gate.Require(ours), "/", token, Passed, 256},
-		{"Require, session", "bare", s.session.Handler(s.gate.Require(ours)), "/", cookie, Passed, 0},
-		{"Require, Basic", "bare", s.gate.Require(ours), "/", basic, Passed, 0},
+		{"bare, 16 clients", "", bare, "/", token, Passed, 16},
+		{"bare, 256 clients", "bare, 16 clients", bare, "/", token, Passed, 256},
+		{"bare, with a cookie", "", bare, "/", cookie, Passed, 0},
+		{"Require, session", "bare, with a cookie", s.session.Handler(s.gate.Require(ours)), "/", cookie, Passed, 0},
+		{"bare, with Basic", "", bare, "/", basic, Passed, 0},
+		{"Require, Basic", "bare, with Basic", s.gate.Require(ours), "/", basic, Passed, 0},
 		{"bare, what me/ answers", "", echo(api, me, token), me, token, http.StatusOK, 0},
 		{me + ", bearer", "bare, what me/ answers", api, me, token, http.StatusOK, 0},
 	}

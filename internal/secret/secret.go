@@ -130,14 +130,21 @@ func checksum(s string) uint32 {
 	return ^crc
 }
 
+// HasForm reports whether s has the length and the prefix of a secret of that kind.
+func HasForm(s, prefix string, kind byte) bool {
+	head := len(prefix) + 2
+	return len(s) == head+bodyLen+crcLen && strings.HasPrefix(s, prefix) && s[len(prefix)] == kind && s[head-1] == '_'
+}
+
 // WellFormed reports whether s could be a secret of that prefix and kind. It
 // checks the length, the prefix and the checksum, not the characters of the
 // body: a text with others is not found in the store.
 func WellFormed(s, prefix string, kind byte) bool {
-	head := len(prefix) + 2
-	if len(s) != head+bodyLen+crcLen || !strings.HasPrefix(s, prefix) || s[len(prefix)] != kind || s[head-1] != '_' {
-		return false
-	}
+	return HasForm(s, prefix, kind) && ChecksumHolds(s)
+}
+
+// ChecksumHolds reports whether the checksum of a text that [HasForm] is right.
+func ChecksumHolds(s string) bool {
 	body, digits := s[:len(s)-crcLen], s[len(s)-crcLen:]
 	var sum uint64 // of six digits, which is more than 32 bits
 	for i := range len(digits) {

@@ -35,7 +35,7 @@ func TestSecretGolden(t *testing.T) {
 	}
 }
 
-// every single edit is noticed, without asking a store.
+// every single edit is noticed, without asking a database.
 func TestSecretSingleEdits(t *testing.T) {
 	good := New("ost", Access)
 	if !WellFormed(good, "ost", Access) {

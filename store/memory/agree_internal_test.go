@@ -35,7 +35,7 @@ func agree(t *testing.T, s *Store) {
 	for _, r := range all {
 		x := s.at(r)
 		d := x.getDigest()
-		if x.self != r || s.tokenByDigest(d) != x || s.tokenByID(x.id) != x {
+		if x.self != r || s.tokenByDigest(&d) != x || s.tokenByID(x.id) != x {
 			fail("token %d is not found", x.id)
 		}
 		texts[ref(x.scopes.Load())]++

@@ -79,11 +79,16 @@ func position(id int64, expires instant) *token {
 func (ts *tokens) at(r ref) *token { return ts.slab.at(r) }
 
 // tokenByDigest returns the token whose access token has digest d, or nil.
-func (ts *tokens) tokenByDigest(d store.Digest) *token {
-	return ts.at(ts.byDigest.find(hash32(d), func(r ref) bool {
+func (ts *tokens) tokenByDigest(d *store.Digest) (found *token) {
+	ts.byDigest.find(hash32(*d), func(r ref) bool {
 		t := ts.at(r)
-		return t != nil && t.isDigest(&d)
-	}))
+		if t == nil || !t.isDigest(d) {
+			return false
+		}
+		found = t
+		return true
+	})
+	return found
 }
 
 func (ts *tokens) tokenByID(id int64) *token { return ts.at(ts.byID.find(id)) }

@@ -82,7 +82,7 @@ func (s *Store) UpdateToken(ctx context.Context, r store.Token, minted store.Min
 		switch {
 		case int64(t.revision) != r.Revision || s.ended(t) != 0:
 			return store.ErrConflict
-		case old != r.Digest && s.tokenByDigest(r.Digest) != nil:
+		case old != r.Digest && s.tokenByDigest(&r.Digest) != nil:
 			return store.ErrExists
 		case !s.texts.hasRoom(3):
 			return errFull

@@ -64,14 +64,21 @@ func (s *Store) ended(t *token) instant {
 	if at := t.mark(); at != 0 {
 		return at
 	}
-	seq, p := t.seq.Load(), s.partyOf(t)
+	p := s.partyOf(t)
 	if p == nil { // a reader without a lock will look again
 		return 0
 	}
+	return s.cutAt(t, p, s.kinOf(t))
+}
+
+// cutAt returns when a cut-off ended a token of that party and place in its family,
+// 0 for not.
+func (s *Store) cutAt(t *token, p *party, k *kin) instant {
+	seq := t.seq.Load()
 	if at := p.value.ends(&s.cuts, seq); at != 0 {
 		return at
 	}
-	if k := s.kinOf(t); k != nil {
+	if k != nil {
 		return k.family.endedAbove(&s.cuts, seq)
 	}
 	return 0
@@ -79,7 +86,7 @@ func (s *Store) ended(t *token) instant {
 
 // free reports whether no token has one of the digests.
 func (ts *tokens) free(r store.Token) bool {
-	return ts.tokenByDigest(r.Digest) == nil && (r.Refresh.Digest == store.Digest{} || ts.tokenByRefresh(r.Refresh.Digest) == nil)
+	return ts.tokenByDigest(&r.Digest) == nil && (r.Refresh.Digest == store.Digest{} || ts.tokenByRefresh(r.Refresh.Digest) == nil)
 }
 
 // hasRoomForToken reports whether there is room for all that insert takes.
@@ -274,34 +281,42 @@ func (s *Store) record(t *token) store.Token {
 
 // AccessByDigest implements [store.Tokens].
 func (s *Store) AccessByDigest(ctx context.Context, d store.Digest) (a store.Access, err error) {
+	err = s.ReadAccess(ctx, &d, &a)
+	return a, err
+}
+
+// ReadAccess is [Store.AccessByDigest] that writes its answer into a, which must be
+// zero. That saves the copies of a large record. If it returns an error, a says nothing.
+func (s *Store) ReadAccess(ctx context.Context, d *store.Digest, a *store.Access) error {
 	if err := ctx.Err(); err != nil {
-		return store.Access{}, err
+		return err
 	}
 	step, quiet := s.quiet()
-	found := quiet && s.access(d, &a)
+	found := quiet && s.access(d, a)
 	if !quiet || !s.undisturbed(step) {
-		a = store.Access{}
+		*a = store.Access{}
 		s.mu.RLock()
-		found = s.access(d, &a)
+		found = s.access(d, a)
 		s.mu.RUnlock()
 	}
-	switch {
-	case !found:
-		return a, store.ErrNotFound
-	case s.users != nil:
+	if !found {
+		return store.ErrNotFound
+	}
+	var err error
+	if s.users != nil {
 		a.User, err = s.hostUser(ctx, a.UserID)
 	}
-	return a, err
+	return err
 }
 
 // access reads a token into a, which must be zero, with its user if that is the
 // store's own.
-func (s *Store) access(d store.Digest, a *store.Access) bool {
+func (s *Store) access(d *store.Digest, a *store.Access) bool {
 	t := s.tokenByDigest(d)
 	if t == nil {
 		return false
 	}
-	p, id := s.partyOf(t), atomic.LoadInt64(&t.id)
+	p, k, id := s.partyOf(t), s.kinOf(t), atomic.LoadInt64(&t.id)
 	if p == nil {
 		return false
 	}
@@ -313,9 +328,13 @@ func (s *Store) access(d store.Digest, a *store.Access) bool {
 	a.Scopes = s.scopesOf(t)
 	a.Epoch = t.epoch.Load()
 	a.Expires = instant(atomic.LoadInt64((*int64)(&t.expires))).time()
-	a.Revoked = s.ended(t).time()
+	ended := t.mark()
+	if ended == 0 {
+		ended = s.cutAt(t, p, k)
+	}
+	a.Revoked = ended.time()
 	a.LastUsed = instant(t.used.Load()).time()
-	if k := s.kinOf(t); k != nil {
+	if k != nil {
 		a.Family = k.family.id
 	}
 	a.Audience, a.Addresses = s.boundsOf(t)
@@ -329,7 +348,7 @@ func (s *Store) access(d store.Digest, a *store.Access) bool {
 
 // TokenByDigest implements [store.Tokens].
 func (s *Store) TokenByDigest(ctx context.Context, d store.Digest) (store.Token, error) {
-	return s.token(ctx, func() *token { return s.tokenByDigest(d) })
+	return s.token(ctx, func() *token { return s.tokenByDigest(&d) })
 }
 
 // TokenByID implements [store.Tokens].
