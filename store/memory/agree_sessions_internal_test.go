@@ -173,6 +173,65 @@ func TestSessionsAgreeWithThemselves(t *testing.T) {
 	}
 }
 
+// The zero time, which means never, and the instants that are kept as it end sessions
+// like any other: no session leaves the list of its user and lives on, nor takes
+// others off it.
+func TestEndsAtTheZeroTime(t *testing.T) {
+	ctx, now := t.Context(), time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	session := func(d string) store.Session {
+		return store.Session{Digest: store.DigestOf(d), UserID: "7", Created: now, Expires: now.Add(time.Hour)}
+	}
+	for name, end := range map[string]func(*Store) error{
+		"an end": func(s *Store) error {
+			_, err := s.EndSessions(ctx, store.SessionSelection{Digest: store.DigestOf("b")}, store.EndedLogout, time.Time{})
+			return err
+		},
+		"a renewal": func(s *Store) error {
+			next := session("next")
+			next.Created = time.Time{}
+			_, _, err := s.InsertSession(ctx, next, store.DigestOf("b"), 0)
+			return err
+		},
+		"one that had ended": func(s *Store) error {
+			next := session("next")
+			next.Ended = time.Time{}.Add(time.Nanosecond)
+			_, _, err := s.InsertSession(ctx, next, store.DigestOf("b"), 0)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := New()
+			insert := func(d string) {
+				if _, _, err := s.InsertSession(ctx, session(d), store.Digest{}, 0); err != nil {
+					t.Fatal(err)
+				}
+			}
+			insert("a")
+			insert("b")
+			if err := end(s); err != nil {
+				t.Fatal(err)
+			}
+			agreeSessions(t, s)
+			insert("c")
+			for _, sel := range []store.SessionSelection{{Digest: store.DigestOf("b")}, {UserID: "7"}} {
+				if _, err := s.EndSessions(ctx, sel, store.EndedAdmin, now); err != nil {
+					t.Fatal(err)
+				}
+			}
+			agreeSessions(t, s)
+			for _, d := range []string{"a", "b", "c"} {
+				if x, _, err := s.SessionByDigest(ctx, store.DigestOf(d)); err != nil || x.Ended.IsZero() {
+					t.Errorf("session %s outlives the end of all of the user: %v", d, err)
+				}
+			}
+			if n, err := s.PurgeSessions(ctx, now.Add(2*time.Hour), 10); err != nil || n < 3 {
+				t.Errorf("%d purged, %v", n, err)
+			}
+			agreeSessions(t, s)
+		})
+	}
+}
+
 // Data of any length comes back, and leaves no block behind.
 func TestDataInBlocks(t *testing.T) {
 	var b blobs

@@ -246,7 +246,7 @@ func (s *Store) insertSession(r store.Session) *session {
 	x.size.Store(0)
 	s.setData(x, r.Data)
 	x.older, x.newer = 0, 0
-	if r.Ended.IsZero() {
+	if x.ended.Load() == 0 {
 		s.joinOwner(x, owner)
 	}
 	s.sessionByID.add(s.lastSession, self)
@@ -304,7 +304,8 @@ func (s *Store) endOne(x *session, reason store.EndReason, at instant) bool {
 		return false
 	}
 	s.leaveOwner(x)
-	s.changeSession(x, func() { x.ended.Store(int64(at)) })
+	// The zero instant means never: a session that has left the lists must have ended.
+	s.changeSession(x, func() { x.ended.Store(max(int64(at), 1)) })
 	if s.texts.hasRoom(1) { // it ends, with or without a reason
 		x.reason.Store(uint32(s.texts.replace(ref(x.reason.Load()), string(reason))))
 	}
