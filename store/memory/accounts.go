@@ -3,7 +3,7 @@ package memory
 import (
 	"cmp"
 	"context"
-	"hash/maphash"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,7 +46,7 @@ func activeAdmin(u store.User) bool { return u.Admin && u.Active && !u.Service }
 
 // lastAdmin reports whether u is the only active administrator.
 func (s *Store) lastAdmin(u *user) bool {
-	return activeAdmin(u.User) && s.people.admins == 1
+	return activeAdmin(u.User) && s.accounts.admins == 1
 }
 
 // DeleteUser implements [store.Accounts].
@@ -61,7 +61,6 @@ func (s *Store) DeleteUser(ctx context.Context, id string, at time.Time) error {
 		}
 		a := s.account(id)
 		s.setUser(a, nil)
-		s.names.remove(maphash.String(s.seed, u.Name), a)
 		s.consents.dropUser(id)
 		s.revoke(store.Selection{UserID: id}, instantOf(at))
 		s.end(store.SessionSelection{UserID: id}, store.EndedAdmin, instantOf(at))
@@ -72,34 +71,36 @@ func (s *Store) DeleteUser(ctx context.Context, id string, at time.Time) error {
 
 // ListUsers implements [store.Accounts].
 func (s *Store) ListUsers(ctx context.Context, f store.UserFilter, p store.Page) (list []store.User, total int, err error) {
-	all := matcher[*user]{where: f.Where, column: userColumn}
-	l := newLister(p, userOrder(p.Order))
 	err = s.read(ctx, func() error {
-		l.take(s.usersFor(f, p), all.meet)
+		all := matcher[*user]{where: f.Where, column: userColumn}
+		l := newLister(p, userOrder(p.Order))
+		l.take(s.usersFor(f, p), func(a *account) bool { return all.meet(a.user.Load()) })
+		for _, a := range l.page() {
+			list = append(list, a.user.Load().User)
+		}
+		total = l.total
 		return all.err
 	})
 	if err != nil {
 		return nil, 0, err
 	}
-	for _, u := range l.page() {
-		list = append(list, u.User)
-	}
-	return list, l.total, nil
+	return list, total, nil
 }
 
-// usersFor returns a list in which all users are that f can name.
-func (s *Store) usersFor(f store.UserFilter, p store.Page) source[*user] {
-	switch {
-	case f.Name != "":
-		return source[*user]{records: func(yield func(*user) bool) {
-			if u := s.userByName(f.Name); u != nil {
-				yield(u)
-			}
-		}}
-	case p.Order == store.OrderName:
-		return source[*user]{records: s.people.byName.all(p.Descending), ordered: true}
+// usersFor returns the shortest list in which all users are that f can name.
+func (s *Store) usersFor(f store.UserFilter, p store.Page) source[*account] {
+	if f.Name != "" {
+		var list []*account
+		if u := s.userByName(f.Name); u != nil {
+			list = append(list, s.account(u.ID))
+		}
+		return source[*account]{records: slices.Values(list)}
 	}
-	return source[*user]{records: s.people.byID.all(p.Descending), ordered: p.Order != store.OrderCreated}
+	by := p.Order
+	if !slices.Contains(userOrders[:], by) {
+		by = store.OrderID
+	}
+	return source[*account]{records: s.accounts.ordered[by].all(p.Descending), ordered: true}
 }
 
 func userColumn(u *user, c store.Column) (any, bool) {
@@ -128,8 +129,9 @@ func userColumn(u *user, c store.Column) (any, bool) {
 	return nil, false
 }
 
-func userOrder(by store.OrderBy) func(a, b *user) int {
-	return func(a, b *user) int {
+func userOrder(by store.OrderBy) func(a, b *account) int {
+	return func(x, y *account) int {
+		a, b := x.user.Load(), y.user.Load()
 		var c int
 		switch by {
 		case store.OrderName:

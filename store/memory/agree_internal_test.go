@@ -17,11 +17,11 @@ func agree(t *testing.T, s *Store) {
 		t.Helper()
 		t.Errorf(format, args...)
 	}
-	inOrder := func(what string, l *sorted) (refs []ref) {
+	inOrder := func(what string, l *sorted[token]) (refs []ref) {
 		for x := range l.all(false) {
 			refs = append(refs, x.self)
 		}
-		at := func(a, b ref) int { return l.order(l.of.at(a), l.of.at(b)) }
+		at := func(a, b ref) int { return l.compare(s.at(a), s.at(b)) }
 		if !slices.IsSortedFunc(refs, at) || l.n != len(refs) {
 			fail("%s: %d tokens, counted as %d, in order: %v", what, len(refs), l.n, slices.IsSortedFunc(refs, at))
 		}
@@ -88,32 +88,20 @@ func agree(t *testing.T, s *Store) {
 			fail("%s: %d, want %d", what, got, want)
 		}
 	}
-	taken := func(what string, free []uint64, want int) {
-		t.Helper()
-		n := 0
-		for _, chunk := range free {
-			for i := range chunkSize {
-				if chunk>>i&1 == 0 {
-					n++
-				}
-			}
-		}
-		count(what, n, want)
-	}
 	count("every", len(inOrder("every", &s.every)), listed)
 	count("expiring", len(inOrder("expiring", &s.expiring)), personal)
 	count("by digest", s.byDigest.held, len(all))
 	count("by ID", s.byID.n, len(all))
 	count("by refresh", s.byRefresh.held, refreshes)
-	taken("tokens", s.tokens.slab.free, len(all))
-	taken("refreshes", s.refreshes.free, refreshes)
-	taken("spendings", s.spendings.free, spendings)
-	taken("kins", s.kins.free, kins)
+	count("tokens", taken(&s.tokens.slab), len(all))
+	count("refreshes", taken(&s.refreshes), refreshes)
+	count("spendings", taken(&s.spendings), spendings)
+	count("kins", taken(&s.kins.slab), kins)
 	delete(texts, 0)
 	delete(bounds, 0)
-	taken("texts", s.texts.free, len(texts))
-	taken("bounds", s.tokens.bounds.free, len(bounds))
-	taken("parties", s.parties.free, len(parties))
+	count("texts", taken(&s.texts.slab), len(texts))
+	count("bounds", taken(&s.tokens.bounds.slab), len(bounds))
+	count("parties", taken(&s.parties.slab), len(parties))
 	for r, n := range texts {
 		count("holders of a text", int(s.texts.get(r).refs), int(n))
 	}
@@ -130,7 +118,7 @@ func agree(t *testing.T, s *Store) {
 			count(what+" in another order", len(inOrder(what, &x.others[i])), want)
 		}
 	}
-	for a := range s.accounts.all() {
+	for _, a := range accountsOf(s) {
 		count("issued to "+a.id, int(a.issued), issued[a])
 		shelf("tokens of "+a.id, &a.tokens, perOwner[a])
 		delete(issued, a)
@@ -141,6 +129,17 @@ func agree(t *testing.T, s *Store) {
 		delete(perVia, via)
 	}
 	count("ways without a list", len(perVia), 0)
+}
+
+// accountsOf returns the accounts of a store.
+func accountsOf(s *Store) (list []*account) {
+	slots := *s.accounts.byID.slots.Load()
+	for i := range slots {
+		if slot := slots[i].Load(); slot != 0 {
+			list = append(list, s.accounts.get(ref(slot)))
+		}
+	}
+	return list
 }
 
 // All lists, indexes and counts agree after any changes, and nothing is left in the end.
@@ -219,8 +218,8 @@ func TestStoreAgreesWithItself(t *testing.T) {
 				t.Fatal(err)
 			}
 			agree(t, s)
-			if n := s.endings.n + len(s.families) + len(s.cuts.byKey) + s.parties.byKey.held + s.accounts.held; n != 0 {
-				t.Errorf("%d tokens, %d families, %d cut-offs, %d parties, %d accounts are left", s.endings.n, len(s.families), len(s.cuts.byKey), s.parties.byKey.held, s.accounts.held)
+			if n := s.endings.n + len(s.families) + len(s.cuts.byKey) + s.parties.byKey.held + s.accounts.byID.held; n != 0 {
+				t.Errorf("%d tokens, %d families, %d cut-offs, %d parties, %d accounts are left", s.endings.n, len(s.families), len(s.cuts.byKey), s.parties.byKey.held, s.accounts.byID.held)
 			}
 		})
 	}

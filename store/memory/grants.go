@@ -174,6 +174,8 @@ func (s *Store) insertFirst(r store.Token, seq int64) (*token, error) {
 		return nil, store.ErrExists
 	case !s.serves(r.ApplicationID):
 		return nil, store.ErrConflict
+	case !s.hasRoomForToken():
+		return nil, errFull
 	}
 	r.Family, r.Refresh.Number, r.Refresh.GrantCreated = 0, 0, grantCreated(r)
 	return s.insert(r, nil, nil, seq), nil
@@ -219,6 +221,8 @@ func (s *Store) Rotate(ctx context.Context, r store.Rotation) (out store.RotateO
 			return store.ErrConflict
 		case !s.free(r.Token):
 			return store.ErrExists
+		case !s.hasRoomForToken():
+			return errFull
 		}
 		successor := r.Token
 		successor.Refresh.Number, successor.Refresh.GrantCreated = had.Number+1, had.GrantCreated

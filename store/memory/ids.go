@@ -1,13 +1,15 @@
 package memory
 
-// An ids finds tokens by ID. IDs follow each other, so that it has pages of refs, and
-// a page goes with its last token.
+// An ids finds tokens or sessions by ID. IDs follow each other, so that it has pages of
+// refs, and a page goes with its last record.
 type ids struct {
 	pages map[int64]*[pageSize]ref
 	n     int
 }
 
 const pageSize = 64
+
+func newIDs() ids { return ids{pages: make(map[int64]*[pageSize]ref)} }
 
 func (x *ids) find(id int64) ref {
 	if page := x.pages[id/pageSize]; page != nil && id > 0 {

@@ -1,11 +1,9 @@
 package memory
 
-import (
-	"encoding/binary"
-	"sync/atomic"
+import "sync/atomic"
 
-	"github.com/ostiary/auth/store"
-)
+// minSlots is how many slots an index has at least.
+const minSlots = 16
 
 // An index finds records of slabs by hash. It is an open hash table with linear
 // probing. Readers may take no lock; writers hold Store.mu.
@@ -114,6 +112,3 @@ func putSlot(slots []atomic.Uint64, slot uint64) {
 	}
 	slots[i].Store(slot)
 }
-
-// hash32 is hashOf for an index.
-func hash32(d store.Digest) uint32 { return binary.BigEndian.Uint32(d[:]) }

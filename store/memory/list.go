@@ -32,7 +32,7 @@ type lister[T any] struct {
 func newLister[T any](p store.Page, order func(a, b T) int) *lister[T] {
 	l := &lister[T]{p: p, order: order}
 	if p.Offset = max(p.Offset, 0); p.Limit > 0 {
-		l.need = p.Offset + p.Limit + 1
+		l.need = min(p.Offset, math.MaxInt/4) + min(p.Limit, math.MaxInt/4-1) + 1
 	}
 	if p.CountTo >= 0 {
 		l.count = min(cmp.Or(p.CountTo, store.MaxCount), math.MaxInt-1) + 1
@@ -82,5 +82,5 @@ func (l *lister[T]) keep(x T) {
 func (l *lister[T]) page() []T {
 	slices.SortFunc(l.found, l.order)
 	from := min(max(l.p.Offset, 0), len(l.found))
-	return l.found[from:min(from+max(l.p.Limit, 0), len(l.found))]
+	return l.found[from : from+min(max(l.p.Limit, 0), len(l.found)-from)]
 }

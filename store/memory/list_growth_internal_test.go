@@ -80,10 +80,12 @@ func TestOtherPagesReadWhatTheyShow(t *testing.T) {
 	filled := func(rows int) *Store {
 		s := New()
 		for i := range rows {
-			// Neither the order of IDs nor that of names is that of the insertion.
+			// No order of the lists is that of the insertion.
 			k := i * 7919 % rows
 			name := fmt.Sprintf("n%05d", i*611953%rows)
-			_, err := s.InsertUser(t.Context(), store.User{ID: fmt.Sprint(k + 1), Name: name, Active: true, Created: now})
+			_, err := s.InsertUser(t.Context(), store.User{
+				ID: fmt.Sprint(k + 1), Name: name, Active: true, Created: now.Add(time.Duration(i*104729%rows) * time.Second),
+			})
 			if err == nil {
 				_, err = s.InsertApplication(t.Context(), store.Application{ClientID: name, Name: name, OrganizationID: int64(i % 2)})
 			}
@@ -115,17 +117,17 @@ func TestOtherPagesReadWhatTheyShow(t *testing.T) {
 		return s
 	}
 	stores := [2]*Store{filled(500), filled(2000)}
-	for _, order := range []store.OrderBy{store.OrderID, store.OrderName, store.OrderOrganization} {
+	for _, order := range []store.OrderBy{store.OrderID, store.OrderCreated, store.OrderName, store.OrderOrganization} {
 		for _, down := range []bool{false, true} {
 			for _, to := range []int{-1, 200} {
 				p := store.Page{Limit: 50, Order: order, Descending: down, CountTo: to}
 				lists := map[string]func(s *Store) (n, most int){}
-				if order != store.OrderOrganization {
+				if slices.Contains(userOrders[:], order) {
 					lists["users"] = func(s *Store) (n, most int) {
 						return lookedAt(p, userOrder(order), s.usersFor(store.UserFilter{}, p))
 					}
 				}
-				if order != store.OrderName {
+				if order == store.OrderID || order == store.OrderOrganization {
 					lists["applications"] = func(s *Store) (n, most int) {
 						return lookedAt(p, appOrder(order), s.appsFor(store.ApplicationFilter{All: true}, p))
 					}
@@ -135,7 +137,7 @@ func TestOtherPagesReadWhatTheyShow(t *testing.T) {
 				}
 				if order == store.OrderID {
 					lists["sessions"] = func(s *Store) (n, most int) {
-						return lookedAt(p, s.sessionsInOrder.order, s.sessionsFor(store.SessionFilter{All: true}, p))
+						return lookedAt(p, sessionsByID, s.sessionsFor(store.SessionFilter{All: true}, p))
 					}
 					for name, f := range map[string]store.ActivityFilter{
 						"all": {All: true}, "own": {UserID: "1"}, "of few": {UserID: "few"}, "of a user": {All: true, ConcernedID: "0"},
@@ -157,6 +159,34 @@ func TestOtherPagesReadWhatTheyShow(t *testing.T) {
 					}
 				}
 			}
+		}
+	}
+}
+
+// What has few sessions, or one, is listed without a look at others.
+func TestFewSessionsAreFoundAmongMany(t *testing.T) {
+	now := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	s := New()
+	for i := range 500 {
+		_, _, err := s.InsertSession(t.Context(), store.Session{
+			Digest: store.DigestOf(fmt.Sprint(i)), UserID: fmt.Sprint(i), Created: now, Expires: now.Add(time.Hour),
+		}, store.Digest{}, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct {
+		f    store.SessionFilter
+		want int
+	}{
+		{store.SessionFilter{UserID: "7"}, 1}, {store.SessionFilter{All: true, UserID: "7"}, 1}, {store.SessionFilter{UserID: "7", ID: 8}, 1},
+		{store.SessionFilter{All: true, ID: 9}, 1}, {store.SessionFilter{ID: 9}, 0}, {store.SessionFilter{UserID: "nobody"}, 0},
+	} {
+		p, looked := store.Page{Limit: 50}, 0
+		newLister(p, sessionsByID).take(s.sessionsFor(tt.f, p), func(*session) bool { looked++; return true })
+		list, total, err := s.ListSessions(t.Context(), tt.f, now, p)
+		if looked != tt.want || len(list) != tt.want || total != tt.want || err != nil {
+			t.Errorf("%+v looks at %d and lists %d of %d, %v, want %d", tt.f, looked, len(list), total, err, tt.want)
 		}
 	}
 }
@@ -231,11 +261,11 @@ func TestExpiringReadsWhatItShows(t *testing.T) {
 
 // A sorted list is what sorting yields, whatever was added and removed.
 func TestSorted(t *testing.T) {
-	of := new(slab[token])
-	l := sorted{of: of, order: tokenOrder(store.OrderID)}
+	ts := new(tokens)
+	l := sorted[token]{ordering: new(ts.ordering(tokenOrder(store.OrderID)))}
 	var want []*token
 	for i := range 5000 {
-		self, tok := of.take()
+		self, tok := ts.slab.take()
 		tok.self = self
 		tok.id = int64(i * 7919 % 5003)
 		l.add(tok)
@@ -247,7 +277,7 @@ func TestSorted(t *testing.T) {
 			want = slices.Delete(want, at, at+1)
 		}
 	}
-	slices.SortFunc(want, l.order)
+	slices.SortFunc(want, l.compare)
 	if got := slices.Collect(l.all(false)); !slices.Equal(got, want) || l.n != len(want) {
 		t.Errorf("%d tokens, want %d in order", len(got), len(want))
 	}

@@ -16,16 +16,17 @@ import (
 
 // A Store implements all stores of package store, so that a bearer check and a
 // session check read the user in the same step. The Purge methods must be
-// called from time to time, or it grows without bound. It is safe for
-// concurrent use.
+// called from time to time, or it grows without bound. It has room for 2³² - 64
+// tokens, and for as many sessions, accounts and different texts. Beyond that, what
+// would store another one returns an error that is none of the sentinels, and stores
+// nothing. A Store is safe for concurrent use.
 //
 // Checks of access tokens, sessions and passwords take no lock unless something
 // changes meanwhile; everything that changes something takes the one there is.
 // What such a check reads is atomic. The parts of one record count together only if
 // no change began meanwhile; otherwise the check takes the lock and reads again.
 type Store struct {
-	// mu guards everything but attempts, activities and the tables, which have promises
-	// of their own.
+	// mu guards everything but attempts and activities, which have locks of their own.
 	mu sync.RWMutex
 	// What follows is what readers without the lock read: the lock, which other
 	// readers write, is on another cache line.
@@ -34,15 +35,11 @@ type Store struct {
 	// reader that takes no lock looks again, with the lock, if it has changed
 	// meanwhile. So it never sees half of a change.
 	steps atomic.Uint64
-	seed  maphash.Seed // of the tables that are found by text
+	seed  maphash.Seed // of the indexes of texts
 
 	users store.Users // the host's, nil where the store has them itself
 
-	accounts *table[account] // by ID
-	names    *table[account] // those with a user, by name
-	people   people
-	lastUser int64
-
+	accounts accounts
 	tokens
 	cuts
 	grants
@@ -86,25 +83,23 @@ func NewWithUsers(users store.Users) *Store {
 func New() *Store {
 	s := &Store{
 		seed:     maphash.MakeSeed(),
-		accounts: newTable[account](),
-		names:    newTable[account](),
 		cuts:     newCuts(),
 		consents: newConsents(),
 		grants:   newGrants(),
 		apps:     make(map[int64]*store.Application),
 		clients:  make(map[string]*store.Application),
 		appNames: make(map[appName]int64),
-		people:   newPeople(),
 
 		appsByID:           ranked[store.Application]{order: appOrder(store.OrderID)},
 		appsByOrganization: ranked[store.Application]{order: appOrder(store.OrderOrganization)},
 
-		sessions: newSessions(),
 		attempts: newAttempts(),
 
 		activities: newActivities(),
 	}
 	s.setTokens()
+	s.setAccounts()
+	s.setSessions()
 	return s
 }
 
@@ -140,6 +135,19 @@ func (s *Store) quiet() (step uint64, quiet bool) {
 // undisturbed reports whether no step has begun since: all that a reader has
 // seen existed at one instant.
 func (s *Store) undisturbed(step uint64) bool { return s.steps.Load() == step }
+
+// look calls f, which reads without a lock, and once more with it if a change was under
+// way: then f may have seen anything.
+func (s *Store) look(f func()) {
+	if step, quiet := s.quiet(); quiet {
+		if f(); s.undisturbed(step) {
+			return
+		}
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	f()
+}
 
 // An instant is a time as the store keeps it: in microseconds since the zero
 // time, which is the 0 that means never.

@@ -120,7 +120,7 @@ func (s *Store) newMarking(key cutKey, at instant) *marking {
 }
 
 // listOf returns the tokens among which are those that a key concerns, or nil.
-func (s *Store) listOf(key cutKey) *sorted {
+func (s *Store) listOf(key cutKey) *sorted[token] {
 	switch {
 	case key.userID != "":
 		if a := s.account(key.userID); a != nil {

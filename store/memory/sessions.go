@@ -1,98 +1,158 @@
 package memory
 
 import (
-	"bytes"
 	"cmp"
 	"context"
+	"encoding/binary"
 	"net/netip"
-	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/ostiary/auth/store"
 )
 
-// A session is a login session. Constant fields are in the session itself.
-// Fields that a check must see at one instant are in its state.
+// A session is a login session. It has no pointers: see [slab]. What a check reads is
+// written by atomic functions, and Store.mu guards the rest.
 type session struct {
-	id      int64
-	digest  store.Digest
-	owner   *account
-	epoch   int64
-	created instant
-	agent   string
+	digest
+	id, epoch, revision, created, seen, expires, ended atomic.Int64
 
-	state atomic.Pointer[sessionState]
+	address [2]atomic.Uint64
+	form    atomic.Uint32 // of address
+	zone    atomic.Uint32 // of address; this, agent and reason of tokens.texts
+	agent   atomic.Uint32
+	reason  atomic.Uint32
+	owner   atomic.Uint32 // of accounts
+	data    atomic.Uint32 // of sessions.data
+	size    atomic.Uint32 // of data
 
-	placeOfOwner, placeInQueue int32 // guarded by Store.mu
+	self         ref
+	older, newer ref // of the same owner, if it has not ended
 }
 
-// A sessionState is never changed: a change of the session has a new one.
-type sessionState struct {
-	data    []byte
-	address netip.Addr
-
-	seen, expires, ended instant
-
-	reason   store.EndReason
-	revision int64
-}
+// The forms of addresses.
+const (
+	noAddress = iota
+	address4
+	address6
+)
 
 type sessions struct {
-	sessionByDigest *table[session]
-	sessionByID     map[int64]*session
-	sessionsInOrder ranked[session] // by ID
-	sessionsEnd     queue[session]
+	sessionSlab     slab[session]
+	data            blobs
+	sessionByDigest *index
+	sessionByID     ids
+	logins          sorted[session] // by ID; those of users that have not ended
+	sessionsEnd     sorted[session] // all, by when they end
 	lastSession     int64
 }
 
-func newSessions() sessions {
-	return sessions{
-		sessionByDigest: newTable[session](),
-		sessionByID:     make(map[int64]*session),
-		sessionsInOrder: ranked[session]{order: func(a, b *session) int { return cmp.Compare(a.id, b.id) }},
-		sessionsEnd:     queue[session]{place: func(x *session) *int32 { return &x.placeInQueue }},
+// setSessions makes the sessions of a new store, whose lists point into it.
+func (s *Store) setSessions() {
+	ss := &s.sessions
+	ss.sessionByDigest, ss.sessionByID = newIndex(), newIDs()
+	sorted := func(compare func(a, b *session) int) sorted[session] {
+		return sorted[session]{ordering: &ordering[session]{
+			get: ss.sessionSlab.locked, self: func(x *session) ref { return x.self }, compare: compare,
+		}}
 	}
+	ss.logins = sorted(sessionsByID)
+	ss.sessionsEnd = sorted(func(a, b *session) int {
+		return cmp.Or(cmp.Compare(a.ends(), b.ends()), sessionsByID(a, b))
+	})
 }
 
-func placeOfSession(x *session) *int32 { return &x.placeOfOwner }
+func sessionsByID(a, b *session) int { return cmp.Compare(a.id.Load(), b.id.Load()) }
+
+func sessionsByCreated(a, b *session) int {
+	return cmp.Or(cmp.Compare(a.created.Load(), b.created.Load()), sessionsByID(a, b))
+}
 
 // session returns the session with digest d, or nil.
 func (ss *sessions) session(d store.Digest) *session {
-	return ss.sessionByDigest.find(hashOf(d), func(x *session) bool { return x.digest == d })
+	return ss.sessionSlab.at(ss.sessionByDigest.find(hash32(d), func(r ref) bool {
+		x := ss.sessionSlab.at(r)
+		return x != nil && x.isDigest(&d)
+	}))
 }
 
-// changeSession publishes a new state of a session.
-func (ss *sessions) changeSession(x *session, next sessionState) {
-	x.state.Store(&next)
-	ss.sessionsEnd.move(x, next.ends())
+// changeSession changes by f when a session ends, and keeps the list in order.
+func (ss *sessions) changeSession(x *session, f func()) {
+	ss.sessionsEnd.remove(x)
+	f()
+	ss.sessionsEnd.add(x)
 }
 
 // ends returns when the session ended or expired, whichever came first.
-func (st *sessionState) ends() instant {
-	if st.ended != 0 {
-		return min(st.ended, st.expires)
+func (x *session) ends() instant {
+	expires := instant(x.expires.Load())
+	if ended := instant(x.ended.Load()); ended != 0 {
+		return min(ended, expires)
 	}
-	return st.expires
+	return expires
 }
 
-// record returns the session with that state as the contract has it.
-func (x *session) record(st *sessionState) (r store.Session) {
-	x.fill(&r, st)
-	return r
+// live reports whether the session is alive.
+func (x *session) live(at instant) bool {
+	return live(instant(x.ended.Load()), instant(x.expires.Load()), at)
 }
 
-// fill sets r to the session with that state. It is record without copies of a large
-// record.
-func (x *session) fill(r *store.Session, st *sessionState) {
-	r.ID, r.Digest, r.UserID, r.Epoch, r.Agent = x.id, x.digest, x.owner.id, x.epoch, x.agent
-	if st.data != nil {
-		r.Data = make([]byte, len(st.data)) // cheaper than bytes.Clone
-		copy(r.Data, st.data)
+// setData replaces the data of a session.
+func (ss *sessions) setData(x *session, data []byte) {
+	ss.data.drop(ref(x.data.Load()), int(x.size.Load()))
+	x.data.Store(uint32(ss.data.put(data)))
+	x.size.Store(uint32(len(data)))
+}
+
+// setAddress replaces the address of a session.
+func (s *Store) setAddress(x *session, addr netip.Addr) {
+	form := uint32(noAddress)
+	switch {
+	case addr.Is4():
+		form = address4
+	case addr.IsValid():
+		form = address6
 	}
-	r.Address, r.Reason, r.Revision = st.address, st.reason, st.revision
-	r.Created, r.Seen, r.Expires, r.Ended = x.created.time(), st.seen.time(), st.expires.time(), st.ended.time()
+	b := addr.As16()
+	for i := range x.address {
+		x.address[i].Store(binary.BigEndian.Uint64(b[8*i:]))
+	}
+	x.form.Store(form)
+	x.zone.Store(uint32(s.texts.replace(ref(x.zone.Load()), addr.Zone())))
+}
+
+func (s *Store) addressOf(x *session) netip.Addr {
+	form := x.form.Load()
+	if form == noAddress {
+		return netip.Addr{}
+	}
+	var b [16]byte
+	for i := range x.address {
+		binary.BigEndian.PutUint64(b[8*i:], x.address[i].Load())
+	}
+	addr := netip.AddrFrom16(b)
+	if form == address4 {
+		return addr.Unmap()
+	}
+	return addr.WithZone(s.texts.of(ref(x.zone.Load())))
+}
+
+// fillSession sets r to the session of an owner as the contract has it, but for Digest
+// and Data.
+func (s *Store) fillSession(x *session, owner *account, r *store.Session) {
+	r.ID, r.UserID, r.Epoch, r.Revision = x.id.Load(), owner.id, x.epoch.Load(), x.revision.Load()
+	r.Address, r.Agent = s.addressOf(x), s.texts.of(ref(x.agent.Load()))
+	r.Reason = store.EndReason(s.texts.of(ref(x.reason.Load())))
+	r.Created, r.Seen = instant(x.created.Load()).time(), instant(x.seen.Load()).time()
+	r.Expires, r.Ended = instant(x.expires.Load()).time(), instant(x.ended.Load()).time()
+}
+
+// fillData sets the rest of r.
+func (s *Store) fillData(x *session, r *store.Session) {
+	r.Digest = x.getDigest()
+	if n := x.size.Load(); n > 0 {
+		r.Data = s.data.read(ref(x.data.Load()), int(n))
+	}
 }
 
 // SessionByDigest implements [store.Sessions].
@@ -100,44 +160,49 @@ func (s *Store) SessionByDigest(ctx context.Context, d store.Digest) (r store.Se
 	if err := ctx.Err(); err != nil {
 		return r, of, err
 	}
-	x, st, u := s.sessionAndUser(d)
-	if x == nil {
-		return r, of, store.ErrNotFound
-	}
-	x.fill(&r, st)
+	found := false
+	s.look(func() {
+		r, of = store.Session{}, store.User{}
+		found = s.sessionAndUser(d, &r, &of)
+	})
 	switch {
+	case !found:
+		return r, of, store.ErrNotFound
 	case s.users != nil:
 		of, err = s.hostUser(ctx, r.UserID)
-	case u != nil:
-		of = u.User
 	}
 	return r, of, err
 }
 
-// sessionAndUser returns a session, its state and its user as they were at one
-// instant.
-func (s *Store) sessionAndUser(d store.Digest) (x *session, st *sessionState, u *user) {
-	look := func() {
-		if x = s.session(d); x != nil {
-			st, u = x.state.Load(), x.owner.user.Load()
-		}
+// sessionAndUser reads a session, with its user if that is the store's own.
+func (s *Store) sessionAndUser(d store.Digest, r *store.Session, of *store.User) bool {
+	x := s.session(d)
+	if x == nil {
+		return false
 	}
-	if step, quiet := s.quiet(); quiet {
-		if look(); s.undisturbed(step) {
-			return x, st, u
-		}
+	owner := s.accounts.get(ref(x.owner.Load()))
+	if owner == nil { // a reader without a lock will look again
+		return false
 	}
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	look()
-	return x, st, u
+	s.fillSession(x, owner, r)
+	s.fillData(x, r)
+	if u := owner.user.Load(); u != nil && s.users == nil {
+		*of = u.User
+	}
+	return true
 }
+
+// ownerOfSession returns the account of a session. Store.mu is held.
+func (s *Store) ownerOfSession(x *session) *account { return s.accounts.get(ref(x.owner.Load())) }
 
 // InsertSession implements [store.Sessions].
 func (s *Store) InsertSession(ctx context.Context, r store.Session, replaces store.Digest, keep int) (stored store.Session, evicted int, err error) {
 	err = s.write(ctx, func() error {
-		if s.session(r.Digest) != nil {
+		switch {
+		case s.session(r.Digest) != nil:
 			return store.ErrExists
+		case !s.sessionSlab.hasRoom(1) || !s.data.hasRoom(len(r.Data)) || !s.texts.hasRoom(3+2) || !s.accounts.hasRoom(1):
+			return errFull // 3 of r, 2 of those that end
 		}
 		created := instantOf(r.Created)
 		if old := s.session(replaces); old != nil && replaces != (store.Digest{}) {
@@ -150,54 +215,100 @@ func (s *Store) InsertSession(ctx context.Context, r store.Session, replaces sto
 				evicted++
 			}
 		}
-		s.lastSession++
-		x := &session{
-			id:      s.lastSession,
-			digest:  r.Digest,
-			owner:   s.openAccount(r.UserID),
-			epoch:   r.Epoch,
-			created: created,
-			agent:   strings.Clone(r.Agent),
-		}
-		st := &sessionState{
-			data:     bytes.Clone(r.Data),
-			address:  r.Address,
-			seen:     instantOf(r.Seen),
-			expires:  instantOf(r.Expires),
-			ended:    instantOf(r.Ended),
-			reason:   r.Reason,
-			revision: 1,
-		}
-		x.state.Store(st)
-		s.sessionByID[x.id] = x
-		s.sessionsInOrder.add(x)
-		x.owner.sessions = join(x.owner.sessions, x, placeOfSession)
-		s.sessionsEnd.add(x, st.ends())
-		s.sessionByDigest.add(hashOf(x.digest), x) // last: from here on it is found
-		stored = x.record(st)
+		x := s.insertSession(r)
+		s.fillSession(x, s.ownerOfSession(x), &stored)
+		s.fillData(x, &stored)
 		return nil
 	})
 	return stored, evicted, err
 }
 
+func (s *Store) insertSession(r store.Session) *session {
+	s.lastSession++
+	owner := s.openAccount(r.UserID)
+	owner.logins++
+	self, x := s.sessionSlab.take()
+	x.self = self
+	x.setDigest(r.Digest)
+	x.id.Store(s.lastSession)
+	x.epoch.Store(r.Epoch)
+	x.revision.Store(1)
+	x.created.Store(int64(instantOf(r.Created)))
+	x.seen.Store(int64(instantOf(r.Seen)))
+	x.expires.Store(int64(instantOf(r.Expires)))
+	x.ended.Store(int64(instantOf(r.Ended)))
+	x.owner.Store(uint32(owner.self))
+	x.agent.Store(uint32(s.texts.hold(r.Agent)))
+	x.reason.Store(uint32(s.texts.hold(string(r.Reason))))
+	x.zone.Store(0)
+	s.setAddress(x, r.Address)
+	x.data.Store(0)
+	x.size.Store(0)
+	s.setData(x, r.Data)
+	x.older, x.newer = 0, 0
+	if x.ended.Load() == 0 {
+		s.joinOwner(x, owner)
+	}
+	s.sessionByID.add(s.lastSession, self)
+	s.sessionsEnd.add(x)
+	s.sessionByDigest.add(hash32(r.Digest), self)
+	return x
+}
+
+// joinOwner puts a session on the lists of those that have not ended.
+func (s *Store) joinOwner(x *session, owner *account) {
+	if x.older = owner.newest; x.older != 0 {
+		s.sessionSlab.locked(x.older).newer = x.self
+	}
+	owner.newest = x.self
+	if owner.id != "" {
+		s.logins.add(x)
+	}
+}
+
+// leaveOwner takes a session off the lists of those that have not ended.
+func (s *Store) leaveOwner(x *session) {
+	owner := s.ownerOfSession(x)
+	if x.newer != 0 {
+		s.sessionSlab.locked(x.newer).older = x.older
+	} else {
+		owner.newest = x.older
+	}
+	if x.older != 0 {
+		s.sessionSlab.locked(x.older).newer = x.newer
+	}
+	s.logins.remove(x)
+}
+
 // dropSession forgets a session.
 func (s *Store) dropSession(x *session) {
-	s.sessionByDigest.remove(hashOf(x.digest), x)
-	delete(s.sessionByID, x.id)
-	s.sessionsInOrder.remove(x)
-	x.owner.sessions = leave(x.owner.sessions, x, placeOfSession)
-	s.closeAccount(x.owner)
+	if x.ended.Load() == 0 {
+		s.leaveOwner(x)
+	}
+	s.sessionByDigest.remove(hash32(x.getDigest()), x.self)
+	s.sessionByID.remove(x.id.Load())
 	s.sessionsEnd.remove(x)
+	s.data.drop(ref(x.data.Load()), int(x.size.Load()))
+	for _, text := range []*atomic.Uint32{&x.zone, &x.agent, &x.reason} {
+		s.texts.release(ref(text.Load()))
+	}
+	owner := s.ownerOfSession(x)
+	owner.logins--
+	s.closeAccount(owner)
+	s.sessionSlab.drop(x.self)
 }
 
 // endOne ends a session, unless that has happened.
 func (s *Store) endOne(x *session, reason store.EndReason, at instant) bool {
-	next := *x.state.Load()
-	if next.ended != 0 {
+	if x.ended.Load() != 0 {
 		return false
 	}
-	next.ended, next.reason = at, reason
-	s.changeSession(x, next)
+	s.leaveOwner(x)
+	// The zero instant means never: a session that has left the lists must have ended.
+	s.changeSession(x, func() { x.ended.Store(max(int64(at), 1)) })
+	if s.texts.hasRoom(1) { // it ends, with or without a reason
+		x.reason.Store(uint32(s.texts.replace(ref(x.reason.Load()), string(reason))))
+	}
 	return true
 }
 
@@ -208,16 +319,16 @@ func (s *Store) SaveSession(ctx context.Context, d store.Digest, data []byte, re
 		if x == nil {
 			return store.ErrNotFound
 		}
-		next := *x.state.Load()
 		switch {
-		case !live(next.ended, next.expires, instantOf(at)):
+		case !x.live(instantOf(at)):
 			return store.ErrNotFound
-		case next.revision != revision:
+		case x.revision.Load() != revision:
 			return store.ErrConflict
+		case !s.data.hasRoom(len(data)):
+			return errFull
 		}
-		next.data = bytes.Clone(data)
-		next.revision++
-		s.changeSession(x, next)
+		s.setData(x, data)
+		x.revision.Add(1)
 		return nil
 	})
 }
@@ -229,113 +340,15 @@ func (s *Store) TouchSession(ctx context.Context, d store.Digest, expires, at ti
 		if x == nil {
 			return nil // purged, so it has ended
 		}
-		next := *x.state.Load()
-		if to := instantOf(expires); live(next.ended, next.expires, instantOf(at)) && to > next.expires {
-			next.expires, next.seen = to, instantOf(at)
-			if from.IsValid() {
-				next.address = from
-			}
-			s.changeSession(x, next)
+		to := instantOf(expires)
+		if !x.live(instantOf(at)) || to <= instant(x.expires.Load()) {
+			return nil
 		}
+		if from.IsValid() && s.texts.hasRoom(1) {
+			s.setAddress(x, from)
+		}
+		x.seen.Store(int64(instantOf(at)))
+		s.changeSession(x, func() { x.expires.Store(int64(to)) })
 		return nil
 	})
-}
-
-// EndSessions implements [store.Sessions].
-func (s *Store) EndSessions(ctx context.Context, sel store.SessionSelection, reason store.EndReason, at time.Time) (n int, err error) {
-	err = s.write(ctx, func() error {
-		n = s.end(sel, reason, instantOf(at))
-		return nil
-	})
-	return n, err
-}
-
-func (s *Store) end(sel store.SessionSelection, reason store.EndReason, at instant) (n int) {
-	var none store.Digest
-	var list []*session
-	switch {
-	case sel.Digest != none:
-		list = append(list, s.session(sel.Digest))
-	case sel.ID != 0:
-		list = append(list, s.sessionByID[sel.ID])
-	case sel.UserID != "":
-		if a := s.account(sel.UserID); a != nil {
-			list = a.sessions
-		}
-	case sel.All:
-		list = slices.Collect(s.sessionByDigest.all())
-	}
-	for _, x := range list {
-		if x != nil && (sel.ID == 0 || x.id == sel.ID) && (sel.UserID == "" || x.owner.id == sel.UserID) &&
-			(sel.Except == none || x.digest != sel.Except) && s.endOne(x, reason, at) {
-			n++
-		}
-	}
-	return n
-}
-
-// ListSessions implements [store.Sessions].
-func (s *Store) ListSessions(ctx context.Context, f store.SessionFilter, at time.Time, p store.Page) (list []store.Session, total int, err error) {
-	order := sessionOrder
-	if f.UserID == "" {
-		order = s.sessionsInOrder.order
-	}
-	l := newLister(p, order)
-	now, before := instantOf(at), instantOf(f.Before)
-	err = s.read(ctx, func() error {
-		l.take(s.sessionsFor(f, p), func(x *session) bool {
-			st := x.state.Load()
-			return live(st.ended, st.expires, now) && x.owner.id != "" && (f.ID == 0 || x.id == f.ID) &&
-				(f.Epoch == nil || x.epoch == *f.Epoch) && (before == 0 || x.created < before)
-		})
-		for _, x := range l.page() {
-			shown := *x.state.Load()
-			shown.data = nil
-			r := x.record(&shown)
-			r.Digest = store.Digest{}
-			list = append(list, r)
-		}
-		return nil
-	})
-	return list, l.total, err
-}
-
-// sessionsFor returns the shortest list in which all sessions are that f can name.
-func (s *Store) sessionsFor(f store.SessionFilter, p store.Page) source[*session] {
-	switch a := s.account(f.UserID); {
-	case f.UserID != "" && a != nil:
-		return source[*session]{records: slices.Values(a.sessions)}
-	case f.UserID == "" && f.All:
-		return source[*session]{records: s.sessionsInOrder.all(p.Descending), ordered: true}
-	}
-	return source[*session]{records: func(func(*session) bool) {}}
-}
-
-// sessionOrder is the order of the sessions of a user.
-func sessionOrder(a, b *session) int {
-	return cmp.Or(cmp.Compare(a.created, b.created), cmp.Compare(a.id, b.id))
-}
-
-// liveSessions returns the sessions of a user that are live, newest first.
-func (s *Store) liveSessions(userID string, at instant) (list []*session) {
-	a := s.account(userID)
-	if a == nil {
-		return nil
-	}
-	for _, x := range a.sessions {
-		if st := x.state.Load(); live(st.ended, st.expires, at) {
-			list = append(list, x)
-		}
-	}
-	slices.SortFunc(list, func(a, b *session) int { return sessionOrder(b, a) })
-	return list
-}
-
-// PurgeSessions implements [store.Sessions].
-func (s *Store) PurgeSessions(ctx context.Context, endedBefore time.Time, max int) (n int, err error) {
-	err = s.write(ctx, func() error {
-		n = s.sessionsEnd.purge(instantOf(endedBefore), max, s.dropSession)
-		return nil
-	})
-	return n, err
 }

@@ -6,8 +6,9 @@ import "github.com/ostiary/auth/store"
 // are many it has them in the other orders of lists, too, but for that of the last
 // use: a use is noted without a lock.
 type shelf struct {
-	byID   sorted
-	others []sorted // of shelfOrders, or nil
+	byID   sorted[token]
+	others []sorted[token] // of shelfOrders, or nil
+	orders *tokenOrders
 }
 
 // bigShelf is how many tokens are many. Fewer are sorted when somebody asks.
@@ -16,7 +17,10 @@ const bigShelf = 256
 // shelfOrders are those that a big shelf keeps.
 var shelfOrders = [...]store.OrderBy{store.OrderCreated, store.OrderModified, store.OrderExpires}
 
-func (ts *tokens) newShelf() shelf { return shelf{byID: ts.sorted(tokenOrder(store.OrderID))} }
+// tokenOrders are the orders of lists, but for that of the last use.
+type tokenOrders [store.OrderExpires + 1]ordering[token]
+
+func (ts *tokens) newShelf() shelf { return shelf{byID: ts.sorted(store.OrderID), orders: ts.orders} }
 
 func (x *shelf) add(t *token) {
 	x.byID.add(t)
@@ -24,9 +28,9 @@ func (x *shelf) add(t *token) {
 		x.others[i].add(t)
 	}
 	if x.others == nil && x.byID.n > bigShelf {
-		x.others = make([]sorted, len(shelfOrders))
+		x.others = make([]sorted[token], len(shelfOrders))
 		for i, by := range shelfOrders {
-			x.others[i] = sorted{of: x.byID.of, order: tokenOrder(by)}
+			x.others[i].ordering = &x.orders[by]
 			for t := range x.byID.all(false) {
 				x.others[i].add(t)
 			}
@@ -59,7 +63,7 @@ func (x *shelf) putBack(t *token) {
 }
 
 // by returns the list that has an order, or the one by ID and false.
-func (x *shelf) by(order store.OrderBy) (list *sorted, ordered bool) {
+func (x *shelf) by(order store.OrderBy) (list *sorted[token], ordered bool) {
 	for i, by := range shelfOrders {
 		if by == order && x.others != nil {
 			return &x.others[i], true

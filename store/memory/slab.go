@@ -1,6 +1,8 @@
 package memory
 
 import (
+	"cmp"
+	"errors"
 	"math/bits"
 	"sync/atomic"
 )
@@ -20,6 +22,8 @@ type slab[T any] struct {
 	held   []*chunk[T] // the same, for holders of Store.mu
 	free   []uint64    // a bit for each record of a chunk that is free
 	room   []uint32    // the chunks with a free record
+	used   uint32      // records
+	most   uint32      // of these; 0 for maxRecords
 }
 
 // A chunk is small, so that a few records that stay keep little memory that nobody
@@ -27,14 +31,24 @@ type slab[T any] struct {
 type chunk[T any] [chunkSize]T
 
 const (
-	chunkSize = 64
-	allFree   = 1<<chunkSize - 1
+	chunkSize  = 64
+	allFree    = 1<<chunkSize - 1
+	maxRecords = 1<<32 - chunkSize // in chunks all of whose records have refs
 )
+
+// errFull reports that there is no ref for a further record. What takes records asks
+// before it changes anything.
+var errFull = errors.New("memory: no room for another record")
+
+// hasRoom reports whether n records can be taken.
+func (s *slab[T]) hasRoom(n int) bool {
+	return uint64(s.used)+uint64(n) <= uint64(cmp.Or(s.most, maxRecords))
+}
 
 // at returns a record, or nil if its chunk is gone.
 func (s *slab[T]) at(r ref) *T {
 	chunks := s.chunks.Load()
-	i := int(r-1) / chunkSize
+	i := int((r - 1) / chunkSize)
 	if r == 0 || chunks == nil || i >= len(*chunks) {
 		return nil
 	}
@@ -48,7 +62,7 @@ func (s *slab[T]) at(r ref) *T {
 // locked is at for holders of Store.mu, and quicker. There is a record.
 func (s *slab[T]) locked(r ref) *T { return &s.held[(r-1)/chunkSize][(r-1)%chunkSize] }
 
-// take returns a free record, with what its last use has left there.
+// take returns a free record, with what its last use has left there. There is room.
 func (s *slab[T]) take() (ref, *T) {
 	if len(s.room) == 0 {
 		s.grow()
@@ -58,6 +72,7 @@ func (s *slab[T]) take() (ref, *T) {
 		s.held[n] = new(chunk[T])
 		(*s.chunks.Load())[n].Store(s.held[n])
 	}
+	s.used++
 	i := bits.TrailingZeros64(s.free[n])
 	if s.free[n] &^= 1 << i; s.free[n] == 0 {
 		s.room = s.room[:len(s.room)-1]
@@ -71,7 +86,7 @@ func (s *slab[T]) grow() {
 	if chunks := s.chunks.Load(); chunks != nil {
 		old = *chunks
 	}
-	next := make([]atomic.Pointer[chunk[T]], len(old)+len(old)/2+1)
+	next := make([]atomic.Pointer[chunk[T]], min(len(old)+len(old)/2+1, maxRecords/chunkSize))
 	for i := range old {
 		next[i].Store(old[i].Load())
 	}
@@ -87,6 +102,7 @@ func (s *slab[T]) grow() {
 // drop makes a record free. A chunk without records goes.
 func (s *slab[T]) drop(r ref) {
 	n, i := (r-1)/chunkSize, (r-1)%chunkSize
+	s.used--
 	if s.free[n] == 0 {
 		s.room = append(s.room, uint32(n))
 	}

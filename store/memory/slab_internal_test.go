@@ -112,8 +112,8 @@ func FuzzSorted(f *testing.F) {
 	}
 	f.Add(ops)
 	f.Fuzz(func(t *testing.T, ops []byte) {
-		of := new(slab[token])
-		l := sorted{of: of, order: tokenOrder(store.OrderExpires)}
+		ts := new(tokens)
+		l := sorted[token]{ordering: new(ts.ordering(tokenOrder(store.OrderExpires)))}
 		var want []*token
 		order := func(a, b *token) int {
 			return cmp.Or(cmp.Compare(a.expires, b.expires), cmp.Compare(a.id, b.id))
@@ -122,11 +122,11 @@ func FuzzSorted(f *testing.F) {
 			if op < 64 && len(want) > 0 {
 				at := i * 31 % len(want)
 				l.remove(want[at])
-				of.drop(want[at].self)
+				ts.slab.drop(want[at].self)
 				want = slices.Delete(want, at, at+1)
 				continue
 			}
-			self, tok := of.take()
+			self, tok := ts.slab.take()
 			tok.self = self
 			tok.id, tok.expires = int64(i), instant(op%32)
 			l.add(tok)
@@ -144,7 +144,7 @@ func FuzzSorted(f *testing.F) {
 
 // Tokens are found by ID as in a map, and pages without tokens go.
 func TestIDsAgreeWithMap(t *testing.T) {
-	x, want := ids{pages: map[int64]*[pageSize]ref{}}, map[int64]ref{}
+	x, want := newIDs(), map[int64]ref{}
 	r := rand.New(rand.NewPCG(1, 2))
 	for last := int64(1); last < 5000; last++ {
 		x.add(last, ref(last))

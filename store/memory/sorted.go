@@ -90,50 +90,56 @@ func (l parts[E]) eachFrom(compare func(E) int, yield func(E) bool) {
 	}
 }
 
-// A sorted is a list of tokens in order. What order looks at must not change while a
-// token is in it.
-type sorted struct {
+// A sorted is a list of records of a slab in order. What its order looks at must not
+// change while a record is in it.
+type sorted[T any] struct {
 	parts parts[ref]
-	of    *slab[token]
-	order func(a, b *token) int
 	n     int
+	*ordering[T]
 }
 
-// to compares the tokens of the list with one.
-func (l *sorted) to(t *token) func(ref) int {
-	return func(r ref) int { return l.order(l.of.locked(r), t) }
+// An ordering is what lists of one order have in common.
+type ordering[T any] struct {
+	get     func(ref) *T
+	self    func(*T) ref
+	compare func(a, b *T) int // 0 for the same record alone
 }
 
-// first returns the first token, or nil.
-func (l *sorted) first() *token {
+// to compares the records of the list with one.
+func (l *sorted[T]) to(x *T) func(ref) int {
+	return func(r ref) int { return l.compare(l.get(r), x) }
+}
+
+// first returns the first record, or nil.
+func (l *sorted[T]) first() *T {
 	if l.n == 0 {
 		return nil
 	}
-	return l.of.locked(l.parts[0][0])
+	return l.get(l.parts[0][0])
 }
 
-func (l *sorted) add(t *token) {
+func (l *sorted[T]) add(x *T) {
 	l.n++
-	l.parts.add(t.self, l.to(t))
+	l.parts.add(l.self(x), l.to(x))
 }
 
-func (l *sorted) remove(t *token) {
-	if l.parts.remove(l.to(t)) {
+func (l *sorted[T]) remove(x *T) {
+	if l.parts.remove(l.to(x)) {
 		l.n--
 	}
 }
 
-// all yields the tokens in order, or the other way round.
-func (l *sorted) all(descending bool) iter.Seq[*token] {
-	return func(yield func(*token) bool) {
-		l.parts.each(descending, func(r ref) bool { return yield(l.of.locked(r)) })
+// all yields the records in order, or the other way round.
+func (l *sorted[T]) all(descending bool) iter.Seq[*T] {
+	return func(yield func(*T) bool) {
+		l.parts.each(descending, func(r ref) bool { return yield(l.get(r)) })
 	}
 }
 
-// from yields the tokens from the place on where a token is, or would be.
-func (l *sorted) from(t *token) iter.Seq[*token] {
-	return func(yield func(*token) bool) {
-		l.parts.eachFrom(l.to(t), func(r ref) bool { return yield(l.of.locked(r)) })
+// from yields the records from the place on where one is, or would be.
+func (l *sorted[T]) from(x *T) iter.Seq[*T] {
+	return func(yield func(*T) bool) {
+		l.parts.eachFrom(l.to(x), func(r ref) bool { return yield(l.get(r)) })
 	}
 }
 

@@ -1,7 +1,6 @@
 package memory
 
 import (
-	"encoding/binary"
 	"net/netip"
 	"slices"
 	"strings"
@@ -14,7 +13,7 @@ import (
 // reads is written by atomic functions, and Store.mu guards the rest. Lists compare id
 // and expires so often that these are read without, under the lock.
 type token struct {
-	digest  [4]atomic.Uint64
+	digest
 	id      int64
 	expires instant
 	epoch   atomic.Int64
@@ -64,28 +63,6 @@ type spending struct {
 	nonce     [32]byte
 	successor int64   // the token that it was spent for
 	ends      instant // when its family ended; never if it has not
-}
-
-func (t *token) setDigest(d store.Digest) {
-	for i := range t.digest {
-		t.digest[i].Store(binary.LittleEndian.Uint64(d[8*i:]))
-	}
-}
-
-func (t *token) getDigest() (d store.Digest) {
-	for i := range t.digest {
-		binary.LittleEndian.PutUint64(d[8*i:], t.digest[i].Load())
-	}
-	return d
-}
-
-func (t *token) isDigest(d *store.Digest) bool {
-	for i := range t.digest {
-		if t.digest[i].Load() != binary.LittleEndian.Uint64(d[8*i:]) {
-			return false
-		}
-	}
-	return true
 }
 
 func (t *token) setExpires(at instant) { atomic.StoreInt64((*int64)(&t.expires), int64(at)) }

@@ -17,6 +17,9 @@ func (s *Store) InsertToken(ctx context.Context, r store.Token, limits store.Min
 		if !s.serves(r.ApplicationID) {
 			return store.ErrConflict
 		}
+		if !s.hasRoomForToken() {
+			return errFull
+		}
 		r.Refresh.Number, r.Refresh.GrantCreated = 0, grantCreated(r)
 		f := s.family(r.Family)
 		var parent *family
@@ -81,6 +84,8 @@ func (s *Store) UpdateToken(ctx context.Context, r store.Token, minted store.Min
 			return store.ErrConflict
 		case old != r.Digest && s.tokenByDigest(&r.Digest) != nil:
 			return store.ErrExists
+		case !s.texts.hasRoom(3):
+			return errFull
 		}
 		if old != r.Digest {
 			s.byDigest.remove(hash32(old), t.self)

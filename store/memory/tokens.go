@@ -23,10 +23,11 @@ type tokens struct {
 	byRefresh *index
 	byGrant   *index
 	byID      ids
-	byVia     shelves           // those that are not marked as revoked
-	every     sorted            // by ID; the same
-	expiring  sorted            // by expiry; the personal ones among these
-	endings   sorted            // all, by when they may be forgotten
+	byVia     shelves       // those that are not marked as revoked
+	every     sorted[token] // by ID; the same
+	expiring  sorted[token] // by expiry; the personal ones among these
+	endings   sorted[token] // all, by when they may be forgotten
+	orders    *tokenOrders
 	families  map[int64]*family // those that are kept: with members, or whose children have some
 	lastToken int64
 }
@@ -37,17 +38,25 @@ func (s *Store) setTokens() {
 	ts.parties, ts.bounds = newShared[partyKey, reach](), newShared[string, bounds]()
 	ts.texts = texts{newShared[string, struct{}]()}
 	ts.byDigest, ts.byRefresh, ts.byGrant = newIndex(), newIndex(), newIndex()
-	ts.byID.pages = make(map[int64]*[pageSize]ref)
+	ts.byID = newIDs()
 	ts.byVia, ts.families = make(shelves), make(map[int64]*family)
-	ts.every, ts.expiring = ts.sorted(tokenOrder(store.OrderID)), ts.sorted(tokenOrder(store.OrderExpires))
+	ts.orders = new(tokenOrders)
+	for by := range ts.orders {
+		ts.orders[by] = ts.ordering(tokenOrder(store.OrderBy(by)))
+	}
+	ts.every, ts.expiring = ts.sorted(store.OrderID), ts.sorted(store.OrderExpires)
 	byID := tokenOrder(store.OrderID)
-	ts.endings = ts.sorted(func(a, b *token) int {
+	ts.endings.ordering = new(ts.ordering(func(a, b *token) int {
 		return cmp.Or(cmp.Compare(ts.purgeable(a), ts.purgeable(b)), byID(a, b))
-	})
+	}))
 }
 
-func (ts *tokens) sorted(order func(a, b *token) int) sorted {
-	return sorted{of: &ts.slab, order: order}
+func (ts *tokens) ordering(compare func(a, b *token) int) ordering[token] {
+	return ordering[token]{get: ts.slab.locked, self: func(t *token) ref { return t.self }, compare: compare}
+}
+
+func (ts *tokens) sorted(by store.OrderBy) sorted[token] {
+	return sorted[token]{ordering: &ts.orders[by]}
 }
 
 // ended returns when a token ended, 0 for not.
@@ -78,6 +87,12 @@ func (s *Store) cutAt(t *token, p *party, k *kin) instant {
 // free reports whether no token has one of the digests.
 func (ts *tokens) free(r store.Token) bool {
 	return ts.tokenByDigest(&r.Digest) == nil && (r.Refresh.Digest == store.Digest{} || ts.tokenByRefresh(r.Refresh.Digest) == nil)
+}
+
+// hasRoomForToken reports whether there is room for all that insert takes.
+func (s *Store) hasRoomForToken() bool {
+	return s.slab.hasRoom(1) && s.refreshes.hasRoom(1) && s.spendings.hasRoom(2) && s.texts.hasRoom(3) &&
+		s.tokens.bounds.hasRoom(1) && s.parties.hasRoom(1) && s.kins.hasRoom(2) && s.accounts.hasRoom(1)
 }
 
 // insert stores a new token, whose digests are free, in a family: nil for one

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"hash/maphash"
 	"math"
 	"strconv"
 	"strings"
@@ -17,22 +16,49 @@ import (
 // user, a token or a session with that ID: the users may be somewhere else.
 type account struct {
 	id   string
+	self ref
 	user atomic.Pointer[user] // nil where the store has no such user
 
-	tokens   shelf
-	issued   int // tokens of it, marked as revoked or not
-	sessions []*session
+	tokens shelf
+	issued int // tokens of it, marked as revoked or not
+	newest ref // its sessions that have not ended, the newest first
+	logins int // sessions of it, ended or not
 }
 
-// user is a user with the password hash.
+// user is a user with the password hash. It is never changed.
 type user struct {
 	store.User
 	hash string
 }
 
+// accounts are those of a store, and the users in the orders of lists.
+type accounts struct {
+	handles[account]
+	byName   *index // those with a user
+	byID     *index
+	ordered  [store.OrderName + 1]sorted[account]
+	admins   int // active ones
+	lastUser int64
+}
+
+// userOrders are those that a store keeps.
+var userOrders = [...]store.OrderBy{store.OrderID, store.OrderCreated, store.OrderName}
+
+// setAccounts makes the accounts of a new store, whose lists point into it.
+func (s *Store) setAccounts() {
+	as := &s.accounts
+	as.byID, as.byName = newIndex(), newIndex()
+	for _, by := range userOrders {
+		as.ordered[by].ordering = &ordering[account]{get: as.get, self: func(a *account) ref { return a.self }, compare: userOrder(by)}
+	}
+}
+
 // account returns the account with that ID, or nil.
 func (s *Store) account(id string) *account {
-	return s.accounts.find(maphash.String(s.seed, id), func(a *account) bool { return a.id == id })
+	return s.accounts.get(s.accounts.byID.find(s.hashText(id), func(r ref) bool {
+		a := s.accounts.get(r)
+		return a != nil && a.id == id
+	}))
 }
 
 // openAccount returns the account with that ID. It begins to exist.
@@ -40,46 +66,59 @@ func (s *Store) openAccount(id string) *account {
 	a := s.account(id)
 	if a == nil {
 		a = &account{id: id, tokens: s.newShelf()}
-		s.accounts.add(maphash.String(s.seed, id), a)
+		a.self = s.accounts.put(a)
+		s.accounts.byID.add(s.hashText(id), a.self)
 	}
 	return a
 }
 
 // closeAccount forgets an account that nothing belongs to any more.
 func (s *Store) closeAccount(a *account) {
-	if a.user.Load() == nil && a.issued == 0 && len(a.sessions) == 0 {
-		s.accounts.remove(maphash.String(s.seed, a.id), a)
+	if a.user.Load() == nil && a.issued == 0 && a.logins == 0 {
+		s.accounts.byID.remove(s.hashText(a.id), a.self)
+		s.accounts.drop(a.self)
 	}
 }
 
-// people are the users in the orders of lists.
-type people struct {
-	byID, byName ranked[user]
-	admins       int // active ones
-}
-
-func newPeople() people {
-	return people{byID: ranked[user]{order: userOrder(store.OrderID)}, byName: ranked[user]{order: userOrder(store.OrderName)}}
-}
-
-// setUser publishes the user of an account, nil for none any more.
-func (s *Store) setUser(a *account, u *user) {
-	p, old := &s.people, a.user.Load()
-	a.user.Store(u)
-	if old != nil {
-		p.byID.remove(old)
-		p.byName.remove(old)
+// setUser publishes another user of an account, or that there is none any more.
+func (s *Store) setUser(a *account, next *user) {
+	as := &s.accounts
+	if old := a.user.Load(); old != nil {
+		as.byName.remove(s.hashText(old.Name), a.self)
+		for _, by := range userOrders {
+			as.ordered[by].remove(a)
+		}
 		if activeAdmin(old.User) {
-			p.admins--
+			as.admins--
 		}
 	}
-	if u != nil {
-		p.byID.add(u)
-		p.byName.add(u)
-		if activeAdmin(u.User) {
-			p.admins++
-		}
+	a.user.Store(next)
+	if next == nil {
+		return
 	}
+	as.byName.add(s.hashText(next.Name), a.self)
+	for _, by := range userOrders {
+		as.ordered[by].add(a)
+	}
+	if activeAdmin(next.User) {
+		as.admins++
+	}
+}
+
+// packed returns a user to keep, whose texts are one: an object instead of five, and
+// nothing that the texts of the caller are a part of.
+func packed(u user) *user {
+	texts := [...]*string{&u.ID, &u.Name, &u.Email, &u.FirstName, &u.LastName}
+	var all strings.Builder
+	for _, text := range texts {
+		all.WriteString(*text)
+	}
+	rest := all.String()
+	for _, text := range texts {
+		*text, rest = rest[:len(*text)], rest[len(*text):]
+	}
+	u.hash = strings.Clone(u.hash)
+	return &u
 }
 
 // userByID returns the user with that ID, or nil.
@@ -91,10 +130,12 @@ func (s *Store) userByID(id string) *user {
 }
 
 // userByName returns the user of that name, or nil.
-func (s *Store) userByName(name string) *user {
-	var u *user
-	s.names.find(maphash.String(s.seed, name), func(a *account) bool {
-		// The user may be about to get another name, or to go.
+func (s *Store) userByName(name string) (u *user) {
+	s.accounts.byName.find(s.hashText(name), func(r ref) bool {
+		a := s.accounts.get(r)
+		if a == nil {
+			return false
+		}
 		if u = a.user.Load(); u != nil && u.Name != name {
 			u = nil
 		}
@@ -117,35 +158,36 @@ func (s *Store) hostUser(ctx context.Context, id string) (store.User, error) {
 
 // UserByID implements [store.Users].
 func (s *Store) UserByID(ctx context.Context, id string) (store.User, error) {
-	return found(ctx, s.userByID, id)
+	u, err := s.foundUser(ctx, s.userByID, id)
+	return u.User, err
 }
 
 // UserByName implements [store.Users].
 func (s *Store) UserByName(ctx context.Context, name string) (store.User, error) {
-	return found(ctx, s.userByName, name)
-}
-
-func found(ctx context.Context, find func(string) *user, key string) (store.User, error) {
-	if err := ctx.Err(); err != nil {
-		return store.User{}, err
-	}
-	u := find(key)
-	if u == nil {
-		return store.User{}, store.ErrNotFound
-	}
-	return u.User, nil
+	u, err := s.foundUser(ctx, s.userByName, name)
+	return u.User, err
 }
 
 // PasswordHash implements [store.Users].
 func (s *Store) PasswordHash(ctx context.Context, userID string) (string, error) {
+	u, err := s.foundUser(ctx, s.userByID, userID)
+	return u.hash, err
+}
+
+// nobody is what is found where nobody is.
+var nobody = new(user)
+
+// foundUser returns the user that find finds, or else nobody and an error.
+func (s *Store) foundUser(ctx context.Context, find func(string) *user, key string) (*user, error) {
 	if err := ctx.Err(); err != nil {
-		return "", err
+		return nobody, err
 	}
-	u := s.userByID(userID)
+	var u *user
+	s.look(func() { u = find(key) })
 	if u == nil {
-		return "", store.ErrNotFound
+		return nobody, store.ErrNotFound
 	}
-	return u.hash, nil
+	return u, nil
 }
 
 // SwapPasswordHash implements [store.Users].
@@ -214,15 +256,7 @@ func (s *Store) changeUser(ctx context.Context, id string, change func(*user) er
 		if err := change(&next); err != nil {
 			return err
 		}
-		a := s.account(id)
-		if next.Name == old.Name {
-			s.setUser(a, &next)
-			return nil
-		}
-		// While both names lead to the account, the user says which one holds.
-		s.names.add(maphash.String(s.seed, next.Name), a)
-		s.setUser(a, &next)
-		s.names.remove(maphash.String(s.seed, old.Name), a)
+		s.setUser(s.account(id), packed(next))
 		return nil
 	})
 }
@@ -234,18 +268,22 @@ func (s *Store) InsertUser(ctx context.Context, u store.User) (store.User, error
 		if s.userByName(u.Name) != nil || s.userByID(u.ID) != nil {
 			return store.ErrExists
 		}
+		if !s.accounts.hasRoom(1) {
+			return errFull
+		}
+		last := s.accounts.lastUser
 		if u.ID == "" {
-			if s.lastUser == math.MaxInt64 {
+			if last == math.MaxInt64 {
 				return errors.New("memory: no user IDs are left")
 			}
-			s.lastUser++
-			u.ID = strconv.FormatInt(s.lastUser, 10)
+			last++
+			u.ID = strconv.FormatInt(last, 10)
 		} else if n, ok := number(u.ID); ok {
-			s.lastUser = max(s.lastUser, n)
+			last = max(last, n)
 		}
-		a := s.openAccount(u.ID)
-		s.names.add(maphash.String(s.seed, u.Name), a)
-		s.setUser(a, &user{User: u})
+		s.accounts.lastUser = last
+		kept := packed(user{User: u})
+		s.setUser(s.openAccount(kept.ID), kept)
 		return nil
 	})
 	if err != nil {
