@@ -120,7 +120,7 @@ func TestBecomesServiceAccount(t *testing.T) {
 	app := auth.Must(db.InsertApplication(t.Context(), store.Application{Name: "app", ClientID: "app"}))
 	through := auth.Must(tokens.Issue(t.Context(), by(s.alice), auth.TokenRequest{}))
 	through.Token.ID, through.Token.Family, through.ApplicationID, through.Digest = 0, 0, app.ID, store.DigestOf("x")
-	tok := auth.Must(db.InsertToken(t.Context(), through.Token, store.MintLimits{}))
+	tok := auth.Must(db.InsertToken(t.Context(), through.Token, store.InsertLimits{}))
 	own := auth.Must(tokens.Issue(t.Context(), by(s.alice), auth.TokenRequest{}))
 	c := send(handler, "GET", "/login").Result().Cookies()[0]
 	credentials := map[string]string{"session": "Cookie: " + c.Name + "=" + c.Value, "Basic": basicLine("alice", goodPassword), "own token": bearer(own)}

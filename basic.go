@@ -13,7 +13,7 @@ import (
 
 // Basic authenticates requests by user name and password in their Authorization
 // field (RFC 7617). Every success is an audit event. A Basic keeps proof of a
-// right password in memory for at most five minutes, so that a client which
+// right password in memory, which counts for five minutes, so that a client which
 // sends it with each request costs one hash. A new password and a disabled user
 // count at once.
 type Basic struct {

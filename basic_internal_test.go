@@ -147,6 +147,8 @@ func FuzzAttemptKey(f *testing.F) {
 		f.Add(a[0], a[1], a[2], a[0], a[1], a[2])
 	}
 	f.Add("ab", "c", "h", "a", "bc", "h")
+	nothing := strings.Repeat("\x00", 8) // as a length before the text
+	f.Add(nothing, "", "", "", nothing, "")
 	c, other := newFlights(), newFlights()
 	f.Fuzz(func(t *testing.T, a1, a2, a3, b1, b2, b3 string) {
 		if (c.key(a1, a2, a3) == c.key(b1, b2, b3)) != ([3]string{a1, a2, a3} == [3]string{b1, b2, b3}) {

@@ -314,7 +314,7 @@ func TestImportedTokens(t *testing.T) {
 	for _, imported := range []bool{true, false} {
 		s := newSystem(t, func(o *settings) { o.tokens.Imported = imported })
 		const old = "abcdefghijABCDEFGHIJ0123456789"
-		if _, err := s.db.Store.InsertToken(t.Context(), store.Token{UserID: s.alice.ID, Digest: store.DigestOf(old), Scopes: "read", Created: time.Now(), Expires: time.Now().Add(time.Hour)}, store.MintLimits{}); err != nil {
+		if _, err := s.db.Store.InsertToken(t.Context(), store.Token{UserID: s.alice.ID, Digest: store.DigestOf(old), Scopes: "read", Created: time.Now(), Expires: time.Now().Add(time.Hour)}, store.InsertLimits{}); err != nil {
 			t.Fatal(err)
 		}
 		want := map[bool]string{true: "alice by bearer", false: "401"}[imported]

@@ -138,7 +138,7 @@ func newHostileSystem(t testing.TB) *hostileSystem {
 		t.Fatal(err)
 	}
 	if _, err := s.db.Store.InsertToken(ctx, store.Token{UserID: s.alice.ID, ApplicationID: app.ID, Scopes: "write", Created: now, Expires: now.Add(time.Hour), Digest: store.DigestOf("x"),
-		Refresh: store.Refresh{Digest: store.DigestOf(refreshToken), Scopes: "write", Expires: now.Add(time.Hour)}}, store.MintLimits{}); err != nil {
+		Refresh: store.Refresh{Digest: store.DigestOf(refreshToken), Scopes: "write", Expires: now.Add(time.Hour)}}, store.InsertLimits{}); err != nil {
 		t.Fatal(err)
 	}
 	id := func(line string) string { _, v, _ := strings.Cut(line, "="); return v }

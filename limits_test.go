@@ -26,7 +26,7 @@ func TestTokensOfAUserAreLimited(t *testing.T) {
 		for range tt.has {
 			_, err := s.db.Store.InsertToken(t.Context(), store.Token{
 				Digest: store.DigestOf(rand.Text()), UserID: s.alice.ID, Scopes: "read", Created: now, Expires: now.Add(time.Hour),
-			}, store.MintLimits{})
+			}, store.InsertLimits{})
 			if err != nil {
 				t.Fatal(err)
 			}

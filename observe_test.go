@@ -83,7 +83,7 @@ func observeRequests(t *testing.T, rec *observetest.Recorder) {
 	foreign := secret.New(s.tokens.Prefix(), secret.Access)
 	if _, err := s.db.InsertToken(t.Context(), store.Token{
 		Digest: store.DigestOf(foreign), UserID: s.alice.ID, Scopes: "read", Audience: "https://other.example", Expires: time.Now().Add(time.Hour),
-	}, store.MintLimits{}); err != nil {
+	}, store.InsertLimits{}); err != nil {
 		t.Fatal(err)
 	}
 	cookie := s.login(s.alice)

@@ -204,6 +204,21 @@ func TestSessionExpiry(t *testing.T) {
 				t.Errorf("header %v", w.Header())
 			}
 		}},
+		{"no write for what the lifetime forbids", func(t *testing.T, s *system, cookie string) {
+			for range 24 {
+				time.Sleep(29 * time.Minute)
+				s.me(cookie)
+			}
+			time.Sleep(10 * time.Minute) // 14 are left of the 12 hours
+			calls := s.db.during(func() {
+				if got := s.me(cookie); got != "alice by session" {
+					t.Error(got)
+				}
+			})
+			if diff := cmp.Diff([]string{"SessionByDigest"}, calls); diff != "" {
+				t.Errorf("calls (-want +got):\n%s", diff)
+			}
+		}},
 		{"one write a minute", func(t *testing.T, s *system, cookie string) {
 			for i := range 5 {
 				time.Sleep(time.Minute)

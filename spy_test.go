@@ -112,7 +112,7 @@ func (s *spy) ListTokens(ctx context.Context, f store.TokenFilter, p store.Page)
 	return s.Store.ListTokens(ctx, f, p)
 }
 
-func (s *spy) InsertToken(ctx context.Context, t store.Token, limits store.MintLimits) (store.Token, error) {
+func (s *spy) InsertToken(ctx context.Context, t store.Token, limits store.InsertLimits) (store.Token, error) {
 	if err := s.note("InsertToken"); err != nil {
 		return store.Token{}, err
 	}

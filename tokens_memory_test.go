@@ -26,7 +26,7 @@ func TestMemoryIsReadAsOthers(t *testing.T) {
 		now := time.Now()
 		tok := store.Token{UserID: alice.ID, Digest: store.DigestOf(text), Scopes: "read", Created: now, Modified: now, Expires: now.Add(time.Hour)}
 		change(&tok)
-		if _, err := db.InsertToken(t.Context(), tok, store.MintLimits{}); err != nil {
+		if _, err := db.InsertToken(t.Context(), tok, store.InsertLimits{}); err != nil {
 			t.Fatal(err)
 		}
 		return text

@@ -98,7 +98,7 @@ func (t *Tokens) Insert(ctx context.Context, st store.Tokens, by *Principal, tok
 	if tok.UserID != by.ID || tok.ParentID != parent.Family || by.TokenID != parent.ID {
 		return store.Token{}, errForbidden
 	}
-	limits := store.MintLimits{Depth: t.opts.MaxDepth, Live: t.opts.MaxMinted, Owned: max(t.opts.MaxPerUser, 0)}
+	limits := store.InsertLimits{Depth: t.opts.MaxDepth, Live: t.opts.MaxMinted, Owned: max(t.opts.MaxPerUser, 0)}
 	if parent.ID != 0 {
 		if parent.Digest == (store.Digest{}) { // nothing would be compared
 			return store.Token{}, errForbidden

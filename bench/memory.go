@@ -53,7 +53,7 @@ func fill(tb testing.TB, n int, refresh bool, with func()) (each float64) {
 			t.Refresh = store.Refresh{Digest: t.Digest, Scopes: "read", Expires: now.Add(time.Hour)}
 			t.Refresh.Digest[31]++
 		}
-		if _, err := db.InsertToken(tb.Context(), t, store.MintLimits{}); err != nil {
+		if _, err := db.InsertToken(tb.Context(), t, store.InsertLimits{}); err != nil {
 			tb.Fatal(err)
 		}
 	}

@@ -31,7 +31,7 @@ func TestAllocations(t *testing.T) {
 		for i := range 200 {
 			_, err := db.InsertToken(t.Context(), store.Token{
 				Digest: store.DigestOf(fmt.Sprint(i)), UserID: u.ID, Scopes: "read", Created: now, Modified: now, Expires: now.Add(time.Hour),
-			}, store.MintLimits{})
+			}, store.InsertLimits{})
 			if err != nil {
 				t.Fatal(err)
 			}

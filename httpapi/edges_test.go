@@ -193,9 +193,9 @@ func (p *picky) UserByName(ctx context.Context, name string) (store.User, error)
 	return p.Store.UserByName(ctx, name)
 }
 
-func (p *picky) InsertToken(ctx context.Context, t store.Token, limits store.MintLimits) (store.Token, error) {
+func (p *picky) InsertToken(ctx context.Context, t store.Token, limits store.InsertLimits) (store.Token, error) {
 	p.check(t.Description, t.Scopes)
-	return p.Store.InsertToken(ctx, t, store.MintLimits{})
+	return p.Store.InsertToken(ctx, t, store.InsertLimits{})
 }
 
 func (p *picky) UpdateToken(ctx context.Context, t store.Token, minted store.Minted) error {

@@ -17,7 +17,7 @@ func TestCountIsBounded(t *testing.T) {
 	for i := range n {
 		_, err := s.db.InsertToken(t.Context(), store.Token{
 			Digest: store.DigestOf(fmt.Sprint("count ", i)), UserID: s.alice.ID, Scopes: "read", Created: now, Modified: now, Expires: now.Add(time.Hour),
-		}, store.MintLimits{})
+		}, store.InsertLimits{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -76,7 +76,7 @@ func (f *failing) ListTokens(ctx context.Context, filter store.TokenFilter, p st
 	return f.Store.ListTokens(ctx, filter, p)
 }
 
-func (f *failing) InsertToken(ctx context.Context, t store.Token, limits store.MintLimits) (store.Token, error) {
+func (f *failing) InsertToken(ctx context.Context, t store.Token, limits store.InsertLimits) (store.Token, error) {
 	if err := f.down(); err != nil {
 		return store.Token{}, err
 	}

@@ -74,7 +74,7 @@ func TestQueriesOfAPage(t *testing.T) { // F2
 			t.Fatal(err)
 		}
 		for _, u := range []store.User{o.member, o.orgadmin} {
-			_, err := db.InsertToken(t.Context(), store.Token{Digest: store.DigestOf(fmt.Sprint(u.ID, " ", i)), UserID: u.ID, ApplicationID: app.ID, Scopes: "read"}, store.MintLimits{})
+			_, err := db.InsertToken(t.Context(), store.Token{Digest: store.DigestOf(fmt.Sprint(u.ID, " ", i)), UserID: u.ID, ApplicationID: app.ID, Scopes: "read"}, store.InsertLimits{})
 			if err != nil {
 				t.Fatal(err)
 			}

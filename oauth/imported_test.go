@@ -23,7 +23,7 @@ func (s *oauthSystem) addImported(app oauth.IssuedApplication) store.Token {
 		Digest: store.DigestOf(oldAccess), UserID: s.alice.ID, Epoch: s.alice.Epoch, ApplicationID: app.ID, Scopes: "write",
 		Created: now, Modified: now, Expires: now.Add(time.Hour),
 		Refresh: store.Refresh{Digest: store.DigestOf(oldRefresh), Scopes: "write", Expires: now.Add(time.Hour), GrantExpires: now.Add(24 * time.Hour)},
-	}, store.MintLimits{})
+	}, store.InsertLimits{})
 	if err != nil {
 		s.t.Fatal(err)
 	}

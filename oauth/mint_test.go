@@ -16,7 +16,7 @@ type slowStore struct {
 	meanwhile func()
 }
 
-func (s *slowStore) InsertToken(ctx context.Context, t store.Token, limits store.MintLimits) (store.Token, error) {
+func (s *slowStore) InsertToken(ctx context.Context, t store.Token, limits store.InsertLimits) (store.Token, error) {
 	if f := s.meanwhile; f != nil {
 		s.meanwhile = nil
 		f()

@@ -142,7 +142,7 @@ func TestRefreshOfOldRecords(t *testing.T) {
 					Digest: store.DigestOf("access"), UserID: s.alice.ID, Epoch: s.alice.Epoch, ApplicationID: app.ID, Scopes: "write",
 					Created: now, Modified: now, Expires: now.Add(time.Hour),
 					Refresh: store.Refresh{Digest: store.DigestOf(tt.text), Scopes: "write", Expires: now.Add(time.Hour), GrantExpires: now.Add(24 * time.Hour)},
-				}, store.MintLimits{})
+				}, store.InsertLimits{})
 				if err != nil {
 					t.Fatal(err)
 				}

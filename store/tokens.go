@@ -115,9 +115,9 @@ type Selection struct {
 // reads above a token at each use.
 const MaxDepth = 8
 
-// MintLimits are what must hold for a token to be inserted. The zero MintLimits
+// InsertLimits are what must hold for a token to be inserted. The zero InsertLimits
 // allow no minted token. Only Owned concerns tokens without a parent.
-type MintLimits struct {
+type InsertLimits struct {
 	Depth int // the greatest Depth; MaxDepth bounds it, too
 	Live  int // the most live descendants of the root at a time
 
@@ -221,7 +221,7 @@ type Tokens interface {
 	// calls. Concurrent inserts may exceed limits.Live and limits.Owned by their
 	// number. A store may count tokens for limits.Owned that have ended while
 	// their records are not marked.
-	InsertToken(ctx context.Context, t Token, limits MintLimits) (Token, error)
+	InsertToken(ctx context.Context, t Token, limits InsertLimits) (Token, error)
 
 	// UpdateToken replaces Digest, Scopes, Description, Expires and Modified of
 	// the token t.ID and, if it has a refresh token, Refresh.Scopes. All other

@@ -20,7 +20,7 @@ import (
 const patience = 5 * time.Minute
 
 // limits are wide enough for every tree here.
-var limits = store.MintLimits{Depth: store.MaxDepth, Live: 100_000}
+var limits = store.InsertLimits{Depth: store.MaxDepth, Live: 100_000}
 
 // A place is where a store lives: what another process needs to find it.
 type place struct {

@@ -204,7 +204,7 @@ func (c *cluster) names(round int) {
 }
 
 // mint stores a child of a token.
-func (c *cluster) mint(st *sqlstore.Store, parent store.Token, name string, most store.MintLimits) (store.Token, error) {
+func (c *cluster) mint(st *sqlstore.Store, parent store.Token, name string, most store.InsertLimits) (store.Token, error) {
 	child := c.token(name, time.Now())
 	child.UserID, child.ParentID, child.Expires = parent.UserID, parent.Family, parent.Expires
 	child.ApplicationID, child.Refresh = 0, store.Refresh{}
@@ -270,7 +270,7 @@ func (c *cluster) grandchildren(round int) {
 func (c *cluster) minted(round int) {
 	name := fmt.Sprintf("minted%d", round)
 	parent := c.root(name)
-	few := store.MintLimits{Depth: 1, Live: 2}
+	few := store.InsertLimits{Depth: 1, Live: 2}
 	mint := func(st *sqlstore.Store, n int) error {
 		_, err := c.mint(st, parent, fmt.Sprintf("%s.%d", name, n), few)
 		return err

@@ -36,7 +36,7 @@ func TestDatabaseHangs(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { st.Close() })
-			tok, err := st.InsertToken(t.Context(), tokenNamed("x", time.Now()), store.MintLimits{})
+			tok, err := st.InsertToken(t.Context(), tokenNamed("x", time.Now()), store.InsertLimits{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -67,7 +67,7 @@ func TestDatabaseHangs(t *testing.T) {
 					t.Errorf("a look-up of a database that hangs: %v", err)
 				}
 			}
-			if _, err := st.InsertToken(context.Background(), tokenNamed("y", time.Now()), store.MintLimits{}); err == nil {
+			if _, err := st.InsertToken(context.Background(), tokenNamed("y", time.Now()), store.InsertLimits{}); err == nil {
 				t.Error("a write succeeds")
 			}
 			if all := seen.reset(); all[observe.ReasonCircuitOpen] != 51 || len(all) != 1 {

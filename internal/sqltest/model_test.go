@@ -246,7 +246,7 @@ func (m *model) step() {
 		if _, err := m.a.TokenByRefresh(ctx, t.Refresh.Digest); err == nil {
 			t.ParentID, t.Independent, t.ApplicationID, t.Refresh = 0, false, 0, store.Refresh{}
 		}
-		limits := store.MintLimits{Depth: m.r.IntN(10), Live: m.r.IntN(30)}
+		limits := store.InsertLimits{Depth: m.r.IntN(10), Live: m.r.IntN(30)}
 		m.stored(both(m, fmt.Sprintf("InsertToken %+v", t), func(s modelStore) (store.Token, error) {
 			x, err := s.InsertToken(ctx, t, limits)
 			return plain(x), err

@@ -38,7 +38,7 @@ func useEverything(st *sqlstore.Store, name string) error {
 	}
 	tok := tokenNamed(name, now)
 	tok.UserID = u.ID
-	if tok, err = st.InsertToken(ctx, tok, store.MintLimits{}); err != nil {
+	if tok, err = st.InsertToken(ctx, tok, store.InsertLimits{}); err != nil {
 		return fmt.Errorf("InsertToken: %w", err)
 	}
 	if a, err := st.AccessByDigest(ctx, tok.Digest); err != nil || a.User.Name != name { // a look-up
@@ -166,7 +166,7 @@ func countConnects(t *testing.T, st *sqlstore.Store, db *sql.DB) int {
 	t.Helper()
 	pids := map[int]bool{}
 	for range 200 {
-		_, err := st.InsertToken(t.Context(), tokenNamed("x", time.Now()), store.MintLimits{})
+		_, err := st.InsertToken(t.Context(), tokenNamed("x", time.Now()), store.InsertLimits{})
 		if err == nil || !strings.Contains(err.Error(), "25006") {
 			t.Fatalf("InsertToken = %v, want a read-only transaction", err)
 		}

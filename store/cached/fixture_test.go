@@ -85,7 +85,7 @@ func (w *world) issue(name string, parent int64) store.Token {
 	if t.ParentID = parent; parent != 0 {
 		t.Expires, t.Refresh = t.Created.Add(time.Minute), store.Refresh{} // no later than the parent
 	}
-	t, err := w.db.InsertToken(w.Context(), t, store.MintLimits{Depth: 1, Live: 10})
+	t, err := w.db.InsertToken(w.Context(), t, store.InsertLimits{Depth: 1, Live: 10})
 	if err != nil {
 		w.Fatal(err)
 	}

@@ -184,7 +184,7 @@ func TestStoreAgreesWithItself(t *testing.T) {
 					} else if r.IntN(20) == 0 {
 						tok.Family = s.lastToken + r.Int64N(9) - 4
 					}
-					_, err = s.InsertToken(ctx, tok, store.MintLimits{Depth: 8, Live: 50})
+					_, err = s.InsertToken(ctx, tok, store.InsertLimits{Depth: 8, Live: 50})
 				case do < 65:
 					tok := s.record(x)
 					tok.Digest, tok.Scopes, tok.Description = digest(), fmt.Sprint(r.IntN(9)), ""

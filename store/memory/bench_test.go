@@ -66,7 +66,7 @@ func insert(b *testing.B, s *memory.Store, n int) {
 	_, err := s.InsertToken(b.Context(), store.Token{
 		Digest: digest(n), UserID: "1", Scopes: "read", Created: now, Modified: now,
 		Expires: now.Add(time.Hour + time.Duration(n)*time.Second),
-	}, store.MintLimits{})
+	}, store.InsertLimits{})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 // rotations stores a family of n rotated tokens, and returns the last one.
 func rotations(t testing.TB, s *memory.Store, n int) store.Token {
 	t.Helper()
-	tok, err := s.InsertToken(t.Context(), grant("9", 0), store.MintLimits{})
+	tok, err := s.InsertToken(t.Context(), grant("9", 0), store.InsertLimits{})
 	must(t, tok, err)
 	for i := range n {
 		next := grant("9", 2*i+2)
@@ -95,7 +95,7 @@ func TestRevocationOfManyIsBounded(t *testing.T) {
 	revoke := func(n int) time.Duration {
 		s := newStore(t)
 		for i := range n {
-			tok, err := s.InsertToken(t.Context(), grant("9", 2*i), store.MintLimits{})
+			tok, err := s.InsertToken(t.Context(), grant("9", 2*i), store.InsertLimits{})
 			must(t, tok, err)
 		}
 		took := work(func() {

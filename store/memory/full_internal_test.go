@@ -56,7 +56,7 @@ func TestFullStoreStoresNothing(t *testing.T) {
 			var tokens []store.Token
 			var full int
 			for n := range 300 {
-				tok, err := s.InsertToken(ctx, token(n), store.MintLimits{})
+				tok, err := s.InsertToken(ctx, token(n), store.InsertLimits{})
 				if err == nil { // every token is refreshed, which takes records of each kind
 					tokens = append(tokens, tok)
 					next := token(1000 + n)
@@ -96,7 +96,7 @@ func TestFullStoreStoresNothing(t *testing.T) {
 			if _, err := s.Purge(ctx, now.Add(5*time.Hour), 1000); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := s.InsertToken(ctx, token(0), store.MintLimits{}); err != nil {
+			if _, err := s.InsertToken(ctx, token(0), store.InsertLimits{}); err != nil {
 				t.Errorf("after the purge: %v", err)
 			}
 			if _, err := s.Purge(ctx, now.Add(5*time.Hour), 1000); err != nil {

@@ -53,7 +53,7 @@ func TestInterruptedReadersLookAgain(t *testing.T) {
 			next.token = store.DigestOf(fmt.Sprint(n, level))
 			tok, err := s.InsertToken(ctx, store.Token{
 				Digest: next.token, UserID: u.ID, Scopes: "read", ParentID: parent, Created: now, Expires: now.Add(time.Hour),
-			}, store.MintLimits{Depth: store.MaxDepth, Live: 100})
+			}, store.InsertLimits{Depth: store.MaxDepth, Live: 100})
 			parent = must(t, tok, err).Family
 		}
 		next.session = store.DigestOf(fmt.Sprint("session", n))

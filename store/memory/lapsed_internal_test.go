@@ -15,7 +15,7 @@ import (
 func TestExpiredTokensAreCountedOnce(t *testing.T) {
 	s, ctx := New(), t.Context()
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	limits := store.MintLimits{Depth: store.MaxDepth, Live: 10}
+	limits := store.InsertLimits{Depth: store.MaxDepth, Live: 10}
 	insert := func(parent int64, created time.Time, lifetime time.Duration, independent bool) (store.Token, error) {
 		return s.InsertToken(ctx, store.Token{
 			Digest: store.DigestOf(fmt.Sprint(s.lastToken)), UserID: "3", Scopes: "write", ParentID: parent, Independent: independent,

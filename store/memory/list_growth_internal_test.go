@@ -28,7 +28,7 @@ func TestPagesReadWhatTheyShow(t *testing.T) {
 				Digest: store.DigestOf(fmt.Sprint(i)), UserID: "u", ApplicationID: 1, Scopes: "read",
 				Created: now.Add(time.Duration(i*7919%1000) * time.Second), Modified: now.Add(time.Duration(i*104729%1000) * time.Second),
 				Expires: now.Add(time.Hour + time.Duration(i*611953%1000)*time.Second),
-			}, store.MintLimits{})
+			}, store.InsertLimits{})
 			must(err)
 			if i%2 == 0 {
 				_, err := s.RevokeTokens(t.Context(), store.Selection{TokenID: tok.ID}, now)
@@ -220,7 +220,7 @@ func TestExpiringReadsWhatItShows(t *testing.T) {
 			tok, err := s.InsertToken(t.Context(), store.Token{
 				Digest: store.DigestOf(fmt.Sprint(i)), UserID: "u", ApplicationID: int64(i % 4 / 3), Scopes: "read",
 				Created: now, Modified: now, Expires: now.Add(time.Duration(i*7919%rows) * time.Hour),
-			}, store.MintLimits{})
+			}, store.InsertLimits{})
 			if err == nil && i%5 == 0 {
 				_, err = s.RevokeTokens(t.Context(), store.Selection{TokenID: tok.ID}, now)
 			}

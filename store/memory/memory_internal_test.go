@@ -80,7 +80,7 @@ func TestPurgeForgetsEverything(t *testing.T) {
 		_, err := s.InsertToken(ctx, store.Token{
 			Digest: store.Digest{i}, UserID: fmt.Sprint(i % 7), ApplicationID: apps[i%3], Family: int64(i % 5), ParentID: int64(i % 2),
 			Created: now, Expires: now.Add(time.Hour), Refresh: store.Refresh{Digest: store.Digest{i, 1}, Expires: now.Add(time.Hour)},
-		}, store.MintLimits{Depth: 2, Live: 100})
+		}, store.InsertLimits{Depth: 2, Live: 100})
 		if err != nil {
 			t.Fatal(err)
 		}

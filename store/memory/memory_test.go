@@ -62,7 +62,7 @@ func TestTokenComesBackAsItWent(t *testing.T) {
 	in.Audience, in.Addresses = "https://a.example", []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
 	in.Created = in.Created.Add(999 * time.Nanosecond) // truncated
 	in.Refresh.GrantExpires = now.Add(48 * time.Hour).In(time.FixedZone("", 3600))
-	out, err := s.InsertToken(t.Context(), in, store.MintLimits{})
+	out, err := s.InsertToken(t.Context(), in, store.InsertLimits{})
 	must(t, out, err)
 	in.Addresses[0], out.Addresses[0] = netip.Prefix{}, netip.Prefix{} // no shared memory
 
@@ -106,11 +106,11 @@ func TestRotation(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			ctx, s := t.Context(), newStore(t)
-			first, err := s.InsertToken(ctx, grant("9", 1), store.MintLimits{})
+			first, err := s.InsertToken(ctx, grant("9", 1), store.InsertLimits{})
 			must(t, first, err)
 			child := grant("9", 10)
 			child.ParentID, child.Refresh = first.ID, store.Refresh{}
-			child, err = s.InsertToken(ctx, child, store.MintLimits{Depth: 1, Live: 1})
+			child, err = s.InsertToken(ctx, child, store.InsertLimits{Depth: 1, Live: 1})
 			must(t, child, err)
 
 			r := store.Rotation{Refresh: first.Refresh.Digest, ApplicationID: 1, Revision: 1, At: now, Token: grant("9", 20), Nonce: [32]byte{1}, Grace: tt.grace}
@@ -152,7 +152,7 @@ func TestRotation(t *testing.T) {
 // the last of them.
 func TestPurgeKeepsSpentTokens(t *testing.T) {
 	ctx, s := t.Context(), newStore(t)
-	first, err := s.InsertToken(ctx, grant("9", 1), store.MintLimits{})
+	first, err := s.InsertToken(ctx, grant("9", 1), store.InsertLimits{})
 	must(t, first, err)
 	next := grant("9", 20)
 	next.Expires = now.Add(72 * time.Hour)
@@ -178,7 +178,7 @@ func TestPurgeKeepsSpentTokens(t *testing.T) {
 func TestAccessIsOneRead(t *testing.T) {
 	ctx, s := t.Context(), memory.New()
 	u := addUser(t, s, "alice")
-	tok, err := s.InsertToken(ctx, store.Token{Digest: digest(1), UserID: u.ID, Scopes: "0", Created: now, Expires: now.Add(time.Hour)}, store.MintLimits{})
+	tok, err := s.InsertToken(ctx, store.Token{Digest: digest(1), UserID: u.ID, Scopes: "0", Created: now, Expires: now.Add(time.Hour)}, store.InsertLimits{})
 	must(t, tok, err)
 	u.Email = tok.Scopes // as long, before anybody looks
 	if err := s.UpdateUser(ctx, u); err != nil {
@@ -259,7 +259,7 @@ func TestUsers(t *testing.T) {
 // of ours that comes later is seen with what was there before.
 func TestUsersMayComeLater(t *testing.T) {
 	ctx, s := t.Context(), memory.New()
-	tok, err := s.InsertToken(ctx, store.Token{Digest: digest(1), UserID: "5", Created: now, Expires: now.Add(time.Hour)}, store.MintLimits{})
+	tok, err := s.InsertToken(ctx, store.Token{Digest: digest(1), UserID: "5", Created: now, Expires: now.Add(time.Hour)}, store.InsertLimits{})
 	must(t, tok, err)
 	a, err := s.AccessByDigest(ctx, digest(1))
 	if must(t, a, err); a.User != (store.User{}) {
@@ -346,7 +346,7 @@ func TestCancelledContextDoesNothing(t *testing.T) {
 	s := memory.New()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := s.InsertToken(ctx, grant("9", 1), store.MintLimits{}); !errors.Is(err, context.Canceled) {
+	if _, err := s.InsertToken(ctx, grant("9", 1), store.InsertLimits{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("InsertToken: %v", err)
 	}
 	if _, err := s.TokenByDigest(t.Context(), digest(1)); !errors.Is(err, store.ErrNotFound) {
@@ -361,7 +361,7 @@ func TestCancelledContextDoesNothing(t *testing.T) {
 func TestLookUpsDoNotAllocate(t *testing.T) {
 	ctx, s := t.Context(), newStore(t)
 	u := addUser(t, s, "alice")
-	tok, err := s.InsertToken(ctx, grant(u.ID, 1), store.MintLimits{})
+	tok, err := s.InsertToken(ctx, grant(u.ID, 1), store.InsertLimits{})
 	must(t, tok, err)
 	x, _, err := s.InsertSession(ctx, store.Session{Digest: digest(1), UserID: u.ID, Created: now, Expires: now.Add(time.Hour)}, store.Digest{}, 0)
 	must(t, x, err)
@@ -397,7 +397,7 @@ func TestNilUsers(t *testing.T) {
 func TestFamilyThatWasChosenBefore(t *testing.T) {
 	ctx, s := t.Context(), memory.New()
 	for n, family := range []int64{2, 0} {
-		tok, err := s.InsertToken(ctx, store.Token{Digest: digest(n), UserID: "9", Family: family, Created: now, Expires: now.Add(time.Hour)}, store.MintLimits{})
+		tok, err := s.InsertToken(ctx, store.Token{Digest: digest(n), UserID: "9", Family: family, Created: now, Expires: now.Add(time.Hour)}, store.InsertLimits{})
 		if must(t, tok, err).Family != 2 {
 			t.Errorf("token %d is of family %d", tok.ID, tok.Family)
 		}
@@ -414,7 +414,7 @@ func TestChosenFamilyTakesNobodyElse(t *testing.T) {
 	ctx, s := t.Context(), newStore(t) // with application 1
 	insert := func(n int, r store.Token) store.Token {
 		r.Digest, r.UserID, r.Created, r.Expires = digest(n), "9", now, now.Add(time.Hour)
-		tok, err := s.InsertToken(ctx, r, store.MintLimits{Depth: 1, Live: 1})
+		tok, err := s.InsertToken(ctx, r, store.InsertLimits{Depth: 1, Live: 1})
 		return must(t, tok, err)
 	}
 	for n, family := range []int64{2, 7, 4} {

@@ -25,7 +25,7 @@ func TestReusedPlaceIsNoticed(t *testing.T) {
 	insert := func(s *Store, user string, expires time.Time) {
 		_, err := s.InsertUser(ctx, store.User{ID: user, Name: user})
 		must(err)
-		_, err = s.InsertToken(ctx, store.Token{Digest: d(user), UserID: user, Scopes: user, Created: now, Expires: expires}, store.MintLimits{})
+		_, err = s.InsertToken(ctx, store.Token{Digest: d(user), UserID: user, Scopes: user, Created: now, Expires: expires}, store.InsertLimits{})
 		must(err)
 		_, _, err = s.InsertSession(ctx, store.Session{Digest: d(user), UserID: user, Data: []byte(user), Created: now, Expires: expires}, store.Digest{}, 0)
 		must(err)

@@ -63,7 +63,7 @@ func TestReadersSeeOneToken(t *testing.T) {
 	}
 	end := time.Now().Add(1500 * time.Millisecond)
 	for n := 0; time.Now().Before(end) && mixed.Load() == 0; n++ {
-		tok, err := s.InsertToken(ctx, token(n), store.MintLimits{})
+		tok, err := s.InsertToken(ctx, token(n), store.InsertLimits{})
 		tok = must(t, tok, err)
 		current.Store(int64(n))
 		for before := reads.Load(); reads.Load() < before+20; {

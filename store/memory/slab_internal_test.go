@@ -224,7 +224,7 @@ func TestTokensAreSmall(t *testing.T) {
 			if tt.refresh {
 				r.Refresh = store.Refresh{Digest: store.DigestOf(fmt.Sprint("r", i)), Scopes: "read", Expires: r.Expires, Grant: store.DigestOf(fmt.Sprint("g", i))}
 			}
-			if _, err := s.InsertToken(t.Context(), r, store.MintLimits{}); err != nil {
+			if _, err := s.InsertToken(t.Context(), r, store.InsertLimits{}); err != nil {
 				t.Fatal(err)
 			}
 		}

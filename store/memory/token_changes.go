@@ -9,7 +9,7 @@ import (
 )
 
 // InsertToken implements [store.Tokens].
-func (s *Store) InsertToken(ctx context.Context, r store.Token, limits store.MintLimits) (stored store.Token, err error) {
+func (s *Store) InsertToken(ctx context.Context, r store.Token, limits store.InsertLimits) (stored store.Token, err error) {
 	err = s.write(ctx, func() error {
 		if !s.free(r) {
 			return store.ErrExists
@@ -56,7 +56,7 @@ func (s *Store) serves(applicationID int64) bool {
 }
 
 // minter returns the family that mints r.
-func (s *Store) minter(r store.Token, limits store.MintLimits) (*family, error) {
+func (s *Store) minter(r store.Token, limits store.InsertLimits) (*family, error) {
 	f := s.family(r.ParentID)
 	if f == nil || !slices.ContainsFunc(f.members, func(k *kin) bool {
 		expires := k.t.expires

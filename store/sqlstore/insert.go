@@ -146,7 +146,7 @@ func (t *tx) insertSuccessor(in insertion) (tok store.Token, err error) {
 }
 
 // InsertToken implements [store.Tokens].
-func (s *Store) InsertToken(ctx context.Context, t store.Token, limits store.MintLimits) (out store.Token, err error) {
+func (s *Store) InsertToken(ctx context.Context, t store.Token, limits store.InsertLimits) (out store.Token, err error) {
 	in, err := insertionOf(t)
 	if err != nil {
 		return store.Token{}, err
@@ -191,7 +191,7 @@ func (s *Store) InsertToken(ctx context.Context, t store.Token, limits store.Min
 }
 
 // mintedArgs are those of andMinted.
-func mintedArgs(p place, t store.Token, limits store.MintLimits) []any {
+func mintedArgs(p place, t store.Token, limits store.InsertLimits) []any {
 	created := micros(t.Created)
 	var digest, scopes any // as they must be
 	if limits.ParentDigest != (store.Digest{}) {
@@ -217,7 +217,7 @@ func ownedIDs(d Dialect) string {
 
 // ownedArgs are those of andOwned, and but for the last those of ownedIDs. Without a
 // limit it counts nothing.
-func ownedArgs(d Dialect, t store.Token, limits store.MintLimits) []any {
+func ownedArgs(d Dialect, t store.Token, limits store.InsertLimits) []any {
 	var own filter
 	own.only(d, "t.user_id", t.UserID)
 	if limits.Owned <= 0 || t.UserID == "" {
@@ -230,7 +230,7 @@ func ownedArgs(d Dialect, t store.Token, limits store.MintLimits) []any {
 // the place is known, unless the right comes from its application. The statement sees
 // it live together with the number of the newest cut-off. insertBelowRoot returns
 // store.ErrNotFound if the parent is another one, or none may be stored.
-func (s *Store) insertBelowRoot(ctx context.Context, in insertion, t store.Token, limits store.MintLimits) (store.Token, error) {
+func (s *Store) insertBelowRoot(ctx context.Context, in insertion, t store.Token, limits store.InsertLimits) (store.Token, error) {
 	p := place{parent: t.ParentID, independent: t.Independent, root: t.ParentID, ancestors: strconv.FormatInt(t.ParentID, 10)}
 	in.in(p)
 	conditions, args := andMintedByRoot, []any(nil)
@@ -261,7 +261,7 @@ func (s *Store) insertAtOnce(ctx context.Context, in insertion, conditions strin
 // placeBelow returns where a token goes that t.ParentID mints, and its number:
 // that of the newest cut-off before the minter was found to live. A later cut-off
 // ends the token, too.
-func (s *Store) placeBelow(ctx context.Context, t store.Token, limits store.MintLimits) (p place, seq int64, err error) {
+func (s *Store) placeBelow(ctx context.Context, t store.Token, limits store.InsertLimits) (p place, seq int64, err error) {
 	parent, seq, err := s.minter(ctx, t.ParentID)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -309,7 +309,7 @@ func (s *Store) minter(ctx context.Context, family int64) (parent tokenRecord, s
 
 // whyNot returns why a token was not stored: it is store.ErrLimit where there are
 // as many as there may be, and store.ErrConflict otherwise.
-func (s *Store) whyNot(ctx context.Context, in insertion, limits store.MintLimits) error {
+func (s *Store) whyNot(ctx context.Context, in insertion, limits store.InsertLimits) error {
 	owned := limits.Owned > 0 && in.token.UserID != ""
 	if in.root == 0 && !owned {
 		return store.ErrConflict

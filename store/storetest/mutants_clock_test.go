@@ -36,7 +36,7 @@ var clockMutants = []mutant{
 
 type parentsLiveOn struct{ right }
 
-func (m parentsLiveOn) InsertToken(ctx context.Context, t store.Token, limits store.MintLimits) (store.Token, error) {
+func (m parentsLiveOn) InsertToken(ctx context.Context, t store.Token, limits store.InsertLimits) (store.Token, error) {
 	out, err := m.Store.InsertToken(ctx, t, limits)
 	if p, err2 := m.TokenByID(ctx, t.ParentID); errors.Is(err, store.ErrConflict) && err2 == nil && t.Created.Before(p.Revoked) {
 		t.ParentID = 0

@@ -257,7 +257,7 @@ type endsChildren struct {
 	children []int64
 }
 
-func (m *endsChildren) InsertToken(ctx context.Context, t store.Token, limits store.MintLimits) (store.Token, error) {
+func (m *endsChildren) InsertToken(ctx context.Context, t store.Token, limits store.InsertLimits) (store.Token, error) {
 	t, err := m.Store.InsertToken(ctx, t, limits)
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -305,7 +305,7 @@ func (m anybodyRotates) Rotate(ctx context.Context, r store.Rotation) (store.Rot
 
 type pastGrant struct{ right }
 
-func (m pastGrant) InsertToken(ctx context.Context, t store.Token, limits store.MintLimits) (store.Token, error) {
+func (m pastGrant) InsertToken(ctx context.Context, t store.Token, limits store.InsertLimits) (store.Token, error) {
 	t.Refresh.GrantExpires = time.Time{}
 	return m.Store.InsertToken(ctx, t, limits)
 }

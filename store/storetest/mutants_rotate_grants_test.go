@@ -56,7 +56,7 @@ type firstOfGrant struct {
 	first map[store.Digest]int64
 }
 
-func (m *firstOfGrant) InsertToken(ctx context.Context, t store.Token, limits store.MintLimits) (store.Token, error) {
+func (m *firstOfGrant) InsertToken(ctx context.Context, t store.Token, limits store.InsertLimits) (store.Token, error) {
 	t, err := m.Store.InsertToken(ctx, t, limits)
 	m.first[t.Refresh.Grant] = t.ID
 	return t, err

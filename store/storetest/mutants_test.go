@@ -15,7 +15,7 @@ import (
 )
 
 // limits are wide enough for what mutants store.
-var limits = store.MintLimits{Depth: store.MaxDepth, Live: 100_000}
+var limits = store.InsertLimits{Depth: store.MaxDepth, Live: 100_000}
 
 // A mutant is an adapter that breaks a promise, and the check that must notice.
 type mutant struct {

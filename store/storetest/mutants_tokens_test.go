@@ -82,7 +82,7 @@ type sharesAddresses struct {
 	given map[int64][]netip.Prefix
 }
 
-func (m sharesAddresses) InsertToken(ctx context.Context, t store.Token, limits store.MintLimits) (store.Token, error) {
+func (m sharesAddresses) InsertToken(ctx context.Context, t store.Token, limits store.InsertLimits) (store.Token, error) {
 	stored, err := m.Store.InsertToken(ctx, t, limits)
 	m.given[stored.ID] = t.Addresses
 	return stored, err
@@ -98,7 +98,7 @@ func (m sharesAddresses) TokenByID(ctx context.Context, id int64) (store.Token, 
 
 type takesOrphans struct{ right }
 
-func (m takesOrphans) InsertToken(ctx context.Context, t store.Token, limits store.MintLimits) (store.Token, error) {
+func (m takesOrphans) InsertToken(ctx context.Context, t store.Token, limits store.InsertLimits) (store.Token, error) {
 	stored, err := m.Store.InsertToken(ctx, t, limits)
 	if errors.Is(err, store.ErrConflict) {
 		t.ParentID = 0
@@ -246,7 +246,7 @@ func (m selectsOr) RevokeTokens(ctx context.Context, s store.Selection, at time.
 // grandchildrenLive forgets who minted a token that was minted by a child.
 type grandchildrenLive struct{ right }
 
-func (m grandchildrenLive) InsertToken(ctx context.Context, t store.Token, limits store.MintLimits) (store.Token, error) {
+func (m grandchildrenLive) InsertToken(ctx context.Context, t store.Token, limits store.InsertLimits) (store.Token, error) {
 	if parent, err := m.TokenByID(ctx, t.ParentID); err == nil && parent.ParentID != 0 {
 		t.ParentID = 0
 	}
@@ -263,7 +263,7 @@ func (m countsFound) RevokeTokens(ctx context.Context, s store.Selection, at tim
 // readsParent reads whether the parent lives and relies on it later.
 type readsParent struct{ right }
 
-func (m readsParent) InsertToken(ctx context.Context, t store.Token, limits store.MintLimits) (store.Token, error) {
+func (m readsParent) InsertToken(ctx context.Context, t store.Token, limits store.InsertLimits) (store.Token, error) {
 	if parent, err := m.TokenByID(ctx, t.ParentID); err != nil || !parent.Revoked.IsZero() {
 		return m.Store.InsertToken(ctx, t, limits)
 	}
@@ -273,14 +273,14 @@ func (m readsParent) InsertToken(ctx context.Context, t store.Token, limits stor
 
 type forgetsParent struct{ right }
 
-func (m forgetsParent) InsertToken(ctx context.Context, t store.Token, limits store.MintLimits) (store.Token, error) {
+func (m forgetsParent) InsertToken(ctx context.Context, t store.Token, limits store.InsertLimits) (store.Token, error) {
 	limits.ParentDigest = store.Digest{}
 	return m.Store.InsertToken(ctx, t, limits)
 }
 
 type comparesScopes struct{ right }
 
-func (m comparesScopes) InsertToken(ctx context.Context, t store.Token, limits store.MintLimits) (store.Token, error) {
+func (m comparesScopes) InsertToken(ctx context.Context, t store.Token, limits store.InsertLimits) (store.Token, error) {
 	if parent, err := m.TokenByID(ctx, t.ParentID); err == nil && parent.Scopes == limits.ParentScopes && limits.ParentDigest != (store.Digest{}) {
 		limits.ParentDigest = parent.Digest
 	}
@@ -290,7 +290,7 @@ func (m comparesScopes) InsertToken(ctx context.Context, t store.Token, limits s
 // comparesFirst compares what the parent is and relies on it later.
 type comparesFirst struct{ right }
 
-func (m comparesFirst) InsertToken(ctx context.Context, t store.Token, limits store.MintLimits) (store.Token, error) {
+func (m comparesFirst) InsertToken(ctx context.Context, t store.Token, limits store.InsertLimits) (store.Token, error) {
 	if parent, err := m.TokenByID(ctx, t.ParentID); err != nil || parent.Digest != limits.ParentDigest || parent.Scopes != limits.ParentScopes {
 		return m.Store.InsertToken(ctx, t, limits)
 	}
@@ -300,14 +300,14 @@ func (m comparesFirst) InsertToken(ctx context.Context, t store.Token, limits st
 
 type ownsAny struct{ right }
 
-func (m ownsAny) InsertToken(ctx context.Context, t store.Token, limits store.MintLimits) (store.Token, error) {
+func (m ownsAny) InsertToken(ctx context.Context, t store.Token, limits store.InsertLimits) (store.Token, error) {
 	limits.Owned = 0
 	return m.Store.InsertToken(ctx, t, limits)
 }
 
 type nobodyOwns struct{ right }
 
-func (m nobodyOwns) InsertToken(ctx context.Context, t store.Token, limits store.MintLimits) (store.Token, error) {
+func (m nobodyOwns) InsertToken(ctx context.Context, t store.Token, limits store.InsertLimits) (store.Token, error) {
 	if _, n, _ := m.ListTokens(ctx, store.TokenFilter{All: true}, store.Page{CountTo: limits.Owned}); t.UserID == "" && limits.Owned > 0 && n >= limits.Owned {
 		return store.Token{}, store.ErrLimit
 	}

@@ -28,7 +28,7 @@ type tester struct {
 }
 
 // limits are wide enough for every tree that is not about limits.
-var limits = store.MintLimits{Depth: store.MaxDepth, Live: 100_000}
+var limits = store.InsertLimits{Depth: store.MaxDepth, Live: 100_000}
 
 const (
 	us   = time.Microsecond // the grain of time in a store

@@ -16,12 +16,12 @@ var treeChecks = []check{
 	},
 	{
 		name:    "trees are as deep as the limit",
-		promise: "InsertToken returns ErrLimit if t would exceed the limits; the zero MintLimits let nothing be minted",
+		promise: "InsertToken returns ErrLimit if t would exceed the limits; the zero InsertLimits let nothing be minted",
 		run:     treeDepth,
 	},
 	{
 		name:    "a root has so many live descendants",
-		promise: "MintLimits.Live is how many descendants of the root may live at a time",
+		promise: "InsertLimits.Live is how many descendants of the root may live at a time",
 		run:     treeLive,
 	},
 	{
@@ -37,7 +37,7 @@ var treeChecks = []check{
 	},
 	{
 		name:    "a user has so many tokens",
-		promise: "MintLimits.Owned is the most tokens of a user at a time, 0 for any number; it does not concern tokens without a user",
+		promise: "InsertLimits.Owned is the most tokens of a user at a time, 0 for any number; it does not concern tokens without a user",
 		run:     treeOwned,
 		needs:   oauthPart,
 	},
@@ -96,7 +96,7 @@ func treePlaces(t *tester) {
 func treeDepth(t *tester) {
 	u := t.user()
 	root := t.insert(t.personal(u.ID))
-	refuse := func(what string, parent store.Token, limits store.MintLimits) {
+	refuse := func(what string, parent store.Token, limits store.InsertLimits) {
 		t.Helper()
 		given := t.mintedBy(parent)
 		_, err := t.st.InsertToken(t.Context(), given, limits)
@@ -105,17 +105,17 @@ func treeDepth(t *tester) {
 		_, err = t.st.TokenByDigest(t.Context(), given.Digest)
 		t.refused(what+": the token", store.ErrNotFound, err)
 	}
-	refuse("no limits", root, store.MintLimits{})
-	refuse("no depth", root, store.MintLimits{Live: 10})
-	refuse("none at a time", root, store.MintLimits{Depth: 10})
-	refuse("a negative depth", root, store.MintLimits{Depth: -1, Live: 10})
+	refuse("no limits", root, store.InsertLimits{})
+	refuse("no depth", root, store.InsertLimits{Live: 10})
+	refuse("none at a time", root, store.InsertLimits{Depth: 10})
+	refuse("a negative depth", root, store.InsertLimits{Depth: -1, Live: 10})
 	tip := root
 	for depth := range store.MaxDepth {
-		refuse("deeper than the limit", tip, store.MintLimits{Depth: depth, Live: 100})
+		refuse("deeper than the limit", tip, store.InsertLimits{Depth: depth, Live: 100})
 		tip = t.child(tip)
 		t.same("depth", depth+1, tip.Depth)
 	}
-	refuse("deeper than the store reads", tip, store.MintLimits{Depth: 1000, Live: 100})
+	refuse("deeper than the store reads", tip, store.InsertLimits{Depth: 1000, Live: 100})
 	n, err := t.st.RevokeTokens(t.Context(), store.Selection{TokenID: root.ID}, at(us))
 	t.must(err)
 	t.same("how many end with the root", store.MaxDepth+1, n)
@@ -125,7 +125,7 @@ func treeDepth(t *tester) {
 func treeLive(t *tester) {
 	u := t.user()
 	root, bystander := t.insert(t.personal(u.ID)), t.insert(t.personal(u.ID))
-	three := store.MintLimits{Depth: store.MaxDepth, Live: 3}
+	three := store.InsertLimits{Depth: store.MaxDepth, Live: 3}
 	mint := func(parent store.Token, created time.Duration) (store.Token, error) {
 		given := t.mintedBy(parent)
 		given.Created, given.Expires = at(created), at(created+hour)

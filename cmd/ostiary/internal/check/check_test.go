@@ -92,7 +92,7 @@ func (s *system) application(app store.Application) {
 
 func (s *system) tokenAt(created, expires time.Time) {
 	s.t.Helper()
-	_, err := s.db.Store.InsertToken(s.t.Context(), store.Token{Digest: store.DigestOf(expires.String()), UserID: "1", Scopes: "read", Created: created, Expires: expires}, store.MintLimits{})
+	_, err := s.db.Store.InsertToken(s.t.Context(), store.Token{Digest: store.DigestOf(expires.String()), UserID: "1", Scopes: "read", Created: created, Expires: expires}, store.InsertLimits{})
 	s.must(err)
 }
 

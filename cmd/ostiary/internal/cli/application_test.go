@@ -96,7 +96,7 @@ func TestConsents(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	tok, err := st.InsertToken(t.Context(), store.Token{Digest: store.DigestOf("x"), UserID: "1", ApplicationID: 1, Epoch: 1, Scopes: "read", Created: time.Now(), Expires: time.Now().Add(time.Hour)}, store.MintLimits{})
+	tok, err := st.InsertToken(t.Context(), store.Token{Digest: store.DigestOf("x"), UserID: "1", ApplicationID: 1, Epoch: 1, Scopes: "read", Created: time.Now(), Expires: time.Now().Add(time.Hour)}, store.InsertLimits{})
 	if err != nil {
 		t.Fatal(err)
 	}

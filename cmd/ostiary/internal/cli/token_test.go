@@ -227,7 +227,7 @@ func TestPurge(t *testing.T) {
 		if i == 0 {
 			tok.Expires = time.Now().Add(-time.Hour) // not long ago
 		}
-		if _, err := st.InsertToken(t.Context(), tok, store.MintLimits{}); err != nil {
+		if _, err := st.InsertToken(t.Context(), tok, store.InsertLimits{}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -31,7 +31,7 @@ func occupied(t *testing.T) (db *database.DB, root, alice store.User, app store.
 	root = insert(store.User{Name: "root", Admin: true}) // with the ID of admin
 	alice = insert(store.User{ID: "77", Name: "alice", Email: "here@example.org"})
 	app, e := db.Store.InsertApplication(ctx, store.Application{ClientID: cliID, Name: "here", OrganizationID: 1, GrantType: "password", Created: now})
-	_, e2 := db.Store.InsertToken(ctx, store.Token{Digest: store.DigestOf("webaccess1ABCDEFGHIJ0123456789"), UserID: alice.ID, Scopes: "read", Created: now, Expires: now.Add(time.Hour)}, store.MintLimits{})
+	_, e2 := db.Store.InsertToken(ctx, store.Token{Digest: store.DigestOf("webaccess1ABCDEFGHIJ0123456789"), UserID: alice.ID, Scopes: "read", Created: now, Expires: now.Add(time.Hour)}, store.InsertLimits{})
 	if err = errors.Join(err, e, e2); err != nil {
 		t.Fatal(err)
 	}
