@@ -216,13 +216,17 @@ func TestBearerAllocations(t *testing.T) {
 	// A refusal costs none, with an event and without.
 	bad := request(t, func(h http.Header) { h.Set("Authorization", "Bearer "+token[:len(token)-1]) })
 	for name, gate := range map[string]*auth.Gate{"without": s.gate, "with": s.loud()} {
+		most := 0.0
+		if name == "with" {
+			most = raceAllocations
+		}
 		h := gate.Require(counting(&reached))
 		before := reached
 		if allocs := testing.AllocsPerRun(1000, func() {
 			clear(w.header)
 			h.ServeHTTP(w, bad)
-		}); allocs > 0 || reached > before {
-			t.Errorf("%v allocations a refusal %s an event, want none", allocs, name)
+		}); allocs > most || reached > before {
+			t.Errorf("%v allocations a refusal %s an event, want %v", allocs, name, most)
 		}
 	}
 	// A warning that is not due costs none either.

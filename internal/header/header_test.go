@@ -205,8 +205,8 @@ func TestBasicNameDoesNotHoldThePassword(t *testing.T) {
 		if !ok {
 			t.Fatal(pair)
 		}
-		u, p := unsafe.StringData(user), unsafe.StringData(password)
-		if unsafe.Add(unsafe.Pointer(u), len(user)+1) == unsafe.Pointer(p) {
+		u, p := uintptr(unsafe.Pointer(unsafe.StringData(user))), uintptr(unsafe.Pointer(unsafe.StringData(password)))
+		if u+uintptr(len(user))+1 == p {
 			t.Errorf("%q holds %q", user, password)
 		}
 	}
