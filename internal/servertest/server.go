@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -118,11 +119,12 @@ func newMySQL(mysqld, install string, args ...string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.args = []string{"--no-defaults", "--datadir=" + s.Data, "--socket=" + s.Socket(), "--skip-networking",
-		"--pid-file=" + filepath.Join(s.Dir, "pid"), "--secure-file-priv=" + s.Dir, "--loose-mysqlx=OFF"}
-	// Two that are set up at the same time must not share a folder for what is
-	// temporary.
-	args = append([]string{"--no-defaults", "--datadir=" + s.Data, "--tmpdir=" + s.Dir}, args...)
+	// A server that starts removes temporary tables of others from a folder that they
+	// share.
+	common := []string{"--no-defaults", "--datadir=" + s.Data, "--tmpdir=" + s.Dir}
+	s.args = append(common, "--socket="+s.Socket(), "--skip-networking",
+		"--pid-file="+filepath.Join(s.Dir, "pid"), "--secure-file-priv="+s.Dir, "--loose-mysqlx=OFF")
+	args = slices.Concat(common, args)
 	if _, err := Run(Command(s.As, s.Dir, install, args...)); err != nil {
 		s.Remove()
 		return nil, err
