@@ -55,9 +55,9 @@ const (
 )
 
 // err returns the refusal of Authenticate, nil for a request with a session.
-func (a absence) err() error {
-	return [...]error{present: nil, noCookie: ErrNoCredentials, twoCookies: errSessionDoubled, dead: errDeadSession, overLimit: errSessionLimit}[a]
-}
+func (a absence) err() error { return absences[a] }
+
+var absences = [...]error{present: nil, noCookie: ErrNoCredentials, twoCookies: errSessionDoubled, dead: errDeadSession, overLimit: errSessionLimit}
 
 // sessionState is the session of one request. It is the context that carries
 // it, and holds the request and the writer for the handlers, in one allocation.
@@ -75,6 +75,7 @@ type sessionState struct {
 	cookie  cookieAction
 	quiet   bool // known if there is a session
 	broken  bool // a login failed: the values may belong to another user
+	left    bool // a user's session died in this request, and its values may be there still
 	sent    bool // the header of the response
 	failed  bool // the session could not be saved, so that there is another response
 }
@@ -277,6 +278,7 @@ func (st *sessionState) event(level slog.Level, name string, u store.User, attrs
 
 // die turns st into a request without a session, whose cookie is cleared.
 func (st *sessionState) die(why absence) {
+	st.left = st.left || st.row.userID != ""
 	st.stored, st.absence, st.cookie = &noSession, why, cookieClear
 }
 
