@@ -1,6 +1,9 @@
 package auth_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -73,6 +76,42 @@ func TestInsertKeepsTheRules(t *testing.T) {
 		default:
 			if _, err := s.db.RevokeTokens(ctx, store.Selection{TokenID: stored.ID}, time.Now()); err != nil {
 				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// losing is a store that loses that many races of an insert.
+type losing struct {
+	store.Tokens
+	races int
+}
+
+func (l *losing) InsertToken(ctx context.Context, t store.Token, limits store.InsertLimits) (store.Token, error) {
+	if l.races > 0 {
+		l.races--
+		return store.Token{}, store.ErrConflict
+	}
+	return l.Tokens.InsertToken(ctx, t, limits)
+}
+
+// A token of the user that ends while another one is counted is no reason to take a
+// credential for invalid.
+func TestInsertAfterALostRace(t *testing.T) {
+	s := newSystem(t, nil)
+	issued, err := s.tokens.Issue(t.Context(), by(s.alice), auth.TokenRequest{Scopes: auth.ScopeWrite})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, asking := range []*auth.Principal{by(s.alice), s.of(issued)} {
+		for races, want := range []error{nil, nil, 4: store.ErrConflict} {
+			tok, parent, err := s.tokens.Prepare(t.Context(), asking, auth.TokenRequest{}, time.Hour, time.Hour)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tok.Digest = store.DigestOf(fmt.Sprint(asking.TokenID, races))
+			if _, err := s.tokens.Insert(t.Context(), &losing{s.db, races}, asking, tok, parent); !errors.Is(err, want) {
+				t.Errorf("token %d, %d races: %v, want %v", asking.TokenID, races, err, want)
 			}
 		}
 	}

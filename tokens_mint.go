@@ -118,12 +118,16 @@ func (t *Tokens) Insert(ctx context.Context, st store.Tokens, by *Principal, tok
 				return store.Token{}, err
 			}
 			limits.Owned = 0 // it is another limit, or the store counted what has ended
-		case errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrLimit) && parent.ID != 0 && tries < mostChanges:
-			now, refused := t.minter(ctx, by, Scopes(tok.Scopes))
-			if refused != nil {
-				return store.Token{}, refused
+		case errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrLimit) && tries < mostChanges:
+			now := parent
+			if parent.ID != 0 {
+				var refused error
+				if now, refused = t.minter(ctx, by, Scopes(tok.Scopes)); refused != nil {
+					return store.Token{}, refused
+				}
 			}
-			if now.Digest == parent.Digest && now.Scopes == parent.Scopes {
+			// A token of the user can have ended after it was counted.
+			if limits.Owned == 0 && now.Digest == parent.Digest && now.Scopes == parent.Scopes {
 				return store.Token{}, err
 			}
 			parent = now
