@@ -27,15 +27,12 @@ func (s *Store) ListTokens(ctx context.Context, f store.TokenFilter, p store.Pag
 	return list, total, err
 }
 
-// owned returns the number of live tokens of a user, which need not be exact above
-// most.
-func (s *Store) owned(user string, most int) int {
-	f, p := store.TokenFilter{UserID: user, OwnerID: user}, store.Page{CountTo: most}
-	l := newLister(p, tokenOrder(p.Order))
-	for source := range s.sources(f, p) {
-		l.take(source, func(t *token) bool { return s.listed(t, f) })
+// owned returns how many tokens of a user are not marked as revoked.
+func (s *Store) owned(user string) int {
+	if a := s.account(user); a != nil {
+		return a.tokens.byID.n
 	}
-	return l.total
+	return 0
 }
 
 // sourceOf returns a shelf as a source.
