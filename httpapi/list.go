@@ -16,7 +16,7 @@ import (
 const (
 	defaultPageSize = 25
 	maxPageSize     = 200
-	maxPage         = 1_000_000_000 // times maxPageSize fits an int64
+	maxPage         = min(1_000_000_000, math.MaxInt/maxPageSize) // times maxPageSize fits an int
 )
 
 // An envelope is a page of a list. Count is exact up to [store.MaxCount], and from

@@ -31,7 +31,8 @@ type found[T any] struct {
 // paged reads a page with read, which takes a limit and an offset. Only where more
 // records follow it counts them with count, which takes a limit.
 func paged[T any](p store.Page, read func(limit, offset int) ([]T, error), count func(limit int) (int, error)) (f found[T], err error) {
-	offset := max(p.Offset, 0)
+	offset := min(max(p.Offset, 0), math.MaxInt/2) // with the limit it must stay a number
+	p.Limit = min(p.Limit, math.MaxInt/2-1)
 	if p.Limit > 0 {
 		if f.list, err = read(p.Limit+1, offset); err != nil {
 			return found[T]{}, err
