@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"testing"
 	"time"
@@ -45,10 +46,13 @@ func TestAllocations(t *testing.T) {
 			r.RemoteAddr = "192.0.2.1:1234"
 			r.Header.Set("Authorization", "Bearer "+secret)
 			w := &sink{header: http.Header{}}
-			got[path] = testing.AllocsPerRun(100, func() {
-				clear(w.header)
-				h.ServeHTTP(w, r)
-			})
+			got[path] = math.Inf(1)
+			for range 100 { // the least: the race detector empties pools at random
+				got[path] = min(got[path], testing.AllocsPerRun(1, func() {
+					clear(w.header)
+					h.ServeHTTP(w, r)
+				}))
+			}
 			if w.status != http.StatusOK {
 				t.Fatalf("%s: %d %s", path, w.status, w.body)
 			}
@@ -62,7 +66,7 @@ func TestAllocations(t *testing.T) {
 			"/api/v2/": 3, "/api/v2/me/": 4, fmt.Sprintf("/api/v2/users/%d/", users): 5, "/api/v2/tokens/1/": 6,
 			"/api/v2/tokens/?page_size=100": 52, "/api/v2/tokens/?page_size=200": 52,
 		} {
-			if most += poolAllocations; got[path] > most {
+			if got[path] > most {
 				t.Errorf("%d users: %s allocates %v times, want at most %v", users, path, got[path], most)
 			}
 		}

@@ -3,7 +3,6 @@
 package servertest
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -12,10 +11,11 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/ostiary/auth/internal/logtest"
 )
 
 // Patience is how long is waited for what must happen: only what hangs takes as long.
@@ -47,19 +47,7 @@ func Run(cmd *exec.Cmd) (string, error) {
 type Process struct {
 	Cmd    *exec.Cmd
 	Exited <-chan struct{} // closed when the process, and what it started, are gone
-	out    output
-}
-
-// output is what a process printed so far.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
+	out    logtest.Buffer
 }
 
 // Start starts a command.
@@ -102,11 +90,7 @@ func Spawn(t testing.TB, cmd *exec.Cmd, show func(log string) string) *Process {
 }
 
 // Output returns what the process printed so far.
-func (p *Process) Output() string {
-	p.out.mu.Lock()
-	defer p.out.mu.Unlock()
-	return p.out.b.String()
-}
+func (p *Process) Output() string { return p.out.String() }
 
 // Answers waits until ping succeeds. It gives up when the process has exited, or
 // after Patience.

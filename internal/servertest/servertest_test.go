@@ -33,7 +33,7 @@ func TestAnswers(t *testing.T) {
 
 // A process takes what it has started along: Exited comes when nobody has its output.
 func TestKill(t *testing.T) {
-	p := shell(t, "sleep 1000 & echo; wait")
+	p := shell(t, "sleep 100000 & echo; wait")
 	all := p.All()
 	p.Kill()
 	if len(all) != 2 || syscall.Kill(all[0], 0) != syscall.ESRCH {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"reflect"
 	"runtime"
@@ -73,7 +74,7 @@ func FuzzIndex(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, ops []byte, hashes uint32) {
 		x, want := newIndex(), map[ref]bool{}
-		hash := func(r ref) uint32 { return uint32(r) * 0x9e3779b1 % max(hashes, 1) }
+		hash := func(r ref) uint32 { return uint32(r) * 0x9e3779b1 % max(hashes, 1) * (math.MaxUint32 / max(hashes, 1)) }
 		for _, op := range ops {
 			key := ref(op) + 1
 			if want[key] {

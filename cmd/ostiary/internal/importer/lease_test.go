@@ -20,6 +20,7 @@ import (
 
 	"github.com/ostiary/auth/cmd/ostiary/internal/database"
 	"github.com/ostiary/auth/cmd/ostiary/internal/importer"
+	"github.com/ostiary/auth/internal/servertest"
 	"github.com/ostiary/auth/store/sqlstore"
 )
 
@@ -93,9 +94,7 @@ func sleep(t *testing.T, p *os.Process, db *database.DB) {
 		if err := p.Signal(syscall.SIGSTOP); err != nil {
 			t.Fatal(err)
 		}
-		for !stopped(t, p) {
-			<-time.After(time.Millisecond)
-		}
+		servertest.Eventually(t, "all threads of the import stop", func() bool { return stopped(t, p) })
 		if _, err := conn.ExecContext(t.Context(), busy); err == nil {
 			return
 		}
