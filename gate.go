@@ -62,7 +62,8 @@ type GateOptions struct {
 	// applications refresh their tokens.
 	WarnBefore time.Duration
 
-	// Logger receives the audit events. Nil means [slog.Default].
+	// Logger receives the audit events. Nil means [slog.Default]. Its handler gets what
+	// all refusals of a kind have in common by WithAttrs.
 	Logger *slog.Logger
 
 	// Observe is called for the events RequestAllowed and RequestRefused, see package observe.
