@@ -276,7 +276,7 @@ func (s *Session) deny(w http.ResponseWriter, r *http.Request, err error) {
 // be that of a request that passed [Session.Handler]: otherwise the methods
 // panic with "scs: no session data in context". Concurrent requests of a
 // session do not overwrite each other's keys. RenewToken and Destroy end the
-// login: use [Session.Login] and [Session.Logout].
+// login, and its values are gone: use [Session.Login] and [Session.Logout].
 //
 // Values are decoded when a handler asks for the first one. Strings, bools,
 // integers, floats, [time.Time], []byte, []string and map[string]string need no

@@ -18,7 +18,7 @@ import (
 // Login starts a session for u in place of the session of the request. The
 // identifier is new, the old one is dead, and the oldest sessions of the user
 // beyond PerUser end. Values of the host stay, unless the old session was
-// another user's, or a user's session ended before in this request. The session is stored when Login returns, and the cookie is
+// another user's. The session is stored when Login returns, and the cookie is
 // sent with the header of the response.
 //
 // U must be the user that the login verified. Login reads the user again, and
@@ -40,7 +40,7 @@ func (s *Session) Login(r *http.Request, u store.User) error {
 	if err != nil {
 		return err
 	}
-	if st.left || st.row.userID != "" && st.row.userID != u.ID {
+	if st.row.userID != "" && st.row.userID != u.ID {
 		if err := s.values.clear(st); err != nil {
 			return fmt.Errorf("auth: log in: %w", err)
 		}
@@ -49,7 +49,6 @@ func (s *Session) Login(r *http.Request, u store.User) error {
 		st.broken = true // the values are another user's, perhaps
 		return fmt.Errorf("auth: log in: %w", err)
 	}
-	st.left = false
 	s.event(client.Context(r), slog.LevelInfo, audit.Login, u)
 	s.hook.One(r.Context(), observe.SessionStarted, observe.KindNone, observe.ReasonNone)
 	return nil
@@ -75,9 +74,9 @@ func (s *Session) current(ctx context.Context, u store.User) (store.User, error)
 }
 
 // Logout ends the session of the request in the store and then clears the
-// cookie. Without a session it removes the values that the request has, such as those
-// of a session that was renewed. If the request has the cookie more than once, it ends
-// all their sessions. If it returns an error the session may still be alive.
+// cookie. Without a session it removes the values that the request has put. If the
+// request has the cookie more than once, it ends all their sessions. If it returns an
+// error the session may still be alive.
 func (s *Session) Logout(r *http.Request) error {
 	st := s.state(r.Context())
 	switch {
@@ -89,14 +88,12 @@ func (s *Session) Logout(r *http.Request) error {
 		if err := s.values.drop(&st.values, st); err != nil {
 			return fmt.Errorf("auth: log out: %w", err)
 		}
-		st.left = false
 		return st.endTossed()
 	}
 	u := st.user()
 	if err := s.values.forget(st); err != nil {
 		return fmt.Errorf("auth: log out: %w", err)
 	}
-	st.left = false
 	s.event(client.Context(r), slog.LevelInfo, audit.Logout, u)
 	s.observeEnded(r.Context(), observe.KindLogout, 1)
 	return nil

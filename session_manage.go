@@ -135,8 +135,9 @@ func (s *Session) Current(ctx context.Context) int64 {
 // EndOne ends the session of a user with that ID. When it returns nil the session
 // is dead at its next request. A concurrent save or renewal does not bring it back.
 // EndOne asks of by what [Session.List] asks. It returns an [*Error] with status
-// 404 if the user has no such session or the session has ended. It clears the
-// cookie if the session is that of the request with the context ctx.
+// 404 if the user has no such session or the session has ended. If the session is
+// that of the request with the context ctx, EndOne clears the cookie and the values
+// of the host, as [Session.Logout] does.
 func (s *Session) EndOne(ctx context.Context, by *Principal, userID string, id int64) error {
 	if err := mayManageSessions(by, userID); err != nil {
 		return err
@@ -153,9 +154,7 @@ func (s *Session) EndOne(ctx context.Context, by *Principal, userID string, id i
 	}
 	s.eventEnded(ctx, by, userID, n)
 	if s.Current(ctx) == id {
-		st := s.state(ctx)
-		s.values.of(&st.values, st) // the handler still finds them
-		st.die(noCookie)            // the reply clears the cookie
+		s.state(ctx).die(noCookie) // the reply clears the cookie
 	}
 	return nil
 }

@@ -75,7 +75,6 @@ type sessionState struct {
 	cookie  cookieAction
 	quiet   bool // known if there is a session
 	broken  bool // a login failed: the values may belong to another user
-	left    bool // a user's session died in this request, and its values may be there still
 	sent    bool // the header of the response
 	failed  bool // the session could not be saved, so that there is another response
 }
@@ -276,10 +275,15 @@ func (st *sessionState) event(level slog.Level, name string, u store.User, attrs
 	st.session.event(client.Context(st.request), level, name, u, attrs...)
 }
 
-// die turns st into a request without a session, whose cookie is cleared.
+// die turns st into a request without a session, whose cookie is cleared. The values
+// of a user go with the session: what the request puts then is in a new session, which
+// another user may log in to.
 func (st *sessionState) die(why absence) {
-	st.left = st.left || st.row.userID != ""
+	users := st.row.userID != ""
 	st.stored, st.absence, st.cookie = &noSession, why, cookieClear
+	if users {
+		st.session.values.reset(&st.values, st)
+	}
 }
 
 // expiry returns the end of a session that is used now.

@@ -180,6 +180,13 @@ func (v *hostValues) drop(values *requestValues, ctx context.Context) error {
 	return v.forget(ctx)
 }
 
+// reset leaves a request whose keeper is k without values. It takes no lock of scs, which
+// may have called for the end of the session. Goroutines that decode at the same time
+// come too late.
+func (v *hostValues) reset(values *requestValues, k keeper) {
+	values.decoded.Store(v.none(k.empty()).Value(v.key))
+}
+
 // scsToken stands for the identifier of every stored session, which scs does
 // not see.
 const scsToken = "session"

@@ -54,13 +54,14 @@ func FuzzValuesLikePlainSCS(f *testing.F) {
 		quiet := slog.New(slog.DiscardHandler)
 		db := memory.New()
 		session := auth.Must(auth.NewSession(db, db, &auth.SessionOptions{Logger: quiet}))
-		want := play(plainSCS(nil), nil, ops)
-		got := play(session.Manager(), session.Handler, ops)
+		want := play(plainSCS(nil), nil, ops, true)
+		got := play(session.Manager(), session.Handler, ops, true)
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("what handlers see of plain scs and of Session (-want +got):\n%s", diff)
 		}
 		user := authtest.AddUser(t, db, store.User{Name: "alice"}, "")
-		got = play(session.Manager(), func(h http.Handler) http.Handler { return loginFirst(t, session, user, h) }, ops)
+		want = play(plainSCS(nil), nil, ops, false)
+		got = play(session.Manager(), func(h http.Handler) http.Handler { return loginFirst(t, session, user, h) }, ops, false)
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("what handlers see of plain scs and of a Session with a login (-want +got):\n%s", diff)
 		}
@@ -80,8 +81,9 @@ func loginFirst(t *testing.T, s *auth.Session, u store.User, next http.Handler) 
 }
 
 // play serves requests of one client to a handler that does with its values what
-// ops say, and returns what the handler saw.
-func play(m *scs.SessionManager, around func(http.Handler) http.Handler, ops []byte) (seen []string) {
+// ops say, and returns what the handler saw. It may renew sessions, which ends those of
+// a user with their values.
+func play(m *scs.SessionManager, around func(http.Handler) http.Handler, ops []byte, renews bool) (seen []string) {
 	if around == nil {
 		around = m.LoadAndSave
 	}
@@ -127,7 +129,7 @@ func play(m *scs.SessionManager, around func(http.Handler) http.Handler, ops []b
 			case 10:
 				if n := next(); n < 32 {
 					see(m.Destroy(ctx))
-				} else if n < 64 {
+				} else if n < 64 && renews {
 					see(m.RenewToken(ctx))
 				}
 			case 11: // changed in place, which counts only if something is put
@@ -267,20 +269,57 @@ func TestUndecodableGob(t *testing.T) {
 	}
 }
 
-// Values of a session that the handler ends by its ID can still be read.
-func TestValuesAfterEndOne(t *testing.T) {
-	s := newSystem(t, nil)
-	cookie := s.login(s.alice)
-	s.put(cookie, "k", "v")
-	s.run(cookie, func(_ http.ResponseWriter, r *http.Request) {
-		p := &auth.Principal{ID: s.alice.ID, Scopes: auth.Unrestricted}
-		if err := s.session.EndOne(r.Context(), p, s.alice.ID, s.session.Current(r.Context())); err != nil {
-			t.Error(err)
+// Values of a user end with the session, however the request ends it. What the request
+// puts then is in a session without them, which the next user may log in to.
+func TestValuesEndWithTheLogin(t *testing.T) {
+	for name, end := range map[string]func(*system, *http.Request) error{
+		"EndOne": func(s *system, r *http.Request) error {
+			return s.session.EndOne(r.Context(), by(s.alice), s.alice.ID, s.session.Current(r.Context()))
+		},
+		"Logout":     func(s *system, r *http.Request) error { return s.session.Logout(r) },
+		"Destroy":    func(s *system, r *http.Request) error { return s.session.Manager().Destroy(r.Context()) },
+		"RenewToken": func(s *system, r *http.Request) error { return s.session.Manager().RenewToken(r.Context()) },
+		// The others end the session behind the request, which keeps it until it is over.
+		"EndOne of another request": func(s *system, r *http.Request) error {
+			return s.session.EndOne(t.Context(), by(s.alice), s.alice.ID, s.session.Current(r.Context()))
+		},
+		"End": func(s *system, _ *http.Request) error {
+			_, err := s.session.End(t.Context(), store.SessionSelection{UserID: s.alice.ID})
+			return err
+		},
+		"a password": func(s *system, _ *http.Request) error {
+			return s.passwords.Set(t.Context(), s.alice.ID, "another password")
+		},
+		"a change": func(s *system, _ *http.Request) error {
+			_, err := s.db.ChangeUser(t.Context(), s.alice.ID, store.UserChange{Active: new(false)})
+			return err
+		},
+		"a deletion": func(s *system, _ *http.Request) error { return s.db.DeleteUser(t.Context(), s.alice.ID, time.Now()) },
+	} {
+		for _, seen := range []bool{true, false} {
+			s := newSystem(t, nil)
+			m, cookie := s.session.Manager(), s.login(s.alice)
+			s.put(cookie, "hers", "v")
+			w := s.run(cookie, func(_ http.ResponseWriter, r *http.Request) {
+				if seen {
+					m.Get(r.Context(), "hers")
+				}
+				if err := end(s, r); err != nil {
+					t.Error(err)
+				}
+				m.Put(r.Context(), "notice", "logged out")
+			})
+			now, want := s.cookie(w), map[string]any{"notice": "logged out"}
+			if now == "" {
+				now, want = cookie, map[string]any{}
+			}
+			s.run(s.login(s.bob, now), func(_ http.ResponseWriter, r *http.Request) {
+				if diff := cmp.Diff(want, valuesOf(r.Context(), m)); diff != "" {
+					t.Errorf("%s, read before %v: what the next user has (-want +got):\n%s", name, seen, diff)
+				}
+			})
 		}
-		if got := s.session.Manager().GetString(r.Context(), "k"); got != "v" {
-			t.Errorf("value %q", got)
-		}
-	})
+	}
 }
 
 // Goroutines of a handler may ask for the first value at once.
