@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,9 +27,10 @@ type Gate struct {
 	applications bool
 	warnBefore   time.Duration
 	log          *slog.Logger
+	made         uintptr // where NewGate was called: the source of events that strangers can have as often as they like
 	hook         *hook.Hook
 	deny         func(http.ResponseWriter, *http.Request, *Error) // of the host, or nil
-	prepared     map[*Error]prepared
+	prepared     map[*Error]*prepared
 }
 
 // GateOptions are the options of [NewGate].
@@ -62,8 +64,9 @@ type GateOptions struct {
 	// applications refresh their tokens.
 	WarnBefore time.Duration
 
-	// Logger receives the audit events. Nil means [slog.Default]. Its handler gets what
-	// all refusals of a kind have in common by WithAttrs.
+	// Logger receives the audit events. Nil means [slog.Default]. In the event of a refusal
+	// the first attributes can be a group without a name, whose attributes a handler writes
+	// as those of the event, see [slog.Handler].
 	Logger *slog.Logger
 
 	// Observe is called for the events RequestAllowed and RequestRefused, see package observe.
@@ -99,8 +102,11 @@ func NewGate(a Authenticator, opts *GateOptions) *Gate {
 		log:          options.Logger(opts.Logger),
 		deny:         opts.Deny,
 	}
+	var pcs [1]uintptr
+	runtime.Callers(2, pcs[:])
+	g.made = pcs[0]
 	g.hook = hook.New(opts.Observe, g.log)
-	g.prepared = prepare(&g.challenge, g.log)
+	g.prepared = prepare(&g.challenge)
 	g.parts, g.ours = parts(a)
 	g.basics = partsOf[*Basic](g.parts)
 	g.first, _ = g.parts[0].(*Bearer)
@@ -362,14 +368,10 @@ func (g *Gate) DenyWith(w http.ResponseWriter, r *http.Request, err error, body 
 // refuse is DenyWith for a request whose principal is known. A nil body is the
 // default one.
 func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, p *Principal, err error, body func(http.ResponseWriter, *http.Request, *Error)) {
-	e := refusal(err)
-	ready, isReady := g.prepared[e]
-	g.observeRefused(r, p, e)
-	g.eventRefused(r, p, e, ready.log)
-
+	e, ready := g.report(r, p, err)
 	h := w.Header()
 	switch {
-	case isReady:
+	case ready != nil:
 		h["Www-Authenticate"] = ready.challenge
 	case e.Status == http.StatusUnauthorized || e.Code == "insufficient_scope":
 		h["Www-Authenticate"] = g.challenge.with(e)
@@ -380,9 +382,10 @@ func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, p *Principal, err 
 		writeRefusal(w, r, e, body)
 		return
 	}
-	if !isReady {
-		ready.body = bodyOf(e)
-	}
 	refusalFields(h, e)
-	ready.body.write(w, e.Status)
+	if ready != nil {
+		ready.body.write(w, e.Status)
+		return
+	}
+	bodyOf(e).write(w, e.Status)
 }

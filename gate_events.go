@@ -3,6 +3,7 @@ package auth
 import (
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/ostiary/auth/audit"
 	"github.com/ostiary/auth/internal/client"
@@ -29,8 +30,17 @@ func (g *Gate) eventRequest(r *http.Request, p *Principal) {
 		slog.String(audit.KeyClient, client.TextOf(r)))
 }
 
-// eventRefused logs a refusal. Ready is a logger with the attributes of e, or nil.
-func (g *Gate) eventRefused(r *http.Request, p *Principal, e *Error, ready *slog.Logger) {
+// report reports a refusal that is about to be written, and returns it with what is
+// prepared for it, or nil.
+func (g *Gate) report(r *http.Request, p *Principal, err error) (*Error, *prepared) {
+	e := refusal(err)
+	ready := g.prepared[e]
+	g.observeRefused(r, p, e)
+	g.eventRefused(r, p, e, ready)
+	return e, ready
+}
+
+func (g *Gate) eventRefused(r *http.Request, p *Principal, e *Error, ready *prepared) {
 	level := slog.LevelWarn
 	switch {
 	case e.Status >= http.StatusInternalServerError:
@@ -44,8 +54,10 @@ func (g *Gate) eventRefused(r *http.Request, p *Principal, e *Error, ready *slog
 	}
 	var room [14]slog.Attr // on the stack
 	attrs := room[:0]
-	if ready == nil {
-		ready, attrs = g.log, appendRefusal(attrs, e)
+	if ready != nil {
+		attrs = append(attrs, ready.event)
+	} else {
+		attrs = append(attrs, refusalAttrs(e)...)
 	}
 	attrs = append(attrs,
 		slog.String(audit.KeyMethod, audit.Clip(r.Method)), slog.String(audit.KeyPath, audit.Clip(r.URL.Path)),
@@ -61,10 +73,11 @@ func (g *Gate) eventRefused(r *http.Request, p *Principal, e *Error, ready *slog
 	if header.TokenInQuery(r) {
 		attrs = append(attrs, slog.Bool(audit.KeyTokenInURL, true)) // RFC 6750 section 5.3
 	}
-	ready.LogAttrs(ctx, level, audit.RequestRefused, attrs...)
+	event := slog.NewRecord(time.Now(), level, audit.RequestRefused, g.made)
+	event.AddAttrs(attrs...)
+	_ = g.log.Handler().Handle(ctx, event) // as a logger does, which would look for its caller
 }
 
-// observeRefused reports a refusal that is being written.
 func (g *Gate) observeRefused(r *http.Request, p *Principal, e *Error) {
 	if g.hook == nil {
 		return

@@ -37,9 +37,7 @@ func (g *Gate) RequireLogin(loginURL string) func(http.Handler) http.Handler {
 				vary(w.Header())
 				next.ServeHTTP(w, withPrincipal(r, &p))
 			case (noCredentials(err) || sessionEnded(err)) && navigation(r) && r.URL.Path != login.Path:
-				e := refusal(err)
-				g.observeRefused(r, &p, e)
-				g.eventRefused(r, &p, e, g.prepared[e].log)
+				g.report(r, &p, err)
 				sendToLogin(w, r, *login)
 			default:
 				g.refuse(w, r, &p, err, g.deny)

@@ -1,16 +1,21 @@
 package auth_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/audit"
 	"github.com/ostiary/auth/authtest"
 )
 
@@ -63,6 +68,42 @@ func TestEventAllocations(t *testing.T) {
 			h.ServeHTTP(w, r)
 		}); n > 1+raceAllocations {
 			t.Errorf("%s: %v allocations, want 1", name, n)
+		}
+	}
+}
+
+// reader counts records, as a handler of a host that only knows Handle. Its WithAttrs is
+// that of the handler inside, so that a logger with attributes would bypass it.
+type reader struct {
+	slog.Handler
+	records *int
+}
+
+func (h reader) Handle(ctx context.Context, r slog.Record) error {
+	*h.records++
+	return h.Handler.Handle(ctx, r)
+}
+
+// TestRefusalsReachHandlers holds that a handler of a host sees each refusal with all
+// its attributes.
+func TestRefusalsReachHandlers(t *testing.T) {
+	s := newBenchSystem(t)
+	for name, r := range refusedRequests(t, s) {
+		var out bytes.Buffer
+		records := 0
+		gate := auth.NewGate(s.chain, &auth.GateOptions{Logger: slog.New(reader{slog.NewJSONHandler(&out, &slog.HandlerOptions{AddSource: true}), &records})})
+		gate.Require(http.NotFoundHandler()).ServeHTTP(httptest.NewRecorder(), r)
+		var event map[string]any
+		if err := json.Unmarshal(out.Bytes(), &event); err != nil || records != 1 {
+			t.Fatalf("%s: %d records, %v: %s", name, records, err, out.String())
+		}
+		for _, key := range []string{audit.KeyOutcome, audit.KeyStatus, audit.KeyCode, audit.KeyReason, audit.KeyMethod, audit.KeyPath, audit.KeyClient} {
+			if event[key] == nil {
+				t.Errorf("%s: no %s in %s", name, key, out.String())
+			}
+		}
+		if !strings.Contains(fmt.Sprint(event["source"]), "gate_prepared_test.go") {
+			t.Errorf("%s: the source is not where the gate was made: %v", name, event["source"])
 		}
 	}
 }
