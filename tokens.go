@@ -103,10 +103,10 @@ type TokensOptions struct {
 	// take the last place. Zero means 1,000.
 	MaxDepth, MaxMinted int
 
-	// MayIssue is called before a token is issued for u, for rules of the host,
-	// such as one about users of another login service. An error refuses with
-	// 403, and with its Detail if it is an [*Error]. Nil allows all active
-	// users. It must be safe for concurrent use.
+	// MayIssue is called before a token is issued for u, perhaps more than once,
+	// for rules of the host, such as one about users of another login service. An
+	// error refuses with 403, and with its Detail if it is an [*Error]. Nil allows
+	// all active users. It must be safe for concurrent use.
 	MayIssue func(ctx context.Context, u store.User) error
 
 	// EndWithPassword ends the tokens of a user when the epoch of the user

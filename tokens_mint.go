@@ -86,7 +86,10 @@ func replaced(by *Principal, tok store.Token) bool {
 // Insert stores in st what [Tokens.Prepare] has returned for by, with secrets and an
 // application where it has any. Parent is that of Prepare. In one step with the insert
 // it must not have ended or changed, and the limits of TokensOptions must hold: MaxDepth,
-// MaxMinted and MaxPerUser. A change of the parent that leaves it the right is followed.
+// MaxMinted and MaxPerUser. If a limit is reached, Insert counts the tokens of the user
+// by [Tokens.CheckQuota], and tries once more without MaxPerUser if that finds room: the
+// store may have counted tokens that have ended. A change of the parent that leaves it
+// the right is followed.
 // Refusals are an [*Error], also those of what Prepare does not return for by. ErrLimit
 // and ErrConflict of [store.Tokens].InsertToken come as they are. Later changes by the
 // owner reach the token like every minted token. Package oauth calls Insert for the

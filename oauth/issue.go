@@ -225,10 +225,7 @@ func (srv *Server) IssueFor(ctx context.Context, by *auth.Principal, application
 	srv.addRefresh(&issued, tok.Created, parent.Expires)
 	if issued.Token, err = srv.insert(ctx, by, issued.Token, parent); err != nil {
 		if errors.Is(err, errInvalidClient) {
-			err = noSuchObject("ApplicationID")
-			if by.TokenID != 0 { // or the parent has ended during the request
-				err = errTokenEnded
-			}
+			err = srv.conflict(ctx, by, applicationID)
 		}
 		return auth.IssuedToken{}, err
 	}
@@ -237,6 +234,18 @@ func (srv *Server) IssueFor(ctx context.Context, by *auth.Principal, application
 		slog.String(audit.KeyScope, issued.Scopes), slog.Time(audit.KeyExpires, issued.Expires))
 	srv.observeIssued(ctx, observe.KindApplication)
 	return issued, nil
+}
+
+// conflict returns the reason why a token with which an application would act for by
+// was not stored.
+func (srv *Server) conflict(ctx context.Context, by *auth.Principal, applicationID int64) error {
+	if err := srv.mayUse(ctx, by, applicationID); err != nil {
+		return err
+	}
+	if by.TokenID != 0 {
+		return errTokenEnded // or it ends earlier now
+	}
+	return noSuchObject("ApplicationID")
 }
 
 // insert stores a token that is issued without a code.

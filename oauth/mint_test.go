@@ -2,6 +2,7 @@ package oauth_test
 
 import (
 	"context"
+	"net/http"
 	"testing"
 
 	"github.com/ostiary/auth"
@@ -88,6 +89,40 @@ func TestMintingForApplicationRaces(t *testing.T) {
 			if left.ParentID != 0 {
 				t.Errorf("%s: left is %+v", name, left)
 			}
+		}
+	}
+}
+
+// An application that is deleted or disabled while a token asks for tokens of it is
+// gone, and the token is as good as before.
+func TestApplicationEndsDuringMinting(t *testing.T) {
+	for name, end := range map[string]func(s *oauthSystem, id int64) error{
+		"deleted": func(s *oauthSystem, id int64) error {
+			return s.server.DeleteApplication(t.Context(), by(s.orgadmin), id)
+		},
+		"disabled": func(s *oauthSystem, id int64) error {
+			_, err := s.server.ChangeApplication(t.Context(), by(s.orgadmin), id, oauth.ApplicationChange{Disabled: new(true)})
+			return err
+		},
+	} {
+		for _, withToken := range []bool{true, false} {
+			s := newOAuth(t, nil)
+			slow := &slowStore{Store: s.db}
+			app, asking := s.app(oauth.GrantAuthorizationCode, oauth.ClientPublic), by(s.member)
+			if withToken {
+				personal, err := s.tokens.Issue(t.Context(), asking, auth.TokenRequest{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				asking = s.principal(personal)
+			}
+			slow.meanwhile = func() {
+				if err := end(s, app.ID); err != nil {
+					t.Errorf("%s, %v: %v", name, withToken, err)
+				}
+			}
+			_, err := s.serverOn(slow, s.db, nil).IssueFor(t.Context(), asking, app.ID, auth.TokenRequest{})
+			refusesStatus(t, err, http.StatusBadRequest, "ApplicationID")
 		}
 	}
 }
