@@ -10,11 +10,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/ostiary/auth/internal/logtest"
 )
 
 // binary is the server, built once.
@@ -59,26 +60,9 @@ type server struct {
 	url string
 	dir string // where commands run
 	cmd *exec.Cmd
-	out *syncBuffer
+	out *logtest.Buffer
 
 	stdout io.Reader
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 // start starts the server on a free port, with the database test.db in dir
@@ -95,7 +79,7 @@ func start(t *testing.T, dir string, args ...string) *server {
 // launchServer is start without the wait.
 func launchServer(t *testing.T, dir string, args ...string) *server {
 	t.Helper()
-	s := &server{t: t, dir: dir, out: new(syncBuffer)}
+	s := &server{t: t, dir: dir, out: new(logtest.Buffer)}
 	s.cmd = exec.Command(binary, append([]string{"-addr", "127.0.0.1:0", "-db", "test.db"}, args...)...)
 	s.cmd.Dir = dir
 	s.cmd.Stderr = s.out

@@ -17,20 +17,19 @@ const first, last = 10_000, 32_000
 // tries is how many ports are looked at: a machine does not use as many.
 const tries = 1000
 
-// Free returns n ports of a host that nobody has, and that nobody gets who does not
+// Free returns n ports of a host, at least one, that nobody has, and that nobody gets who does not
 // name them.
 func Free(host string, n int) (ports []int, err error) {
 	for range tries {
-		if len(ports) == n {
-			return ports, nil
-		}
 		port := first + rand.IntN(last-first)
 		l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
 		if err != nil {
 			continue
 		}
 		defer l.Close() // at the end, so that none comes twice
-		ports = append(ports, port)
+		if ports = append(ports, port); len(ports) >= n {
+			return ports, nil
+		}
 	}
 	return nil, errors.New("porttest: no port is free at " + host)
 }

@@ -67,7 +67,9 @@ func Account(name string) (*syscall.Credential, error) {
 func Folder(as *syscall.Credential) (string, error) {
 	dir, err := os.MkdirTemp(cmp.Or(os.Getenv("OSTIARY_TMP"), "/tmp"), "ostiary")
 	if err == nil && as != nil {
-		err = os.Chown(dir, int(as.Uid), int(as.Gid))
+		if err = os.Chown(dir, int(as.Uid), int(as.Gid)); err != nil {
+			_ = os.RemoveAll(dir)
+		}
 	}
 	return dir, err
 }
@@ -76,7 +78,7 @@ func Folder(as *syscall.Credential) (string, error) {
 func TempFolder(t testing.TB, as *syscall.Credential) string {
 	t.Helper()
 	dir, err := Folder(as)
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	Check(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return dir
 }

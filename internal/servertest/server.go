@@ -31,7 +31,10 @@ func newServer(program, account string) (*Server, error) {
 		return nil, err
 	}
 	dir, err := Folder(as)
-	return &Server{As: as, Dir: dir, Data: filepath.Join(dir, "data"), program: program}, err
+	if err != nil {
+		return nil, err
+	}
+	return &Server{As: as, Dir: dir, Data: filepath.Join(dir, "data"), program: program}, nil
 }
 
 // Command returns the command that runs the server.

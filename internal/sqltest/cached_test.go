@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ostiary/auth/internal/servertest"
 	"github.com/ostiary/auth/pgbus"
 	"github.com/ostiary/auth/store"
 	"github.com/ostiary/auth/store/cached"
@@ -80,8 +81,8 @@ func (c *caches) eventually(what string, done func() bool) time.Duration {
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for !done() {
-		if time.Since(begun) > patience {
-			c.Fatalf("%s: not within %v", what, patience)
+		if time.Since(begun) > servertest.Patience {
+			c.Fatalf("%s: not within %v", what, servertest.Patience)
 		}
 		<-tick.C
 	}

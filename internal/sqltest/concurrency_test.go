@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ostiary/auth/internal/servertest"
 	"github.com/ostiary/auth/store"
 	"github.com/ostiary/auth/store/sqlstore"
 )
@@ -146,7 +147,7 @@ func TestExhaustedPool(t *testing.T) {
 		}
 		conn.Close()
 		_, err = st.AccessByDigest(t.Context(), accessOf("x"))
-		for deadline := time.Now().Add(patience); err != nil && time.Now().Before(deadline); {
+		for deadline := time.Now().Add(servertest.Patience); err != nil && time.Now().Before(deadline); {
 			_, err = st.AccessByDigest(t.Context(), accessOf("x"))
 		}
 		if err != nil {

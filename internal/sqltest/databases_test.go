@@ -8,16 +8,13 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	_ "modernc.org/sqlite"
 
+	"github.com/ostiary/auth/internal/servertest"
 	"github.com/ostiary/auth/store"
 	"github.com/ostiary/auth/store/sqlstore"
 )
-
-// patience is how long is waited for what must happen: only what hangs takes as long.
-const patience = 5 * time.Minute
 
 // limits are wide enough for every tree here.
 var limits = store.InsertLimits{Depth: store.MaxDepth, Live: 100_000}
@@ -33,7 +30,7 @@ type place struct {
 // options are for a busy machine, on which 64 calls at once may take long: an outage
 // would be right then, and is not what is tested.
 func (p place) options() *sqlstore.Options {
-	return &sqlstore.Options{Prefix: p.Prefix, NoPreparedStatements: p.Unprepared, Timeout: patience, LookupTimeout: patience}
+	return &sqlstore.Options{Prefix: p.Prefix, NoPreparedStatements: p.Unprepared, Timeout: servertest.Patience, LookupTimeout: servertest.Patience}
 }
 
 // connect opens a pool.

@@ -69,7 +69,7 @@ func (s *server) joined(nodes int) error {
 	}
 	defer db.Close()
 	is := ""
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(servertest.Patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if is = servertest.Membership(db); is == fmt.Sprint(nodes, " Synced") {
 			return nil
 		}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ostiary/auth/internal/servertest"
 	"github.com/ostiary/auth/observe"
 	"github.com/ostiary/auth/store"
 	"github.com/ostiary/auth/store/sqlstore"
@@ -74,7 +75,7 @@ func TestDatabaseHangs(t *testing.T) {
 				t.Errorf("calls ended by %v, want 51 times %v", all, observe.ReasonCircuitOpen)
 			}
 			s.signal(syscall.SIGCONT)
-			deadline := time.Now().Add(patience)
+			deadline := time.Now().Add(servertest.Patience)
 			for err = lookUp(); err != nil && time.Now().Before(deadline); err = lookUp() {
 				if errors.Is(err, store.ErrNotFound) {
 					t.Fatal(err)
@@ -92,7 +93,7 @@ func TestDatabaseHangs(t *testing.T) {
 // probe waits.
 func becomesReady(t *testing.T, st *sqlstore.Store) {
 	t.Helper()
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(servertest.Patience)
 	err := st.Ready(t.Context())
 	for err != nil && time.Now().Before(deadline) {
 		err = st.Ready(t.Context())

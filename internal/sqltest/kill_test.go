@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ostiary/auth/internal/servertest"
 	"github.com/ostiary/auth/store"
 	"github.com/ostiary/auth/store/sqlstore"
 )
@@ -72,7 +73,7 @@ func TestKilledServerLosesNothing(t *testing.T) {
 				l := newLedger()
 				var mu sync.Mutex
 				var once sync.Once
-				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				ctx, cancel := context.WithTimeout(t.Context(), servertest.Patience)
 				loadAll(ctx, st, fmt.Sprintf("r%d", round), 4, func(line string) {
 					mu.Lock()
 					defer mu.Unlock()
@@ -141,7 +142,7 @@ func TestTerminatedConnections(t *testing.T) {
 			}
 			tick := time.NewTicker(50 * time.Millisecond)
 			defer tick.Stop()
-			deadline := time.Now().Add(patience)
+			deadline := time.Now().Add(servertest.Patience)
 			for n := 0; n < 40 || (ended == 0 || acknowledged() == 0) && time.Now().Before(deadline); n++ {
 				ended += endConnections(t, db, list, end)
 				<-tick.C

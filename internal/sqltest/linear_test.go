@@ -14,6 +14,7 @@ import (
 
 	"github.com/anishathalye/porcupine"
 
+	"github.com/ostiary/auth/internal/servertest"
 	"github.com/ostiary/auth/store/memory"
 	"github.com/ostiary/auth/store/storetest"
 )
@@ -134,7 +135,7 @@ func (h *history) client(w workload, client int, keys []string) {
 func (h *history) check(w workload) string {
 	h.t.Helper()
 	for key, ops := range h.calls {
-		switch porcupine.CheckOperationsTimeout(w.model, ops, patience) {
+		switch porcupine.CheckOperationsTimeout(w.model, ops, servertest.Patience) {
 		case porcupine.Illegal:
 			return key
 		case porcupine.Unknown:

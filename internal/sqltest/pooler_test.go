@@ -147,7 +147,7 @@ func TestLostStatementIsExplained(t *testing.T) {
 	}
 	defer st.Close()
 	limit(db)
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(servertest.Patience)
 	for time.Now().Before(deadline) {
 		var errs [8]error
 		var all []func()

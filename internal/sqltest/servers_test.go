@@ -164,7 +164,7 @@ func (s *server) start() error {
 		return err
 	}
 	defer db.Close()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(servertest.Patience); time.Now().Before(deadline); {
 		p, err1 := servertest.Start(s.run())
 		if err1 != nil {
 			return err1

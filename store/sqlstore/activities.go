@@ -109,22 +109,20 @@ func (s *Store) activityRanges(f store.ActivityFilter) (ranges []rowRange, err e
 	if f.All {
 		return []rowRange{{column: column, filter: narrow}}, nil
 	}
-	of := func(name string, value any) {
-		r := s.rangeOf("", narrow, name, value)
-		r.overlaps = true
-		ranges = append(ranges, r)
-	}
 	if f.UserID != "" && checkText([]any{f.UserID}) == nil {
-		of("e.subject", concerning(f.UserID))
+		own := s.rangeOf("", narrow, "e.subject", concerning(f.UserID))
+		own.overlaps = true
+		ranges = append(ranges, own)
 	}
-	if !narrow.fit(len(f.Organizations)) {
-		r := rowRange{column: column, overlaps: true}
-		r.and("e.organization_id"+inList(len(f.Organizations)), numbers(f.Organizations)...)
+	organizations := slices.Compact(slices.Sorted(slices.Values(f.Organizations)))
+	if !narrow.fit(len(organizations)) {
+		r := rowRange{column: column}
+		r.and("e.organization_id"+inList(len(organizations)), numbers(organizations)...)
 		r.add(narrow)
 		return append(ranges, r), nil
 	}
-	for _, id := range f.Organizations {
-		of("e.organization_id", id)
+	for _, id := range organizations {
+		ranges = append(ranges, s.rangeOf("", narrow, "e.organization_id", id))
 	}
 	return ranges, nil
 }

@@ -33,13 +33,13 @@ const (
 )
 
 // A rowRange is conditions on rows, of which the first is about the beginning of an
-// index. Those of tokens are called t.
+// index. Those of tokens are called t, those of the activity stream e.
 type rowRange struct {
 	filter
 	index       string // by ID, "" for any that the planner finds
 	column      string // with which the index begins, "" for no one
 	application int64  // the only one whose tokens are in it, 0 if nobody needs to know
-	overlaps    bool   // tokens in it may be in later ranges, too
+	overlaps    bool   // rows in it may be in later ranges, too
 	apart       filter // leaves out those of the one before that overlaps
 }
 

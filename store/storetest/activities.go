@@ -240,12 +240,12 @@ func activityVisible(t *tester) {
 	none := t.enter(store.Activity{At: at(4 * us)}, many)
 	t.lists(map[string]store.ActivityFilter{
 		"nobody": {}, "a user": {UserID: u}, "another": {UserID: v}, "a stranger": {UserID: "x"},
-		"an organization": {Organizations: []int64{1}}, "two": {Organizations: []int64{1, 2}}, "another organization": {Organizations: []int64{9}},
+		"an organization": {Organizations: []int64{1}}, "two": {Organizations: []int64{1, 2}}, "one twice": {Organizations: []int64{2, 1, 2}}, "another organization": {Organizations: []int64{9}},
 		"both": {UserID: v, Organizations: []int64{1}}, "all": {All: true}, "all and a user": {All: true, UserID: u},
 		"a narrowed nobody": {ConcernedID: u, TokenID: 7}, "an ID alone": {ID: mine.ID},
 	}, map[string][]store.Activity{
 		"a user": {mine, granted}, "another": {other},
-		"an organization": {granted, app}, "two": {granted, app, other},
+		"an organization": {granted, app}, "two": {granted, app, other}, "one twice": {granted, app, other},
 		"both": {granted, app, other}, "all": {mine, granted, app, other, none}, "all and a user": {mine, granted, app, other, none},
 	})
 }
