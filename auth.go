@@ -37,7 +37,9 @@
 //
 // A wrong credential is final and never falls through to another one or to
 // anonymous. An outage of a store is answered 503. Secrets are stored as digests
-// only. The zero value of every option is the safe one. All types here are safe
+// only. The zero value of every option is the safe one. A
+// constructor refuses an option that is out of range, as a negative number is unless
+// its option says what it means. All types here are safe
 // for concurrent use and do not change after construction.
 //
 // The library does not protect against a handler that misuses the rights of its
@@ -86,7 +88,7 @@ type Error struct {
 	Code       string        // RFC 6749 section 5.2 or RFC 6750 section 3.1; may be empty
 	Detail     string        // for the client
 	Scope      string        // the scope that would have sufficed
-	Field      string        // the field of the request that is at fault, if one is
+	Field      string        // the field of the request that is at fault, by its name in this module, such as "Expires"; may be empty
 	RetryAfter time.Duration // when to try again; 0 says nothing
 	Err        error         // for the log only
 }

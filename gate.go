@@ -64,9 +64,9 @@ type GateOptions struct {
 	// applications refresh their tokens.
 	WarnBefore time.Duration
 
-	// Logger receives the audit events. Nil means [slog.Default]. In the event of a refusal
-	// the first attributes can be a group without a name, whose attributes a handler writes
-	// as those of the event, see [slog.Handler].
+	// Logger receives the audit events. Nil means [slog.Default]. The event of a
+	// refusal can have a group without a name, whose attributes a handler must
+	// write as those of the event, see [slog.Handler].
 	Logger *slog.Logger
 
 	// Observe is called for the events RequestAllowed and RequestRefused, see package observe.
@@ -310,8 +310,8 @@ func (g *Gate) warn(h http.Header, p *Principal) {
 
 // Identify is [Gate.Require] that also calls next for requests without a
 // credential. A bad credential is refused, so that clients notice a dead token.
-// A request by a safe method with the cookie of a dead session is anonymous,
-// because a browser cannot drop that cookie by itself.
+// A request by a safe method with the cookie of a dead session is anonymous, unless
+// it is an upgrade, because a browser cannot drop that cookie by itself.
 func (g *Gate) Identify(next http.Handler) http.Handler {
 	mustHandle("Gate.Identify", next)
 	return g.handler(func(w http.ResponseWriter, r *http.Request, field authorization) {

@@ -35,6 +35,7 @@ func (g *Gate) RequireLogin(loginURL string) func(http.Handler) http.Handler {
 			switch {
 			case err == nil:
 				vary(w.Header())
+				g.warn(w.Header(), &p)
 				next.ServeHTTP(w, withPrincipal(r, &p))
 			case (noCredentials(err) || sessionEnded(err)) && navigation(r) && r.URL.Path != login.Path:
 				g.report(r, &p, err)

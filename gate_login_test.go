@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -218,6 +219,20 @@ func TestContextKnowsTheClient(t *testing.T) {
 		}
 		if diff := cmp.Diff([]any{tt.want}, clients); diff != "" {
 			t.Errorf("%s: clients (-want +got):\n%s", tt.name, diff)
+		}
+	}
+}
+
+// An answer behind RequireLogin warns of the end of a token, as one behind Require does.
+func TestRequireLoginWarns(t *testing.T) {
+	s := newSystem(t, func(o *settings) { o.gate.WarnBefore = 10_000 * time.Hour })
+	token := bearer(s.issue(s.alice, "read"))
+	for name, h := range map[string]http.Handler{
+		"Require":      s.gate.Require(http.NotFoundHandler()),
+		"RequireLogin": s.gate.RequireLogin("/login/")(http.NotFoundHandler()),
+	} {
+		if w := send(h, "GET", "/", token); w.Header().Get("X-Token-Expires") == "" {
+			t.Errorf("%s: no X-Token-Expires in %v", name, w.Header())
 		}
 	}
 }

@@ -83,8 +83,9 @@ type PasswordsOptions struct {
 	// RefusalTime is the minimum time of a refused comparison. With hashes of
 	// several kinds, the time would otherwise tell which names exist. Zero
 	// means the time of the slowest kind of hash that this process has
-	// compared, or no minimum if it has compared one kind only. Set it to the
-	// time of the slowest kind while imported hashes are in use.
+	// compared, or no minimum if it has compared one kind only. Other values are
+	// between a millisecond and a minute. Set it to the time of the slowest kind
+	// while imported hashes are in use.
 	RefusalTime time.Duration
 
 	// InsecureCookie drops Secure from the cookie of
@@ -240,9 +241,9 @@ var errServicePassword = &Error{Status: http.StatusBadRequest, Field: "Password"
 // Set gives a user a new password and ends all sessions of the user, and with
 // TokensOptions.EndWithPassword all tokens. An unacceptable password, and any
 // password of a service account, is an [*Error] with status 400 and the field
-// "password". Set also returns an error
-// if the SetPasswordHash of the user table breaks its promise to raise the
-// epoch: then the password is set, but old sessions live on.
+// "Password". Set also returns an error if the SetPasswordHash of the user table
+// breaks its promise to raise the epoch: then the password is set, but old
+// sessions live on.
 func (p *Passwords) Set(ctx context.Context, userID, password string) error {
 	if err := p.acceptable(password); err != nil {
 		return err

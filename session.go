@@ -47,7 +47,7 @@ type Session struct {
 type SessionOptions struct {
 	// IdleTimeout is the time after which a session without requests ends. Zero
 	// means 30 minutes, the minimum is a second. The expiry is written at most
-	// once a minute.
+	// once a minute, or once in a tenth of IdleTimeout if that is shorter.
 	IdleTimeout time.Duration
 
 	// Lifetime is the longest life of a session. Zero means 12 hours, or

@@ -78,7 +78,8 @@ type TokensOptions struct {
 
 	// PersonalLifetime is the lifetime of a personal access token whose request
 	// has no expiry, and MaxPersonalLifetime the longest that a request may ask
-	// for. Zero means 30 days and 365 days.
+	// for. Zero means 30 days, and 365 days or PersonalLifetime if that is longer.
+	// The minimum is a second, the maximum 36,500 days.
 	PersonalLifetime, MaxPersonalLifetime time.Duration
 
 	// MaxPerUser is the number of tokens that a user can have. At the limit,
@@ -90,7 +91,8 @@ type TokensOptions struct {
 	MaxPerUser int
 
 	// TouchInterval is the precision of the last use of a token, which is
-	// written at most once in it. Zero means a minute. See [Tokens.Run].
+	// written at most once in it. Zero means a minute, the minimum is a
+	// millisecond. See [Tokens.Run].
 	TouchInterval time.Duration
 
 	// Minting is the mode of tokens that are issued by a token. The zero value
@@ -192,7 +194,7 @@ func NewTokens(st store.Tokens, u store.Users, opts *TokensOptions) (*Tokens, er
 }
 
 // ParseScopes is the function [ParseScopes] with the names that were given to
-// [NewTokens]. The error is an [*Error] with status 400 for the field "scope".
+// [NewTokens]. The error is an [*Error] with status 400 and the field "Scopes".
 func (t *Tokens) ParseScopes(s string) (Scopes, error) {
 	scopes, err := ParseScopes(s, t.opts.Scopes...)
 	if err != nil {
@@ -235,11 +237,12 @@ type TokenRequest struct {
 	// names the token of a service account, which must have one.
 	Description string
 	// Expires is the end of the token. Zero means
-	// TokensOptions.PersonalLifetime from now, or the end of the parent token
-	// if that is earlier.
+	// TokensOptions.PersonalLifetime from now, or AccessLifetime of package oauth
+	// for a token of an application. It also means the end of the parent token if
+	// that is earlier.
 	Expires time.Time
-	// Addresses are the client addresses that may use the token; none means
-	// any.
+	// Addresses are the client addresses that may use the token. None means those
+	// of the parent token, and any without a parent.
 	Addresses []netip.Prefix
 }
 

@@ -200,8 +200,10 @@ func checkShortened(expires, old time.Time) error {
 
 // Rotate gives a token a new secret; the old one is dead when it returns. ID,
 // scopes and expiry stay. A token that rotates itself keeps its descendants.
-// With MintChildren a rotation by the owner's login ends them. The token of an
-// application is refused, because its refresh token replaces it.
+// With MintChildren a rotation by the owner's login ends them. Rotate returns an
+// [*Error] with status 403 for another user, administrators included, and for
+// another token. The token of an application is refused with status 400, because
+// its refresh token replaces it.
 func (t *Tokens) Rotate(ctx context.Context, by *Principal, id int64) (IssuedToken, error) {
 	tok, err := t.changeable(ctx, by, id)
 	if err != nil {

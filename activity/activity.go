@@ -6,7 +6,7 @@
 // what is logged and what is shown cannot differ, and an act that succeeded is
 // never refused because the stream cannot be written:
 //
-//	stream := activity.NewStream(db, &activity.Options{Organizations: organizations, Applications: db})
+//	stream, err := activity.NewStream(db, &activity.Options{Organizations: organizations, Applications: db})
 //	log := slog.New(stream.Handler(slog.NewJSONHandler(os.Stderr, nil)))
 //	tokens, err := auth.NewTokens(db, db, &auth.TokensOptions{Logger: log})
 //	go stream.Run(ctx)

@@ -29,7 +29,7 @@
 //	                           sessions client                               an administrator
 //	SessionLost         4)     user user_id reason client                    values that a host put into a session are lost
 //	TokenIssued         INFO   5), or 6) and token_id                        a token was issued
-//	TokenChanged        INFO   5) before                                     its scopes or description changed
+//	TokenChanged        INFO   5) before                                     its scopes, description or expiry changed
 //	TokenRotated        INFO   5)                                            it has a new value
 //	TokenRevoked        INFO   5), or 6) and token_id                        it was revoked
 //	ApplicationCreated  INFO   7)                                            an application was registered
@@ -58,8 +58,8 @@
 //	5) actor actor_id actor_token_id token_id user_id application_id parent_id scope expires client
 //	6) application_id application grant_type user_id scope client
 //	7) actor actor_id actor_token_id application_id application organization_id confidential
-//	   grant_type redirect_uris skip_consent disabled client
-//	8) actor actor_id actor_token_id user user_id admin auditor active client
+//	   grant_type redirect_uris skip_consent require_pkce resource disabled client
+//	8) actor actor_id actor_token_id user user_id admin auditor active service client
 package audit
 
 import (

@@ -71,9 +71,9 @@ type Config struct {
 
 	// GatewayPaths serves the routes of me, users, tokens, applications, login
 	// and logout below /api/gateway/v1/, too, where the Ansible platform has
-	// them, and an index of links to them. Objects keep the URLs of /api/v2/. Without it these paths are 404,
-	// from which AWX's clients learn that there is no gateway. It excludes
-	// Platform, whose gateway has the same paths.
+	// them, and an index of links to them. Objects keep the URLs of /api/v2/.
+	// Without it these paths are 404, from which AWX's clients learn that there
+	// is no gateway. It excludes Platform, whose gateway has the same paths.
 	GatewayPaths bool
 
 	// Links are further resources of the host in the list of /api/v2/: a path

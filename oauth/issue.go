@@ -197,8 +197,9 @@ func setRefresh(issued *auth.IssuedToken, text string) {
 }
 
 // IssueFor makes an access token and a refresh token with which an application
-// acts for by. The application must be visible to by; it takes no part. A token
-// that is minted by another stays within the rights of its parent, see
+// acts for by. The application must be visible to by; it takes no part. The access
+// token lives for Options.AccessLifetime at most, which is the default. A token that
+// is minted by another stays within the rights of its parent, see
 // [auth.Tokens.Issue]. Refusals are an [*auth.Error] that names the field.
 func (srv *Server) IssueFor(ctx context.Context, by *auth.Principal, applicationID int64, req auth.TokenRequest) (auth.IssuedToken, error) {
 	if by == nil {

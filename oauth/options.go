@@ -29,12 +29,14 @@ type Options struct {
 
 	// AccessLifetime is the lifetime of an access token of an application, and
 	// RefreshLifetime that of an unused refresh token. GrantLifetime is the
-	// lifetime of a grant with all its refreshes. Zero means an hour, 30 days
-	// and 365 days.
+	// lifetime of a grant with all its refreshes. Zero means an hour, 30 days,
+	// and 365 days or RefreshLifetime if that is longer. The minimum is a second,
+	// and RefreshLifetime must not be longer than GrantLifetime.
 	AccessLifetime, RefreshLifetime, GrantLifetime time.Duration
 
 	// CodeLifetime is the lifetime of an authorization code. Zero means a
-	// minute; the maximum is ten (RFC 6749 section 4.1.2).
+	// minute, the minimum is a second, and the maximum is ten minutes (RFC 6749
+	// section 4.1.2).
 	CodeLifetime time.Duration
 
 	// MaxCodes is the number of live authorization codes that a user can have
@@ -167,12 +169,13 @@ func validIssuer(s string) bool {
 // enters it in a browser elsewhere. A zero DeviceOptions consists entirely of
 // default values.
 type DeviceOptions struct {
-	// Lifetime is the lifetime of a device code. Zero means ten minutes; the
-	// maximum is an hour.
+	// Lifetime is the lifetime of a device code. Zero means ten minutes, the
+	// minimum is a minute, and the maximum is an hour.
 	Lifetime time.Duration
 
 	// Interval is the minimum time between two requests of a device for its
-	// token. Zero means five seconds.
+	// token. Zero means five seconds, the minimum is a second, and the maximum is
+	// Lifetime.
 	Interval time.Duration
 
 	// Guesses limits the wrong codes that are entered by one user. Right codes

@@ -18,7 +18,7 @@
 //
 // # Connections
 //
-// A look-up of one record runs to its end, within 2 seconds, even if the
+// A look-up of one record runs to its end, within [Options].LookupTimeout, even if the
 // context is cancelled, because an interruption costs as much as the read, and
 // with some drivers the connection. All other methods honour the context. No
 // method needs more than one connection at a time, or keeps one.
