@@ -26,7 +26,7 @@ func (g *Gate) eventRequest(r *http.Request, p *Principal) {
 		slog.String(audit.KeyCredential, p.Credential.String()), slog.Int64(audit.KeyTokenID, p.TokenID),
 		slog.Int64(audit.KeyApplicationID, p.ApplicationID),
 		slog.String(audit.KeyMethod, audit.Clip(r.Method)), slog.String(audit.KeyPath, audit.Clip(r.URL.Path)),
-		slog.String(audit.KeyClient, client.TextOf(r)))
+		slog.String(audit.KeyClient, client.TextAt(ctx, r.RemoteAddr)))
 }
 
 // eventRefused logs a refusal. Ready is a logger with the attributes of e, or nil.
@@ -49,7 +49,7 @@ func (g *Gate) eventRefused(r *http.Request, p *Principal, e *Error, ready *slog
 	}
 	attrs = append(attrs,
 		slog.String(audit.KeyMethod, audit.Clip(r.Method)), slog.String(audit.KeyPath, audit.Clip(r.URL.Path)),
-		slog.String(audit.KeyClient, client.TextOf(r)))
+		slog.String(audit.KeyClient, client.TextAt(ctx, r.RemoteAddr)))
 	if p != nil && (p.ID != "" || p.ApplicationID != 0) {
 		attrs = append(attrs, slog.String(audit.KeyUser, audit.Clip(p.Name)), slog.String(audit.KeyUserID, p.ID),
 			slog.String(audit.KeyCredential, p.Credential.String()), slog.Int64(audit.KeyTokenID, p.TokenID),

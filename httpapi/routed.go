@@ -65,11 +65,7 @@ func (v *routed) Value(key any) any {
 	case stores.SeenKey:
 		return &v.seen
 	}
-	found := v.Context.Value(key)
-	if found == nil && key == (clients.Key{}) {
-		return clients.PeerValue(v.peer) // which few requests ask for
-	}
-	return found
+	return clients.Value(v.Context, key, v.peer)
 }
 
 // Format keeps the credentials of the request out of logs that print contexts.
