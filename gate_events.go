@@ -11,7 +11,7 @@ import (
 )
 
 // eventRequest logs that a request is allowed.
-func (g *Gate) eventRequest(r *http.Request, p *Principal) {
+func (g *Gate) eventRequest(r incoming, p *Principal) {
 	level := slog.LevelDebug
 	if p.Credential == CredentialBasic || p.Credential == CredentialProxy {
 		level = slog.LevelInfo
