@@ -60,11 +60,11 @@ var (
 // Authenticate implements [Authenticator].
 func (b *Bearer) Authenticate(r *http.Request) (*Principal, error) {
 	var p Principal
-	return onHeap(&p, b.authenticate(r, authorizationOf(r), &p))
+	return onHeap(&p, b.authenticate(incoming{Request: r}, authorizationOf(r), &p))
 }
 
 // authenticate sets p if it returns no error.
-func (b *Bearer) authenticate(r *http.Request, a authorization, p *Principal) error {
+func (b *Bearer) authenticate(r incoming, a authorization, p *Principal) error {
 	switch a.scheme {
 	case schemeBearer:
 	case schemeDoubled:
@@ -74,11 +74,11 @@ func (b *Bearer) authenticate(r *http.Request, a authorization, p *Principal) er
 	default:
 		return ErrNoCredentials
 	}
-	if header.TokenInQuery(r) {
+	if header.TokenInQuery(r.Request) {
 		return errDoubled
 	}
 	addresses, err := b.verify(r.Context(), a.credentials, p)
-	if len(addresses) > 0 && !client.In(addresses, ClientAddr(r)) {
+	if len(addresses) > 0 && !client.In(addresses, r.client()) {
 		*p = Principal{}
 		return errTokenAddress
 	}

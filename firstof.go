@@ -92,7 +92,7 @@ func partsOf[P Authenticator](list []Authenticator) (found []P) {
 func ask(a Authenticator, r *http.Request, field authorization, p *Principal) error {
 	switch a := a.(type) {
 	case *Bearer:
-		return a.authenticate(r, field, p)
+		return a.authenticate(incoming{Request: r}, field, p)
 	case *Basic:
 		return a.authenticate(r, field, p)
 	case chain:

@@ -155,7 +155,7 @@ func (g *Gate) noteScope(where, name string) {
 // for [Gate.Deny].
 func (g *Gate) Check(r *http.Request) (*Principal, error) {
 	var p Principal
-	return onHeap(&p, g.check(r, authorizationOf(r), "", &p))
+	return onHeap(&p, g.check(&incoming{Request: r}, authorizationOf(r), "", &p))
 }
 
 // anyScope is the argument scope of check for handlers that need none. It is no
@@ -164,8 +164,8 @@ const anyScope = " "
 
 // check authenticates r and compares the scopes of the credential with those in
 // scope, or with the method of r if scope is "". It sets p, which must be zero, if the
-// credential is good.
-func (g *Gate) check(r *http.Request, field authorization, scope string, p *Principal) error {
+// credential is good. It settles r before an authenticator of the host gets it.
+func (g *Gate) check(r *incoming, field authorization, scope string, p *Principal) error {
 	if r.Method == http.MethodConnect || r.Method == http.MethodTrace {
 		return errMethod // they are for proxies; TRACE would echo credentials
 	}
@@ -187,7 +187,7 @@ func (g *Gate) check(r *http.Request, field authorization, scope string, p *Prin
 		}
 		return errNeedsWrite
 	}
-	g.eventRequest(r, p)
+	g.eventRequest(*r, p)
 	if g.hook != nil {
 		g.hook.Took(r.Context(), observe.RequestAllowed, credentialKind(p.Credential), observe.ReasonNone, began)
 	}
@@ -196,18 +196,18 @@ func (g *Gate) check(r *http.Request, field authorization, scope string, p *Prin
 
 // ask asks the authenticators. An Authorization field that none of them knows
 // is a bad credential.
-func (g *Gate) ask(r *http.Request, field authorization, p *Principal) error {
+func (g *Gate) ask(r *incoming, field authorization, p *Principal) error {
 	if g.first != nil && field.scheme == schemeBearer { // as the chain would, but quicker
-		if err := g.first.authenticate(r, field, p); !noCredentials(err) {
+		if err := g.first.authenticate(*r, field, p); !noCredentials(err) {
 			return err
 		}
 	}
-	off := false
+	off, settled := false, r.settle()
 	if field.scheme == schemeBasic {
 		off = allOff(g.basics)
-		r = ignoreBasic(r, off)
+		settled = ignoreBasic(settled, off)
 	}
-	err := ask(g.auth, r, field, p)
+	err := ask(g.auth, settled, field, p)
 	if field.scheme != schemeAbsent && !off && noCredentials(err) {
 		return errUnknownScheme
 	}
@@ -223,7 +223,8 @@ func (g *Gate) ask(r *http.Request, field authorization, p *Principal) error {
 // request.
 func (g *Gate) Recheck(r *http.Request) (*Principal, error) {
 	var p Principal
-	return onHeap(&p, g.ask(r.WithContext(context.WithValue(r.Context(), stores.RecheckKey{}, true)), authorizationOf(r), &p))
+	ctx := context.WithValue(r.Context(), stores.RecheckKey{}, true)
+	return onHeap(&p, g.ask(&incoming{Request: r.WithContext(ctx)}, authorizationOf(r), &p))
 }
 
 // Require returns a handler that calls next for requests whose credential is
@@ -258,10 +259,10 @@ func (g *Gate) RequireAnyScope(next http.Handler) http.Handler { return g.requir
 
 func (g *Gate) require(next http.Handler, scope string) http.Handler {
 	mustHandle("Gate", next)
-	return g.handler(func(w http.ResponseWriter, r *http.Request, field authorization) {
+	return g.handler(func(w http.ResponseWriter, r incoming, field authorization) {
 		var p Principal
-		if g.admit(w, r, field, scope, &p) {
-			next.ServeHTTP(w, withPrincipal(r, &p))
+		if g.admit(w, &r, field, scope, &p) {
+			next.ServeHTTP(w, carrying(r, &p))
 		}
 	})
 }
@@ -280,19 +281,20 @@ func (g *Gate) RequirePrincipal(next func(http.ResponseWriter, *http.Request, Pr
 		panic("auth: Gate.RequirePrincipal: nil function: give it the handler to guard")
 	}
 	scope := g.scopeOf("RequirePrincipal", scopes)
-	return g.handler(func(w http.ResponseWriter, r *http.Request, field authorization) {
+	h := g.handler(func(w http.ResponseWriter, r incoming, field authorization) {
 		var p Principal
-		if g.admit(w, r, field, scope, &p) {
-			next(w, r, p)
+		if g.admit(w, &r, field, scope, &p) {
+			next(w, r.Request, p)
 		}
 	})
+	return http.HandlerFunc(h.ServeHTTP) // which makes no copy that a frame could hold
 }
 
 // admit reports whether check lets r in. It writes the fields of the answer that a
 // handler does not write, or the refusal.
-func (g *Gate) admit(w http.ResponseWriter, r *http.Request, field authorization, scope string, p *Principal) bool {
+func (g *Gate) admit(w http.ResponseWriter, r *incoming, field authorization, scope string, p *Principal) bool {
 	if err := g.check(r, field, scope, p); err != nil {
-		g.refuse(w, r, p, err, g.deny)
+		g.refuse(w, r.settle(), p, err, g.deny)
 		return false
 	}
 	h := w.Header()
@@ -314,38 +316,55 @@ func (g *Gate) warn(h http.Header, p *Principal) {
 // it is an upgrade, because a browser cannot drop that cookie by itself.
 func (g *Gate) Identify(next http.Handler) http.Handler {
 	mustHandle("Gate.Identify", next)
-	return g.handler(func(w http.ResponseWriter, r *http.Request, field authorization) {
+	return g.handler(func(w http.ResponseWriter, r incoming, field authorization) {
 		var p Principal
-		err := g.check(r, field, "", &p)
+		var inner *http.Request
+		err := g.check(&r, field, "", &p)
 		switch {
 		case err == nil:
 			g.warn(w.Header(), &p)
-			r = withPrincipal(r, &p)
+			inner = carrying(r, &p)
 		case noCredentials(err), sessionEnded(err) && safeMethod(r.Method) && !upgrade(r.Header):
-			r = withClient(r)
+			inner = withClient(r.settle())
 		default:
-			g.refuse(w, r, &p, err, g.deny)
+			g.refuse(w, r.settle(), &p, err, g.deny)
 			return
 		}
 		vary(w.Header())
-		next.ServeHTTP(w, r)
+		next.ServeHTTP(w, inner)
 	})
 }
 
 // handler returns a handler that calls serve with the Authorization field.
 // [Session.Handler] does not read the session of a request with one. If the field
 // counts as absent, the handler reads the session first.
-func (g *Gate) handler(serve func(http.ResponseWriter, *http.Request, authorization)) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		field := authorizationOf(r)
-		if field.scheme == schemeBasic && allOff(g.basics) {
-			resumeSessions(r.Context(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				serve(w, r, field)
-			})).ServeHTTP(w, r)
-			return
-		}
-		serve(w, r, field)
-	})
+func (g *Gate) handler(serve func(http.ResponseWriter, incoming, authorization)) http.Handler {
+	return &gated{g, serve}
+}
+
+// A gated is a handler of a gate. It implements [incontext.Handler].
+type gated struct {
+	gate *Gate
+	then func(http.ResponseWriter, incoming, authorization)
+}
+
+// ServeHTTP implements [http.Handler].
+func (h *gated) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.serve(w, incoming{Request: r}) }
+
+// ServeIn implements [incontext.Handler].
+func (h *gated) ServeIn(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+	h.serve(w, incoming{r, ctx})
+}
+
+func (h *gated) serve(w http.ResponseWriter, r incoming) {
+	field := authorizationOf(r.Request)
+	if field.scheme == schemeBasic && allOff(h.gate.basics) {
+		resumeSessions(r.Context(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			h.then(w, incoming{Request: r}, field)
+		})).ServeHTTP(w, r.settle())
+		return
+	}
+	h.then(w, r, field)
 }
 
 // Deny writes the refusal for err. An [*Error] has its own status, an error

@@ -12,7 +12,7 @@ import (
 )
 
 // eventRequest logs that a request is allowed.
-func (g *Gate) eventRequest(r *http.Request, p *Principal) {
+func (g *Gate) eventRequest(r incoming, p *Principal) {
 	level := slog.LevelDebug
 	if p.Credential == CredentialBasic || p.Credential == CredentialProxy {
 		level = slog.LevelInfo
@@ -27,7 +27,7 @@ func (g *Gate) eventRequest(r *http.Request, p *Principal) {
 		slog.String(audit.KeyCredential, p.Credential.String()), slog.Int64(audit.KeyTokenID, p.TokenID),
 		slog.Int64(audit.KeyApplicationID, p.ApplicationID),
 		slog.String(audit.KeyMethod, audit.Clip(r.Method)), slog.String(audit.KeyPath, audit.Clip(r.URL.Path)),
-		slog.String(audit.KeyClient, client.TextOf(r)))
+		slog.String(audit.KeyClient, client.TextAt(ctx, r.RemoteAddr)))
 }
 
 // report reports a refusal that is about to be written, and returns it with what is
@@ -61,7 +61,7 @@ func (g *Gate) eventRefused(r *http.Request, p *Principal, e *Error, ready *prep
 	}
 	attrs = append(attrs,
 		slog.String(audit.KeyMethod, audit.Clip(r.Method)), slog.String(audit.KeyPath, audit.Clip(r.URL.Path)),
-		slog.String(audit.KeyClient, client.TextOf(r)))
+		slog.String(audit.KeyClient, client.TextAt(ctx, r.RemoteAddr)))
 	if p != nil && (p.ID != "" || p.ApplicationID != 0) {
 		attrs = append(attrs, slog.String(audit.KeyUser, audit.Clip(p.Name)), slog.String(audit.KeyUserID, p.ID),
 			slog.String(audit.KeyCredential, p.Credential.String()), slog.Int64(audit.KeyTokenID, p.TokenID),

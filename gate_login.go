@@ -29,14 +29,17 @@ func (g *Gate) RequireLogin(loginURL string) func(http.Handler) http.Handler {
 	}
 	return func(next http.Handler) http.Handler {
 		mustHandle("Gate.RequireLogin", next)
-		return g.handler(func(w http.ResponseWriter, r *http.Request, field authorization) {
+		return g.handler(func(w http.ResponseWriter, in incoming, field authorization) {
 			var p Principal
-			err := g.check(r, field, "", &p)
-			switch {
-			case err == nil:
+			err := g.check(&in, field, "", &p)
+			if err == nil {
 				vary(w.Header())
 				g.warn(w.Header(), &p)
-				next.ServeHTTP(w, withPrincipal(r, &p))
+				next.ServeHTTP(w, carrying(in, &p))
+				return
+			}
+			r := in.settle()
+			switch {
 			case (noCredentials(err) || sessionEnded(err)) && navigation(r) && r.URL.Path != login.Path:
 				g.report(r, &p, err)
 				sendToLogin(w, r, *login)

@@ -124,11 +124,7 @@ func (c *carrier) Value(key any) any {
 	if key == (principalKey{}) {
 		return &c.principal
 	}
-	v := c.Context.Value(key)
-	if v == nil && key == (client.Key{}) {
-		return client.PeerValue(c.peer)
-	}
-	return v
+	return client.Value(c.Context, key, c.peer)
 }
 
 // rechecks reports whether ctx is one of [Gate.Recheck], by which it asks

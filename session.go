@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -15,6 +17,7 @@ import (
 	"github.com/ostiary/auth/audit"
 	"github.com/ostiary/auth/internal/client"
 	"github.com/ostiary/auth/internal/hook"
+	"github.com/ostiary/auth/internal/incontext"
 	"github.com/ostiary/auth/internal/options"
 	"github.com/ostiary/auth/observe"
 	"github.com/ostiary/auth/store"
@@ -232,19 +235,89 @@ func (s *Session) CheckOrigin(r *http.Request) error { return s.origins.checkSou
 // and values that they put are lost.
 func (s *Session) Handler(next http.Handler) http.Handler {
 	mustHandle("Session.Handler", next)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		inside, _ := innermost(r.Context())
-		switch {
-		case inside != nil && s.state(r.Context()) != nil:
-			next.ServeHTTP(w, r)
-		case len(r.Header["Authorization"]) > 0:
-			next.ServeHTTP(w, s.withoutSession(r))
-		case inside != nil:
-			s.serveInside(w, r, next)
-		default:
-			s.serve(w, r, next)
-		}
-	})
+	gate, _ := next.(incontext.Handler)
+	return &sessionHandler{s, next, gate}
+}
+
+// A sessionHandler is a [Session.Handler]. It implements [incontext.Handler].
+type sessionHandler struct {
+	session *Session
+	next    http.Handler
+	gate    incontext.Handler // next, or nil
+}
+
+// ServeHTTP implements [http.Handler].
+func (h *sessionHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.serve(w, incoming{Request: r})
+}
+
+// ServeIn implements [incontext.Handler].
+func (h *sessionHandler) ServeIn(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+	h.serve(w, incoming{r, ctx})
+}
+
+func (h *sessionHandler) serve(w http.ResponseWriter, r incoming) {
+	s, ctx, skip := h.session, r.Context(), len(r.Header["Authorization"]) > 0
+	inside, _ := innermost(ctx)
+	switch {
+	case inside != nil && s.state(ctx) != nil:
+		h.next.ServeHTTP(w, r.settle())
+	case skip && h.gate != nil:
+		h.gate.ServeIn(&frame{Context: ctx, session: s, peer: r.RemoteAddr}, w, r.Request)
+	case skip:
+		h.next.ServeHTTP(w, s.withoutSession(r.settle()))
+	case inside != nil:
+		s.serveInside(w, r.settle(), h.next)
+	default:
+		s.serve(w, r.settle(), h.next)
+	}
+}
+
+// A frame is the context of a request whose session is not read, as unread is. It is
+// for a request whose next handler is a gate, which puts its carrier into the frame:
+// one allocation and one copy of the request do for both.
+type frame struct {
+	context.Context
+	session *Session
+	peer    string                 // RemoteAddr
+	skipped atomic.Pointer[unread] // nil until somebody asks for the session
+	lent    atomic.Bool            // inner is in use
+	inner   carrier
+}
+
+// unread returns what the rest of this package knows of a session that is not read.
+func (f *frame) unread() *unread {
+	if u := f.skipped.Load(); u != nil {
+		return u
+	}
+	f.skipped.CompareAndSwap(nil, &unread{Context: f.Context, session: f.session, peer: f.peer})
+	return f.skipped.Load()
+}
+
+func (f *frame) Value(key any) any {
+	if key == (sessionKey{}) || key == f.session.values.key {
+		return f.unread().Value(key)
+	}
+	return client.Value(f.Context, key, f.peer)
+}
+
+// Format keeps the credentials of the request out of logs that print contexts.
+func (f *frame) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "auth.frame") }
+
+// carrying returns a copy of r that carries p.
+func carrying(r incoming, p *Principal) *http.Request {
+	ctx := r.Context()
+	var c *carrier
+	if f, ok := ctx.(*frame); ok && !f.lent.Swap(true) {
+		c = &f.inner
+	} else if r.beside == nil {
+		return withPrincipal(r.Request, p)
+	} else {
+		c = new(carrier)
+	}
+	c.Context, c.principal, c.peer = ctx, *p, r.RemoteAddr
+	c.request = *r.Request.WithContext(c) // which stays on the stack
+	return &c.request
 }
 
 // serve is Handler for a request whose session is to be read.

@@ -133,11 +133,7 @@ func (st *sessionState) Value(key any) any {
 	case st.session.values.key:
 		return st.session.values.of(&st.values, st)
 	}
-	v := st.Context.Value(key)
-	if v == nil && key == (client.Key{}) {
-		return client.PeerValue(st.request.RemoteAddr)
-	}
-	return v
+	return client.Value(st.Context, key, st.request.RemoteAddr)
 }
 
 // innermost returns what a [Session.Handler] has put into ctx last, and the

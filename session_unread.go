@@ -57,11 +57,7 @@ func (c *unread) Value(key any) any {
 		c.load.Do(func() { c.values = c.session.values.none(c.Context) })
 		return c.values.Value(key)
 	}
-	v := c.Context.Value(key)
-	if v == nil && key == (client.Key{}) {
-		return client.PeerValue(c.peer)
-	}
-	return v
+	return client.Value(c.Context, key, c.peer)
 }
 
 // serveInside is serve for a request that has passed other handlers of sessions. A

@@ -311,7 +311,7 @@ func (rt *router) serve(w http.ResponseWriter, r *http.Request, s *served, segme
 			vars.add(name, value)
 		}
 	}
-	s.handler.ServeHTTP(w, newRouted(r, vars))
+	serveRouted(s.handler, w, r, vars)
 }
 
 // below reports whether a route is asked for below a prefix.
@@ -328,6 +328,9 @@ func (rt *router) below(segments []string) bool {
 // [http.StripPrefix] does. A proxy that does so leaves no trace.
 func stripped(r *http.Request) bool {
 	sent, _, _ := strings.Cut(r.RequestURI, "?")
+	if len(sent) <= len(r.URL.Path) { // as nearly always; an escaped path is not shorter
+		return false
+	}
 	path := r.URL.EscapedPath()
 	return len(sent) > len(path) && strings.HasPrefix(sent, "/") && strings.HasSuffix(sent, path)
 }

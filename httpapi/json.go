@@ -128,7 +128,10 @@ func (t timestamp) append(b []byte) []byte {
 	if year < 0 || year > 9999 {
 		return at.AppendFormat(b, timeFormat)
 	}
-	hour, minute, second := at.Clock()
+	second := int(at.Unix() % 86400) // of the day; Clock would take the date apart again
+	if second < 0 {
+		second += 86400
+	}
 	micro := at.Nanosecond() / 1000
 	from := len(b)
 	b = append(b, timeFormat...)
@@ -137,9 +140,9 @@ func (t timestamp) append(b []byte) []byte {
 	putTwo(text[3:], year%100)
 	putTwo(text[6:], int(month))
 	putTwo(text[9:], day)
-	putTwo(text[12:], hour)
-	putTwo(text[15:], minute)
-	putTwo(text[18:], second)
+	putTwo(text[12:], second/3600)
+	putTwo(text[15:], second/60%60)
+	putTwo(text[18:], second%60)
 	putTwo(text[21:], micro/10000)
 	putTwo(text[23:], micro/100%100)
 	putTwo(text[25:], micro%100)

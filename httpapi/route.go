@@ -2,11 +2,13 @@ package httpapi
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net/http"
 	"strings"
 
 	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/internal/incontext"
 )
 
 // A route is one line of the table of routes.
@@ -97,19 +99,37 @@ func (rt *route) handler(a *api) http.Handler {
 // forBrowsers returns a handler that refuses browsers with a page. Other clients
 // get the answer of gated, which is inner behind the gate.
 func (a *api) forBrowsers(gated, inner http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !browses(r) {
-			gated.ServeHTTP(w, r)
-			return
-		}
-		p, err := a.Gate.Check(r)
-		if err != nil {
-			w.Header().Set("Cache-Control", "no-store")
-			a.fail(w, r, err)
-			return
-		}
-		inner.ServeHTTP(w, r.WithContext(auth.NewContext(r.Context(), p)))
-	})
+	return &browserHandler{a, gated, inner}
+}
+
+// A browserHandler is a handler of forBrowsers. It implements [incontext.Handler].
+type browserHandler struct {
+	api          *api
+	gated, inner http.Handler
+}
+
+// ServeIn implements [incontext.Handler].
+func (h *browserHandler) ServeIn(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+	if browses(r) {
+		h.ServeHTTP(w, r.WithContext(ctx))
+		return
+	}
+	incontext.Serve(ctx, h.gated, w, r)
+}
+
+// ServeHTTP implements [http.Handler].
+func (h *browserHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !browses(r) {
+		h.gated.ServeHTTP(w, r)
+		return
+	}
+	p, err := h.api.Gate.Check(r)
+	if err != nil {
+		w.Header().Set("Cache-Control", "no-store")
+		h.api.fail(w, r, err)
+		return
+	}
+	h.inner.ServeHTTP(w, r.WithContext(auth.NewContext(r.Context(), p)))
 }
 
 // withoutAuthorization removes the Authorization field, because a client that

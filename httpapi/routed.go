@@ -7,17 +7,17 @@ import (
 	"net/http"
 
 	clients "github.com/ostiary/auth/internal/client"
+	"github.com/ostiary/auth/internal/incontext"
 	"github.com/ostiary/auth/internal/stores"
 )
 
 // A routed is the context of a request: it carries the client's address and the user
-// that the look-up of the credential reads. The request is in the same allocation.
+// that the look-up of the credential reads.
 type routed struct {
 	context.Context
-	peer    string // RemoteAddr
-	seen    stores.Seen
-	path    *pathValues // nil if the route has no variable segment
-	request http.Request
+	peer string // RemoteAddr
+	seen stores.Seen
+	path *pathValues // nil if the route has no variable segment
 }
 
 // pathValues are the variable segments of a path. Those of [http.Request] would mix
@@ -53,9 +53,22 @@ func pathValue(r *http.Request, name string) string {
 // newRouted returns a copy of r, because the caller's request must not change. The
 // path of the copy is that of the audit events.
 func newRouted(r *http.Request, path *pathValues) *http.Request {
-	v := &routed{Context: r.Context(), peer: r.RemoteAddr, path: path}
-	v.request = *r.WithContext(v)
+	v := &struct { // one allocation
+		routed
+		request http.Request
+	}{routed: routed{Context: r.Context(), peer: r.RemoteAddr, path: path}}
+	v.request = *r.WithContext(&v.routed)
 	return &v.request
+}
+
+// serveRouted calls h with r as newRouted returns it. A request with an Authorization
+// field is not copied before the gate has let it in.
+func serveRouted(h http.Handler, w http.ResponseWriter, r *http.Request, path *pathValues) {
+	if in, ok := h.(incontext.Handler); ok && len(r.Header["Authorization"]) > 0 {
+		in.ServeIn(&routed{Context: r.Context(), peer: r.RemoteAddr, path: path}, w, r)
+		return
+	}
+	h.ServeHTTP(w, newRouted(r, path))
 }
 
 func (v *routed) Value(key any) any {
@@ -65,11 +78,7 @@ func (v *routed) Value(key any) any {
 	case stores.SeenKey:
 		return &v.seen
 	}
-	found := v.Context.Value(key)
-	if found == nil && key == (clients.Key{}) {
-		return clients.PeerValue(v.peer) // which few requests ask for
-	}
-	return found
+	return clients.Value(v.Context, key, v.peer)
 }
 
 // Format keeps the credentials of the request out of logs that print contexts.

@@ -182,7 +182,7 @@ func FuzzTexts(f *testing.F) {
 		}
 
 		tok := store.Token{ID: number, UserID: id, Description: two, Scopes: three, Created: when, Expires: when, LastUsed: when}
-		of := parties{store.User{ID: id, Name: one, FirstName: two, LastName: three}, three}
+		of := parties{&store.User{ID: id, Name: one, FirstName: two, LastName: three}, three}
 		if bit(2) {
 			tok.ApplicationID, tok.ParentID = number, number
 		}
@@ -213,7 +213,7 @@ func FuzzTexts(f *testing.F) {
 		tokens := []token{}
 		e := &envelope[tokenOf]{Count: int(number), Results: []tokenOf{}}
 		for range len(address) % 4 {
-			tokens, e.Results = append(tokens, a.showToken(tok, of, secrets)), append(e.Results, tokenOf{tok, of})
+			tokens, e.Results = append(tokens, a.showToken(tok, of, secrets)), append(e.Results, tokenOf{&tok, of})
 		}
 		if bit(9) {
 			e.Next = &one
@@ -238,7 +238,7 @@ func FuzzTexts(f *testing.F) {
 			got  []byte
 		}{
 			{one, appendJSON(nil, one)},
-			{a.showToken(tok, of, secrets), a.appendToken(nil, tok, of, secrets)},
+			{a.showToken(tok, of, secrets), a.appendToken(nil, &tok, of, secrets)},
 			{a.showApplication(app, summary, secrets.access), a.appendApplication(nil, app, summary, secrets.access)},
 			{showSession(session, 1), appendSession(nil, session, 1)},
 			{listed, w.Body.Bytes()},

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"cmp"
 	"errors"
 	"net/http"
 	"net/netip"
@@ -75,7 +74,7 @@ func tokenPath(id int64) string { return "/api/v2/tokens/" + strconv.FormatInt(i
 
 // appendToken appends the JSON of a token. Secrets that are not shown now are the
 // mask.
-func (a *api) appendToken(b []byte, t store.Token, of parties, secrets tokenSecrets) []byte {
+func (a *api) appendToken(b []byte, t *store.Token, of parties, secrets tokenSecrets) []byte {
 	b = appendNumber(b, `{"id":`, t.ID)
 	b = append(b, `,"type":"o_auth2_access_token","url":"`...)
 	from := len(b)
@@ -105,16 +104,24 @@ func (a *api) appendToken(b []byte, t store.Token, of parties, secrets tokenSecr
 		b = appendNumber(b, `"application":{"id":`, t.ApplicationID)
 		b = append(appendText(b, `,"name":`, of.application), "},"...)
 	}
-	b = appendTime(closeObject(b), `,"created":`, t.Created)
-	b = appendTime(b, `,"modified":`, t.Modified)
+	b = append(closeObject(b), `,"created":`...)
+	from = len(b)
+	b = timestamp(t.Created).append(b)
+	to = len(b)
+	if t.Modified == t.Created { // as of most tokens
+		b = append(append(b, `,"modified":`...), b[from:to]...)
+	} else {
+		b = appendTime(b, `,"modified":`, t.Modified)
+	}
 	b = appendText(b, `,"description":`, t.Description)
 	b = append(b, `,"user":`...)
 	b = userID(t.UserID).append(b)
-	b = appendText(b, `,"token":`, cmp.Or(secrets.access.Reveal(), mask))
+	b = append(b, `,"token":`...)
+	b = appendSecret(b, secrets.access)
 	if t.Refresh.Digest == (store.Digest{}) {
 		b = append(b, `,"refresh_token":null`...)
 	} else {
-		b = appendText(b, `,"refresh_token":`, cmp.Or(secrets.refresh.Reveal(), mask))
+		b = appendSecret(append(b, `,"refresh_token":`...), secrets.refresh)
 	}
 	b = appendReference(b, `,"application":`, t.ApplicationID)
 	b = appendTime(b, `,"expires":`, t.Expires)
@@ -131,18 +138,26 @@ func (a *api) appendToken(b []byte, t store.Token, of parties, secrets tokenSecr
 	return append(b, "]}"...)
 }
 
+// appendSecret appends a secret, or the mask if it is not shown.
+func appendSecret(b []byte, s auth.Secret) []byte {
+	if s == "" {
+		return append(b, `"`+mask+`"`...)
+	}
+	return appendJSON(b, s.Reveal())
+}
+
 // writeToken writes a token that the caller has issued or may see.
 func (a *api) writeToken(w http.ResponseWriter, r *http.Request, status int, t store.Token, of parties, secrets tokenSecrets) error {
-	return writeAppended(w, r, status, func(b []byte) []byte { return a.appendToken(b, t, of, secrets) })
+	return writeAppended(w, r, status, func(b []byte) []byte { return a.appendToken(b, &t, of, secrets) })
 }
 
 // lookUpToken is writeToken of a token whose parties are not known yet.
 func (a *api) lookUpToken(w http.ResponseWriter, r *http.Request, t store.Token) error {
-	of, err := a.partiesOf(r.Context(), t)
+	of, err := a.partyOf(r.Context(), t.UserID, t.ApplicationID)
 	if err != nil {
 		return err
 	}
-	return a.writeToken(w, r, http.StatusOK, t, of[0], tokenSecrets{})
+	return a.writeToken(w, r, http.StatusOK, t, of, tokenSecrets{})
 }
 
 // tokenID reads an ID from the path. A text that is no number is no ID.
@@ -261,7 +276,7 @@ func (a *api) rotate(w http.ResponseWriter, r *http.Request, id int64) error {
 		return err
 	}
 	// Only the owner can rotate a token; see issue.
-	of, err := a.partiesOf(r.Context(), store.Token{UserID: principal(r).ID})
+	of, err := a.partyOf(r.Context(), principal(r).ID, 0)
 	if err != nil {
 		return err
 	}
@@ -269,7 +284,7 @@ func (a *api) rotate(w http.ResponseWriter, r *http.Request, id int64) error {
 	if err != nil {
 		return err
 	}
-	return a.writeToken(w, r, http.StatusOK, t.Token, of[0], tokenSecrets{access: t.AccessToken})
+	return a.writeToken(w, r, http.StatusOK, t.Token, of, tokenSecrets{access: t.AccessToken})
 }
 
 func readDescription(o object, to *string) error {

@@ -5,7 +5,6 @@ import (
 	"net/http"
 
 	"github.com/ostiary/auth"
-	"github.com/ostiary/auth/store"
 )
 
 func (a *api) createToken(w http.ResponseWriter, r *http.Request) error {
@@ -50,7 +49,7 @@ func (a *api) issue(w http.ResponseWriter, r *http.Request, owner string, applic
 	}
 	// Looked up before: no read may fail between the commit and the one reply
 	// that shows the secret.
-	of, err := a.partiesOf(r.Context(), store.Token{UserID: owner, ApplicationID: applicationID})
+	of, err := a.partyOf(r.Context(), owner, applicationID)
 	if err != nil {
 		return err
 	}
@@ -69,7 +68,7 @@ func (a *api) issue(w http.ResponseWriter, r *http.Request, owner string, applic
 		return a.inAWXWords(err, o)
 	}
 	w.Header().Set("Location", tokenPath(t.ID))
-	return a.writeToken(w, r, http.StatusCreated, t.Token, of[0], tokenSecrets{t.AccessToken, t.RefreshToken})
+	return a.writeToken(w, r, http.StatusCreated, t.Token, of, tokenSecrets{t.AccessToken, t.RefreshToken})
 }
 
 func (a *api) createApplicationToken(w http.ResponseWriter, r *http.Request) error {

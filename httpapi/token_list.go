@@ -29,7 +29,7 @@ var (
 
 // A tokenOf is a token with its parties.
 type tokenOf struct {
-	token store.Token
+	token *store.Token
 	of    parties
 }
 
@@ -71,13 +71,13 @@ func (a *api) writeTokens(w http.ResponseWriter, r *http.Request, f store.TokenF
 	ctx, p := r.Context(), principal(r)
 	list := func(page store.Page) ([]store.Token, int, error) { return a.Tokens.List(ctx, p, f, page) }
 	e, err := fetch(q, list, func(tokens []store.Token) ([]tokenOf, error) {
-		of, err := a.partiesOf(ctx, tokens...)
+		of, err := a.partiesOf(ctx, tokens)
 		if err != nil {
 			return nil, err
 		}
 		shown := make([]tokenOf, len(tokens))
-		for i, t := range tokens {
-			shown[i] = tokenOf{t, of[i]}
+		for i := range tokens {
+			shown[i] = tokenOf{&tokens[i], of[i]}
 		}
 		return shown, nil
 	})

@@ -32,11 +32,14 @@ func From(ctx context.Context) (netip.Addr, bool) {
 
 // Of returns the address that the context of r carries, or else the peer. It is
 // the zero Addr where neither is known.
-func Of(r *http.Request) netip.Addr {
-	if addr, ok := From(r.Context()); ok {
+func Of(r *http.Request) netip.Addr { return At(r.Context(), r.RemoteAddr) }
+
+// At is [Of] a request with that context and RemoteAddr.
+func At(ctx context.Context, remoteAddr string) netip.Addr {
+	if addr, ok := From(ctx); ok {
 		return addr
 	}
-	return Peer(r.RemoteAddr)
+	return Peer(remoteAddr)
 }
 
 // Peer returns the address in the RemoteAddr of a request, or the zero Addr.
@@ -77,11 +80,16 @@ func peer4(s string) (addr netip.Addr, ok bool) {
 	return netip.AddrFrom4([4]byte{byte(octets >> 24), byte(octets >> 16), byte(octets >> 8), byte(octets)}), true
 }
 
-// PeerValue returns the value under [Key] of a context that carries a request with
-// that RemoteAddr.
-func PeerValue(remoteAddr string) any {
-	addr := Peer(remoteAddr)
-	return &addr
+// Value returns the value under key of a context inside outer that carries a request
+// with that RemoteAddr. It is that of outer, or else the peer, which few requests ask
+// for, under [Key].
+func Value(outer context.Context, key any, remoteAddr string) any {
+	v := outer.Value(key)
+	if v == nil && key == (Key{}) {
+		addr := Peer(remoteAddr)
+		return &addr
+	}
+	return v
 }
 
 // Context returns the context of r, with the client's address if it had none.
@@ -98,15 +106,15 @@ func Text(ctx context.Context) string {
 	return String(addr)
 }
 
-// TextOf returns the address [Of] r as text, "" if it is not known.
-func TextOf(r *http.Request) string {
-	if addr, ok := From(r.Context()); ok {
+// TextAt returns the address [At] ctx and remoteAddr as text, "" if it is not known.
+func TextAt(ctx context.Context, remoteAddr string) string {
+	if addr, ok := From(ctx); ok {
 		return String(addr)
 	}
-	addr := Peer(r.RemoteAddr)
-	// A peer with an IPv4 address has that text in RemoteAddr, because there is only
-	// one of an address. The part of RemoteAddr needs no allocation.
-	if host, _, ok := strings.Cut(r.RemoteAddr, ":"); ok && addr.Is4() && host[0] != '[' {
+	addr := Peer(remoteAddr)
+	// A peer with an IPv4 address has that text in remoteAddr, because there is only
+	// one of an address. The part of remoteAddr needs no allocation.
+	if host, _, ok := strings.Cut(remoteAddr, ":"); ok && addr.Is4() && host[0] != '[' {
 		return host
 	}
 	return String(addr)

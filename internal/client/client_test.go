@@ -73,8 +73,36 @@ func FuzzTextOf(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, peer string) {
 		r := &http.Request{RemoteAddr: peer}
-		if got, want := client.TextOf(r), client.String(client.Of(r)); got != want {
+		if got, want := client.TextAt(r.Context(), r.RemoteAddr), client.String(client.Of(r)); got != want {
 			t.Errorf("%q: %q, want %q", peer, got, want)
 		}
 	})
+}
+
+// A context that carries a request tells the peer where nothing outside tells a client,
+// and all else is that of outside.
+func TestValue(t *testing.T) {
+	type key struct{}
+	outside := context.WithValue(t.Context(), key{}, "outside")
+	known := netip.MustParseAddr("198.51.100.9")
+	for _, tt := range []struct {
+		name  string
+		outer context.Context
+		want  netip.Addr
+	}{
+		{"nothing is known outside", outside, netip.MustParseAddr("192.0.2.7")},
+		{"the client is known", client.With(outside, known), known},
+		{"it is known that the client is not", client.With(outside, netip.Addr{}), netip.Addr{}},
+	} {
+		const peer = "192.0.2.7:4711"
+		if addr, ok := client.Value(tt.outer, client.Key{}, peer).(*netip.Addr); !ok || *addr != tt.want {
+			t.Errorf("%s: %v, want %v", tt.name, addr, tt.want)
+		}
+		if got := client.Value(tt.outer, key{}, peer); got != "outside" {
+			t.Errorf("%s: another value is %v", tt.name, got)
+		}
+		if got := client.Value(tt.outer, "other", peer); got != nil {
+			t.Errorf("%s: a value that nobody has is %v", tt.name, got)
+		}
+	}
 }

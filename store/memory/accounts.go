@@ -75,7 +75,9 @@ func (s *Store) ListUsers(ctx context.Context, f store.UserFilter, p store.Page)
 		all := matcher[*user]{where: f.Where, column: userColumn}
 		l := newLister(p, userOrder(p.Order))
 		l.take(s.usersFor(f, p), func(a *account) bool { return all.meet(a.user.Load()) })
-		for _, a := range l.page() {
+		page := l.page()
+		list = slices.Grow(list, len(page))
+		for _, a := range page {
 			list = append(list, a.user.Load().User)
 		}
 		total = l.total

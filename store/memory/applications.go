@@ -61,7 +61,9 @@ func (s *Store) ListApplications(ctx context.Context, f store.ApplicationFilter,
 	if err != nil {
 		return nil, 0, err
 	}
-	for _, a := range l.page() { // which are never changed in place
+	page := l.page()
+	list = slices.Grow(list, len(page))
+	for _, a := range page { // which are never changed in place
 		list = append(list, copiedApp(*a))
 	}
 	return list, l.total, nil

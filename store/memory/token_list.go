@@ -18,7 +18,9 @@ func (s *Store) ListTokens(ctx context.Context, f store.TokenFilter, p store.Pag
 		for source := range s.sources(f, p) {
 			l.take(source, func(t *token) bool { return s.listed(t, f) && all.meet(t) })
 		}
-		for _, t := range l.page() {
+		page := l.page()
+		list = slices.Grow(list, len(page))
+		for _, t := range page {
 			list = append(list, s.record(t))
 		}
 		total = l.total
