@@ -3,7 +3,6 @@ package auth
 import (
 	"context"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"strings"
 
@@ -77,12 +76,15 @@ func (b *Bearer) authenticate(r incoming, a authorization, p *Principal) error {
 	if header.TokenInQuery(r.Request) {
 		return errDoubled
 	}
-	addresses, err := b.verify(r.Context(), a.credentials, p)
-	if len(addresses) > 0 && !client.In(addresses, r.client()) {
+	addresses, err := b.tokens.verify(r.Context(), a.credentials, b.resource, b.only, p)
+	switch {
+	case err != nil:
+		return refused(err, a.credentials)
+	case len(addresses) > 0 && !client.In(addresses, r.client()):
 		*p = Principal{}
 		return errTokenAddress
 	}
-	return err
+	return nil
 }
 
 // Verify returns the principal of an access token that did not come by
@@ -92,23 +94,25 @@ func (b *Bearer) authenticate(r incoming, a authorization, p *Principal) error {
 // if ctx carries none.
 func (b *Bearer) Verify(ctx context.Context, token string) (*Principal, error) {
 	var p Principal
-	addresses, err := b.verify(ctx, token, &p)
+	addresses, err := b.tokens.verify(ctx, token, b.resource, b.only, &p)
+	if err != nil {
+		return nil, refused(err, token)
+	}
 	if len(addresses) > 0 {
 		if addr, _ := client.From(ctx); !client.In(addresses, addr) {
 			return nil, errTokenAddress
 		}
 	}
-	return onHeap(&p, err)
+	return onHeap(&p, nil)
 }
 
-// verify sets p to the principal of a token, and returns the addresses that it is
-// bound to.
-func (b *Bearer) verify(ctx context.Context, token string, p *Principal) ([]netip.Prefix, error) {
-	addresses, err := b.tokens.verify(ctx, token, b.resource, b.only, p)
+// refused returns the error of a [Bearer] for a token that [Tokens] refuses with err. The
+// form is checked for refused tokens only, because that takes time.
+func refused(err error, token string) error {
 	if err == errInvalidToken && !isToken68(token) {
-		err = errMalformedBearer // checked for refused tokens only: it costs time
+		return errMalformedBearer
 	}
-	return addresses, err
+	return err
 }
 
 // isToken68 reports whether s has the form of b64token (RFC 6750 section 2.1),

@@ -170,7 +170,13 @@ func (g *Gate) check(r *incoming, field authorization, scope string, p *Principa
 		return errMethod // they are for proxies; TRACE would echo credentials
 	}
 	began := g.hook.Now()
-	err := g.ask(r, field, p)
+	err := ErrNoCredentials
+	if g.first != nil && field.scheme == schemeBearer { // as ask would, but quicker
+		err = g.first.authenticate(*r, field, p)
+	}
+	if err != nil && noCredentials(err) {
+		err = g.ask(r, field, p)
+	}
 	switch {
 	case err != nil:
 		return err
@@ -197,11 +203,6 @@ func (g *Gate) check(r *incoming, field authorization, scope string, p *Principa
 // ask asks the authenticators. An Authorization field that none of them knows
 // is a bad credential.
 func (g *Gate) ask(r *incoming, field authorization, p *Principal) error {
-	if g.first != nil && field.scheme == schemeBearer { // as the chain would, but quicker
-		if err := g.first.authenticate(*r, field, p); !noCredentials(err) {
-			return err
-		}
-	}
 	off, settled := false, r.settle()
 	if field.scheme == schemeBasic {
 		off = allOff(g.basics)

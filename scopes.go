@@ -94,15 +94,10 @@ func (s Scopes) Within(t Scopes) bool {
 // and OPTIONS need read. All others, unknown methods and other spellings
 // included, need write.
 func (s Scopes) Permit(method string) bool {
-	scope := needed(method)
-	return string(s) == scope || s.Has(scope) // most tokens have one
-}
-
-func needed(method string) string {
 	if safeMethod(method) {
-		return ScopeRead
+		return s == ScopeRead || s.Has(ScopeRead) // most tokens have one
 	}
-	return ScopeWrite
+	return s == ScopeWrite || s.Has(ScopeWrite)
 }
 
 // safeMethod reports whether method is GET, HEAD or OPTIONS. Case counts (RFC

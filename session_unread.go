@@ -34,18 +34,10 @@ func (s *Session) withoutSession(r *http.Request) *http.Request {
 
 // withPrincipal returns a copy of r that carries p.
 func withPrincipal(r *http.Request, p *Principal) *http.Request {
-	ctx := r.Context()
-	var c *carrier
-	if u, ok := ctx.(*unread); ok && !u.lent.Swap(true) {
-		c = &u.inner
-	} else {
-		c = new(carrier)
+	if u, ok := r.Context().(*unread); ok && !u.lent.Swap(true) {
+		return u.inner.carry(r, p)
 	}
-	c.Context, c.principal, c.peer = ctx, *p, r.RemoteAddr
-	// WithContext is inlined and its copy stays on the stack: only the carrier
-	// is allocated. TestBearerAllocations holds this.
-	c.request = *r.WithContext(c)
-	return &c.request
+	return new(carrier).carry(r, p)
 }
 
 // Value makes the values of scs when a handler asks for them, which is rare.

@@ -97,7 +97,7 @@ func (t *Tokens) verify(ctx context.Context, token, resource string, only bool, 
 	case Scopes(a.Scopes) == Unrestricted: // never issued, so somebody planted it
 		a.Scopes = ""
 	}
-	if now.Sub(a.LastUsed) >= t.opts.TouchInterval {
+	if now.UnixMicro()-a.LastUsed.UnixMicro() >= t.opts.TouchInterval.Microseconds() {
 		t.touch(ctx, a.TokenID, now)
 	}
 	// One by one: a literal would be built elsewhere and copied.

@@ -50,3 +50,31 @@ func TestNil(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// A duration is that of the clock, also where the hook is older than what it is about.
+func TestTook(t *testing.T) {
+	var got []observe.Event
+	observed := func(_ context.Context, e observe.Event) { got = append(got, e) }
+	older := hook.New(observed, nil)
+	synctest.Test(t, func(t *testing.T) {
+		for _, h := range []*hook.Hook{older, hook.New(observed, nil)} {
+			time.Sleep(time.Minute)
+			asked := h.Now()
+			time.Sleep(2 * time.Second)
+			began := h.Now()
+			if wait := began.Sub(asked); wait != 2*time.Second {
+				t.Errorf("waited for %v", wait)
+			}
+			time.Sleep(3 * time.Second)
+			h.Took(t.Context(), observe.RequestAllowed, observe.KindBearer, observe.ReasonNone, began)
+		}
+	})
+	for _, e := range got {
+		if e.Duration != 3*time.Second {
+			t.Errorf("took %v", e.Duration)
+		}
+	}
+	if len(got) != 2 {
+		t.Errorf("%d events", len(got))
+	}
+}

@@ -1,6 +1,9 @@
 package memory
 
-import "sync/atomic"
+import (
+	"iter"
+	"sync/atomic"
+)
 
 // minSlots is how many slots an index has at least.
 const minSlots = 16
@@ -34,19 +37,27 @@ func after(i, n int) int {
 	return i
 }
 
+// with returns the records with that hash.
+func (x *index) with(hash uint32) iter.Seq[ref] {
+	return func(yield func(ref) bool) {
+		slots := *x.slots.Load()
+		i := home(hash, len(slots))
+		for range slots { // no more, whatever moves meanwhile
+			slot := slots[i].Load()
+			if slot == 0 || uint32(slot>>32) == hash && !yield(ref(slot)) {
+				return
+			}
+			i = after(i, len(slots))
+		}
+	}
+}
+
 // find returns the record with that hash for which is returns true, or 0.
 func (x *index) find(hash uint32, is func(ref) bool) ref {
-	slots := *x.slots.Load()
-	i := home(hash, len(slots))
-	for range slots { // no more, whatever moves meanwhile
-		slot := slots[i].Load()
-		if slot == 0 {
-			break
+	for r := range x.with(hash) {
+		if is(r) {
+			return r
 		}
-		if uint32(slot>>32) == hash && is(ref(slot)) {
-			return ref(slot)
-		}
-		i = after(i, len(slots))
 	}
 	return 0
 }

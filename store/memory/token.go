@@ -79,16 +79,13 @@ func position(id int64, expires instant) *token {
 func (ts *tokens) at(r ref) *token { return ts.slab.at(r) }
 
 // tokenByDigest returns the token whose access token has digest d, or nil.
-func (ts *tokens) tokenByDigest(d *store.Digest) (found *token) {
-	ts.byDigest.find(hash32(*d), func(r ref) bool {
-		t := ts.at(r)
-		if t == nil || !t.isDigest(d) {
-			return false
+func (ts *tokens) tokenByDigest(d *store.Digest) *token {
+	for r := range ts.byDigest.with(hash32(*d)) {
+		if t := ts.at(r); t != nil && t.isDigest(d) {
+			return t
 		}
-		found = t
-		return true
-	})
-	return found
+	}
+	return nil
 }
 
 func (ts *tokens) tokenByID(id int64) *token { return ts.at(ts.byID.find(id)) }

@@ -316,9 +316,13 @@ func (s *Store) access(d *store.Digest, a *store.Access) bool {
 	if t == nil {
 		return false
 	}
-	p, k, id := s.partyOf(t), s.kinOf(t), atomic.LoadInt64(&t.id)
+	p, id := s.partyOf(t), atomic.LoadInt64(&t.id)
 	if p == nil {
 		return false
+	}
+	var k *kin
+	if r := ref(t.kin.Load()); r != 0 { // most have none
+		k = s.kins.get(r)
 	}
 	// One by one: a literal would be built elsewhere and copied.
 	a.TokenID, a.Family = id, id
@@ -337,7 +341,9 @@ func (s *Store) access(d *store.Digest, a *store.Access) bool {
 	if k != nil {
 		a.Family = k.family.id
 	}
-	a.Audience, a.Addresses = s.boundsOf(t)
+	if t.bounds.Load() != 0 {
+		a.Audience, a.Addresses = s.boundsOf(t)
+	}
 	if s.users == nil {
 		if u := p.key.owner.user.Load(); u != nil {
 			a.User = u.User
