@@ -109,6 +109,21 @@ func allOff(list []*Basic) bool {
 	return len(list) > 0
 }
 
+// firstForBasic returns the [Basic] of a list, if those in front of it leave a field of
+// the scheme to it while it is on.
+func firstForBasic(list []Authenticator) *Basic {
+	for _, a := range list {
+		switch a := a.(type) {
+		case *Basic:
+			return a
+		case *Bearer, *Session:
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
 // verifyBasic is Verify for a client that sends its password with every request. It
 // sets u, and returns the time of the proof.
 func (p *Passwords) verifyBasic(r *http.Request, credentials string, u *store.User) (at time.Time, err error) {

@@ -22,6 +22,7 @@ type Gate struct {
 	ours         bool            // all parts are types of this package
 	basics       []*Basic        // among the parts
 	first        *Bearer         // the first of the parts, or nil
+	basic        *Basic          // the first of the parts that looks at a field of Basic while Basic is on, or nil
 	challenge    challenge
 	applications bool
 	warnBefore   time.Duration
@@ -104,6 +105,7 @@ func NewGate(a Authenticator, opts *GateOptions) *Gate {
 	g.parts, g.ours = parts(a)
 	g.basics = partsOf[*Basic](g.parts)
 	g.first, _ = g.parts[0].(*Bearer)
+	g.basic = firstForBasic(g.parts)
 	if opts.Basic && g.ours && len(g.basics) == 0 {
 		panic("auth: GateOptions.Basic asks for a password that nobody looks at: give NewGate a NewBasic, or leave Basic out")
 	}
@@ -191,17 +193,22 @@ func (g *Gate) check(r *http.Request, field authorization, scope string, p *Prin
 // ask asks the authenticators. An Authorization field that none of them knows
 // is a bad credential.
 func (g *Gate) ask(r *http.Request, field authorization, p *Principal) error {
-	if g.first != nil && field.scheme == schemeBearer { // as the chain would, but quicker
-		if err := g.first.authenticate(r, field, p); !noCredentials(err) {
-			return err
-		}
+	err := ErrNoCredentials
+	switch { // as the chain would, but quicker
+	case field.scheme == schemeBearer && g.first != nil:
+		err = g.first.authenticate(r, field, p)
+	case field.scheme == schemeBasic && g.basic != nil:
+		err = g.basic.authenticate(r, field, p)
+	}
+	if !noCredentials(err) {
+		return err
 	}
 	off := false
 	if field.scheme == schemeBasic {
 		off = allOff(g.basics)
 		r = ignoreBasic(r, off)
 	}
-	err := ask(g.auth, r, field, p)
+	err = ask(g.auth, r, field, p)
 	if field.scheme != schemeAbsent && !off && noCredentials(err) {
 		return errUnknownScheme
 	}
