@@ -178,8 +178,8 @@ func TestProofsOfManyAtOnce(t *testing.T) {
 		for e = e.next.Load(); e != nil; e = e.next.Load() {
 			behind++
 		}
-		if behind != (i+1)/2 { // the newest comes first
-			t.Errorf("%d proofs are behind number %d, want %d", behind, i, (i+1)/2)
+		if want := len(texts) - 1 - i; behind != want { // the newest comes last
+			t.Errorf("%d proofs are behind number %d, want %d", behind, i, want)
 		}
 	}
 	gone := &attempt{name: "gone", user: store.User{ID: "gone"}, network: here}

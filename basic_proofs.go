@@ -101,14 +101,34 @@ func (c *proofs) put(credentials string, a *attempt, now time.Time) {
 	if c.held >= maxVerified {
 		c.shrink(now)
 	}
+	// It takes the place of an old one, so that a reader finds either, or the last one.
 	old := c.find(credentials, a.network)
-	head := c.head(&e.digest)
-	e.next.Store(head.Load())
-	head.Store(e)
-	c.held++
-	c.of[e.pair()] = append(c.of[e.pair()], e)
-	if old != nil { // also one of an earlier user, and last, so that a reader finds either
-		c.keep(old.pair(), func(one *proof) bool { return one != old })
+	link := c.link(&e.digest, old)
+	if old != nil { // of the same user, or of an earlier one
+		e.next.Store(old.next.Load())
+		c.list(old.pair(), slices.DeleteFunc(c.of[old.pair()], func(one *proof) bool { return one == old }))
+	} else {
+		c.held++
+	}
+	link.Store(e)
+	c.list(e.pair(), append(c.of[e.pair()], e))
+}
+
+// link returns what points to a proof in the chain of a digest, or to nil at its end.
+func (c *proofs) link(digest *[sha256.Size]byte, e *proof) *atomic.Pointer[proof] {
+	link := c.head(digest)
+	for link.Load() != e {
+		link = &link.Load().next
+	}
+	return link
+}
+
+// list sets the list of a pair.
+func (c *proofs) list(of pair, list []*proof) {
+	if len(list) > 0 {
+		c.of[of] = list
+	} else {
+		delete(c.of, of)
 	}
 }
 
@@ -136,21 +156,12 @@ func (c *proofs) shrink(now time.Time) {
 // keep forgets the proofs of a pair for which stays returns false. The caller holds the
 // lock.
 func (c *proofs) keep(of pair, stays func(*proof) bool) {
-	list := slices.DeleteFunc(c.of[of], func(e *proof) bool {
+	c.list(of, slices.DeleteFunc(c.of[of], func(e *proof) bool {
 		if stays(e) {
 			return false
 		}
-		link := c.head(&e.digest)
-		for link.Load() != e {
-			link = &link.Load().next
-		}
-		link.Store(e.next.Load())
+		c.link(&e.digest, e).Store(e.next.Load())
 		c.held--
 		return true
-	})
-	if len(list) > 0 {
-		c.of[of] = list
-	} else {
-		delete(c.of, of)
-	}
+	}))
 }
