@@ -40,6 +40,9 @@ func authorizationOf(r *http.Request) authorization {
 		if token, ok := strings.CutPrefix(values[0], "Bearer "); ok && token != "" && token[0] != ' ' {
 			return authorization{token, schemeBearer}
 		}
+		if pair, ok := strings.CutPrefix(values[0], "Basic "); ok && pair != "" && pair[0] != ' ' {
+			return authorization{pair, schemeBasic}
+		}
 	}
 	name, credentials, err := header.Credentials(values)
 	switch {

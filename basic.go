@@ -109,34 +109,40 @@ func allOff(list []*Basic) bool {
 	return len(list) > 0
 }
 
-// verifyBasic is Verify for a client that sends its password with every request. It
-// sets u, and returns the time of the proof.
-func (p *Passwords) verifyBasic(r *http.Request, credentials string, u *store.User) (at time.Time, err error) {
-	if p.hook == nil || rechecks(r.Context()) { // which is no other login
-		return p.verifyRemembered(r, credentials, u)
+// firstForBasic returns the [Basic] of a list, if those in front of it leave a field of
+// the scheme to it while it is on.
+func firstForBasic(list []Authenticator) *Basic {
+	for _, a := range list {
+		switch a := a.(type) {
+		case *Basic:
+			return a
+		case *Bearer, *Session:
+		default:
+			return nil
+		}
 	}
+	return nil
+}
+
+// verifyBasic is Verify for a client that sends its password with every request. It
+// sets u, and returns the time of the proof. An earlier success from the same network
+// counts, as long as neither the stored hash nor the user's state has changed.
+func (p *Passwords) verifyBasic(r *http.Request, credentials string, u *store.User) (at time.Time, err error) {
 	began := p.hook.Now()
-	if at, err = p.verifyRemembered(r, credentials, u); err != errMalformedBasic {
+	network, known := client.Network(client.Of(r)), false
+	if e := p.proofs.find(credentials, network); e != nil && !p.off() {
+		var hash string
+		hash, err = p.lookUp(r.Context(), e.name, u)
+		at = time.Now()
+		known = err == nil && u.Active && e.covers(u.ID, hash, at)
+	}
+	if err == nil && !known {
+		at, err = p.verifyAnew(r, credentials, network, u)
+	}
+	if p.hook != nil && err != errMalformedBasic && !rechecks(r.Context()) { // which is no other login
 		observeChecked(r.Context(), p.hook, began, err)
 	}
 	return at, err
-}
-
-// verifyRemembered is verifyBasic without an event of package observe. An earlier
-// success from the same network counts, as long as neither the stored hash nor the
-// user's state has changed.
-func (p *Passwords) verifyRemembered(r *http.Request, credentials string, u *store.User) (at time.Time, err error) {
-	network := client.Network(client.Of(r))
-	if e := p.proofs.find(credentials, network); e != nil && !p.off() {
-		hash, err := p.lookUp(r.Context(), e.name, u)
-		if err != nil {
-			return at, err
-		}
-		if at = time.Now(); u.Active && e.covers(u.ID, hash, at) {
-			return at, nil
-		}
-	}
-	return p.verifyAnew(r, credentials, network, u)
 }
 
 // verifyAnew compares the password and remembers a right one.

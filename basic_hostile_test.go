@@ -112,7 +112,9 @@ func TestAlmostRememberedCredentials(t *testing.T) {
 func encoded(pair string) string { return base64.StdEncoding.EncodeToString([]byte(pair)) }
 
 // what changed after a right password counts at its next use.
-func TestRememberedAndChanged(t *testing.T) {
+func TestRememberedAndChanged(t *testing.T) { readings(t, testRememberedAndChanged) }
+
+func testRememberedAndChanged(t *testing.T, how func(*settings)) {
 	ctx := context.Background()
 	for _, tt := range []struct {
 		name   string
@@ -154,7 +156,7 @@ func TestRememberedAndChanged(t *testing.T) {
 		}, "alice by basic"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newSystem(t, nil)
+			s := newSystem(t, how)
 			line := basicLine("alice", goodPassword)
 			if got := s.me(line); got != "alice by basic" {
 				t.Fatal(got)

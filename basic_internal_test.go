@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,8 +41,8 @@ func TestProofs(t *testing.T) {
 			t.Errorf("%.20q: the proof counts for another text or network", text)
 		}
 	}
-	if other := newProofs(); c.key("a", here) == other.key("a", here) {
-		t.Error("the key does not depend on the secret of the process")
+	if other := newProofs(); c.digest("a") == other.digest("a") {
+		t.Error("the digest does not depend on the secret of the process")
 	}
 
 	endless := strings.Repeat("A", header.MaxBasic+1)
@@ -74,25 +76,14 @@ func TestProofsAreBounded(t *testing.T) {
 		a.user.ID = fmt.Sprint(i / 3) // each sends three texts
 		c.put(fmt.Sprint(i), &a, now)
 		c.put(fmt.Sprint(i), &a, now)
-		if n := len(c.of); n > maxVerified || len(c.keys) > n {
-			t.Fatalf("%d proofs of %d pairs", n, len(c.keys))
+		if c.held > maxVerified || len(c.of) > c.held {
+			t.Fatalf("%d proofs of %d pairs", c.held, len(c.of))
 		}
 	}
 	if e := c.find(fmt.Sprint(3*maxVerified), here); e == nil || !e.covers(a.user.ID, "h", now) {
 		t.Error("the last proof is lost")
 	}
-	var listed int
-	for of, keys := range c.keys {
-		listed += len(keys)
-		for _, k := range keys {
-			if e := c.of[k]; e == nil || e.userID != of.userID || k.network != of.network {
-				t.Fatalf("%v lists a proof of %+v", of, e)
-			}
-		}
-	}
-	if listed != len(c.of) {
-		t.Errorf("%d of %d proofs can be dropped", listed, len(c.of))
-	}
+	holds(t, c)
 
 	// The same text for ever new users, as of an account that is deleted and made again.
 	c = newProofs()
@@ -100,9 +91,10 @@ func TestProofsAreBounded(t *testing.T) {
 		a.user.ID = fmt.Sprint(i)
 		c.put("same", &a, now)
 	}
-	if len(c.of) != 1 || len(c.keys) > maxVerified {
-		t.Errorf("%d proofs of %d pairs", len(c.of), len(c.keys))
+	if c.held != 1 || len(c.of) != 1 {
+		t.Errorf("%d proofs of %d pairs", c.held, len(c.of))
 	}
+	holds(t, c)
 
 	// The expired ones go first.
 	later := now.Add(verifiedFor)
@@ -114,9 +106,155 @@ func TestProofsAreBounded(t *testing.T) {
 		}
 	}
 	c.put("one more", &a, later)
-	if len(c.of) != maxVerified/10+1 || c.find("0", here) == nil || c.find("1", here) != nil {
-		t.Errorf("%d proofs are left", len(c.of))
+	if c.held != maxVerified/10+1 || c.find("0", here) == nil || c.find("1", here) != nil {
+		t.Errorf("%d proofs are left", c.held)
 	}
+	holds(t, c)
+}
+
+// holds checks that the proofs that can be found are those that can be dropped.
+func holds(t *testing.T, c *proofs) {
+	t.Helper()
+	listed := make(map[*proof]bool)
+	for of, list := range c.of {
+		for _, e := range list {
+			if listed[e] = true; e.pair() != of || len(e.name) > MaxUserName {
+				t.Fatalf("%v lists a proof of %v", of, e.pair())
+			}
+		}
+	}
+	chained := 0
+	for i := range c.heads {
+		for e := c.heads[i].Load(); e != nil; e = e.next.Load() {
+			if chained++; !listed[e] || c.head(&e.digest) != &c.heads[i] {
+				t.Fatalf("a proof of %v is in no list, or in another chain than its own", e.pair())
+			}
+		}
+	}
+	if chained != c.held || len(listed) != c.held {
+		t.Errorf("%d proofs are held, %d can be found and %d dropped", c.held, chained, len(listed))
+	}
+}
+
+// Readers of proofs take no lock.
+func TestProofsAreFoundWithoutALock(t *testing.T) {
+	c, a := newProofs(), attempt{user: store.User{ID: "1"}, network: here}
+	c.put("text", &a, time.Now())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	found := make(chan bool)
+	go func() { found <- c.find("text", here) != nil && c.find("text", there) == nil }()
+	select {
+	case ok := <-found:
+		if !ok {
+			t.Error("the proof is lost, or counts elsewhere")
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("a reader waits for a writer")
+	}
+}
+
+// while proofs come and go, also all others of one chain, readers find each that
+// stays, and none that went before they began.
+func TestProofsOfManyAtOnce(t *testing.T) {
+	c, now := newProofs(), time.Now()
+	var texts []string // of one chain
+	for i := 0; len(texts) < 12; i++ {
+		text := fmt.Sprint(i)
+		if d := c.digest(text); c.head(&d) == &c.heads[0] {
+			texts = append(texts, text)
+		}
+	}
+	of := func(i int) *attempt {
+		return &attempt{name: texts[i], user: store.User{ID: fmt.Sprint(i)}, hash: "h", network: here}
+	}
+	for i := range texts {
+		c.put(texts[i], of(i), now)
+	}
+	for i := 1; i < len(texts); i += 2 {
+		e := c.find(texts[i], here) // where a reader may stand
+		c.drop(of(i).pair())
+		behind := 0
+		for e = e.next.Load(); e != nil; e = e.next.Load() {
+			behind++
+		}
+		if want := len(texts) - 1 - i; behind != want { // the newest comes last
+			t.Errorf("%d proofs are behind number %d, want %d", behind, i, want)
+		}
+	}
+	gone := &attempt{name: "gone", user: store.User{ID: "gone"}, network: here}
+	var round atomic.Int64 // the text of an odd one is remembered, that of the one before no more
+	var done atomic.Bool
+	var readers, writers sync.WaitGroup
+	for range 3 {
+		readers.Go(func() {
+			for n := 0; !done.Load(); n++ {
+				i := n * 2 % len(texts)
+				if e := c.find(texts[i], here); e == nil || e.name != texts[i] || c.find(texts[i], there) != nil {
+					t.Errorf("proof %d, which stays: %v", i, e != nil)
+					return
+				}
+				if at := round.Load(); at%2 == 0 && at > 0 && c.find(fmt.Sprint("gone", at-1), here) != nil {
+					t.Errorf("the proof of round %d outlives its end", at-1)
+					return
+				}
+			}
+		})
+	}
+	for i := 1; i < len(texts); i += 2 {
+		writers.Go(func() {
+			for range 500 {
+				c.put(texts[i-1], of(i-1), now) // stays
+				c.put(texts[i], of(i), now)
+				c.put(texts[i], of(i), now)
+				if c.find(texts[i], here) == nil {
+					t.Errorf("proof %d is lost", i)
+				}
+				if c.drop(of(i).pair()); c.find(texts[i], here) != nil {
+					t.Errorf("proof %d outlives its end", i)
+				}
+			}
+		})
+	}
+	writers.Go(func() {
+		for range 500 {
+			text := fmt.Sprint("gone", round.Load()+1)
+			c.put(text, gone, now)
+			round.Add(1)
+			c.drop(gone.pair())
+			round.Add(1)
+		}
+	})
+	writers.Wait()
+	done.Store(true)
+	readers.Wait()
+	if c.held != len(texts)/2 {
+		t.Errorf("%d proofs are held, want %d", c.held, len(texts)/2)
+	}
+	holds(t, c)
+
+	// More than there is room for. What is found is what was asked for.
+	for w := range 4 {
+		writers.Go(func() {
+			a := &attempt{hash: "h", network: here}
+			for i := range maxVerified {
+				text := fmt.Sprint(w, " ", i)
+				a.user.ID, a.name = text, text
+				c.put(text, a, now)
+				if other := fmt.Sprint(3-w, " ", i); i%7 == 0 {
+					if e := c.find(other, here); e != nil && e.name != other {
+						t.Errorf("%q is found for %q", e.name, other)
+					}
+					c.drop(a.pair())
+				}
+			}
+		})
+	}
+	writers.Wait()
+	if c.held > maxVerified {
+		t.Errorf("%d proofs are held, want %d at most", c.held, maxVerified)
+	}
+	holds(t, c)
 }
 
 // FuzzProofs holds proofs against the list of all that was put.

@@ -3,9 +3,11 @@ package auth
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ostiary/auth/internal/header"
@@ -23,20 +25,22 @@ import (
 // throttle refuses an attempt from there, so that the proofs answer no guesses.
 type proofs struct {
 	secret [16]byte // 128 bits; with it most credentials fit into one block of SHA-256
-	mu     sync.RWMutex
-	of     map[proofKey]*proof
-	keys   map[pair][]proofKey // of those in of
+	// heads begin chains of proofs, whose digests name the head. Readers take no lock
+	// and write nothing. A proof that was taken out of a chain still leads to those
+	// behind it, so that a reader who stands there finds all that stay.
+	heads [proofHeads]atomic.Pointer[proof]
+
+	mu   sync.Mutex // for writers
+	of   map[pair][]*proof
+	held int // proofs in the chains, and in the lists of of
 }
 
-// A proofKey stands for credentials from a network. It cannot be computed outside this
-// process.
-type proofKey struct {
-	digest  [sha256.Size]byte
-	network netip.Prefix
-}
-
-// A proof does not change.
+// A proof does not change, but for its place in a chain.
 type proof struct {
+	next atomic.Pointer[proof]
+
+	digest       [sha256.Size]byte // of the credentials, see proofs.digest
+	network      netip.Prefix
 	userID, name string
 	hash         string // that the password was compared with
 	expires      time.Time
@@ -44,23 +48,28 @@ type proof struct {
 
 const (
 	verifiedFor = 5 * time.Minute
-	maxVerified = 10_000 // proofs, of about 550 bytes with the hash
+	maxVerified = 10_000  // proofs, of about 400 bytes with the hash
+	proofHeads  = 1 << 13 // of 8 bytes
 )
 
 func newProofs() *proofs {
-	c := &proofs{of: make(map[proofKey]*proof), keys: make(map[pair][]proofKey)}
+	c := &proofs{of: make(map[pair][]*proof)}
 	_, _ = rand.Read(c.secret[:])
 	return c
 }
 
-// key hashes a secret and the credentials. The digest stays in the process, so that
-// length extension is no attack.
-func (c *proofs) key(credentials string, network netip.Prefix) proofKey {
+// digest hashes a secret and the credentials. It cannot be computed outside this
+// process, and stays there, so that length extension is no attack.
+func (c *proofs) digest(credentials string) [sha256.Size]byte {
 	var scratch [256]byte // on the stack
 	b := append(append(scratch[:0], c.secret[:]...), credentials...)
-	k := proofKey{sha256.Sum256(b), network}
+	d := sha256.Sum256(b)
 	clear(b)
-	return k
+	return d
+}
+
+func (c *proofs) head(digest *[sha256.Size]byte) *atomic.Pointer[proof] {
+	return &c.heads[binary.LittleEndian.Uint64(digest[:])%proofHeads]
 }
 
 // find returns the proof of credentials from a network, or nil.
@@ -68,10 +77,12 @@ func (c *proofs) find(credentials string, network netip.Prefix) *proof {
 	if len(credentials) > header.MaxBasic {
 		return nil // a stranger may send more than is worth hashing
 	}
-	k := c.key(credentials, network)
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return c.of[k]
+	d := c.digest(credentials)
+	e := c.head(&d).Load()
+	for e != nil && (e.digest != d || e.network != network) {
+		e = e.next.Load()
+	}
+	return e
 }
 
 // covers reports whether the password of e is right for a user with this ID and hash.
@@ -81,45 +92,76 @@ func (e *proof) covers(userID, hash string, now time.Time) bool {
 
 // put remembers that an attempt with these credentials was right.
 func (c *proofs) put(credentials string, a *attempt, now time.Time) {
-	k, of := c.key(credentials, a.network), a.pair()
+	e := &proof{
+		digest: c.digest(credentials), network: a.network,
+		userID: a.user.ID, name: a.name, hash: a.hash, expires: now.Add(verifiedFor),
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	// A text that was an earlier user's stays in the list of that one.
-	if len(c.of) >= maxVerified || len(c.keys) >= maxVerified {
+	if c.held >= maxVerified {
 		c.shrink(now)
 	}
-	c.of[k] = &proof{a.user.ID, a.name, a.hash, now.Add(verifiedFor)}
-	if !slices.Contains(c.keys[of], k) {
-		c.keys[of] = append(c.keys[of], k)
+	// It takes the place of an old one, so that a reader finds either, or the last one.
+	old := c.find(credentials, a.network)
+	link := c.link(&e.digest, old)
+	if old != nil { // of the same user, or of an earlier one
+		e.next.Store(old.next.Load())
+		c.list(old.pair(), slices.DeleteFunc(c.of[old.pair()], func(one *proof) bool { return one == old }))
+	} else {
+		c.held++
+	}
+	link.Store(e)
+	c.list(e.pair(), append(c.of[e.pair()], e))
+}
+
+// link returns what points to a proof in the chain of a digest, or to nil at its end.
+func (c *proofs) link(digest *[sha256.Size]byte, e *proof) *atomic.Pointer[proof] {
+	link := c.head(digest)
+	for link.Load() != e {
+		link = &link.Load().next
+	}
+	return link
+}
+
+// list sets the list of a pair.
+func (c *proofs) list(of pair, list []*proof) {
+	if len(list) > 0 {
+		c.of[of] = list
+	} else {
+		delete(c.of, of)
 	}
 }
+
+// pair returns whose list e is in.
+func (e *proof) pair() pair { return pair{e.userID, e.network} }
 
 // drop forgets the passwords of an account from a network.
-func (c *proofs) drop(p pair) {
+func (c *proofs) drop(of pair) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, k := range c.keys[p] {
-		delete(c.of, k)
-	}
-	delete(c.keys, p)
+	c.keep(of, func(*proof) bool { return false })
 }
 
-// shrink drops expired proofs, and if that is too little, any half of the rest.
+// shrink drops expired proofs, and if that is too little, any half of the rest. The
+// caller holds the lock.
 func (c *proofs) shrink(now time.Time) {
-	for k, e := range c.of {
-		if !now.Before(e.expires) {
-			delete(c.of, k)
+	for of := range c.of {
+		c.keep(of, func(e *proof) bool { return now.Before(e.expires) })
+	}
+	for of := range c.of {
+		c.keep(of, func(*proof) bool { return c.held <= maxVerified/2 })
+	}
+}
+
+// keep forgets the proofs of a pair for which stays returns false. The caller holds the
+// lock.
+func (c *proofs) keep(of pair, stays func(*proof) bool) {
+	c.list(of, slices.DeleteFunc(c.of[of], func(e *proof) bool {
+		if stays(e) {
+			return false
 		}
-	}
-	for k := range c.of {
-		if len(c.of) <= maxVerified/2 {
-			break
-		}
-		delete(c.of, k)
-	}
-	clear(c.keys)
-	for k, e := range c.of {
-		of := pair{e.userID, k.network}
-		c.keys[of] = append(c.keys[of], k)
-	}
+		c.link(&e.digest, e).Store(e.next.Load())
+		c.held--
+		return true
+	}))
 }

@@ -3,6 +3,7 @@ package auth_test
 import (
 	"crypto/tls"
 	"encoding/base64"
+	"errors"
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
@@ -17,8 +18,10 @@ import (
 )
 
 // Cases 70 to 79, R-029, R-142 to R-144: what Basic credentials are worth.
-func TestBasic(t *testing.T) {
-	s := newSystem(t, nil)
+func TestBasic(t *testing.T) { readings(t, testBasic) }
+
+func testBasic(t *testing.T, how func(*settings)) {
+	s := newSystem(t, how)
 	add := func(name, hash string) {
 		u := s.addUser(store.User{Name: name, Active: true})
 		if err := s.db.Store.SetPasswordHash(t.Context(), u.ID, hash); err != nil {
@@ -111,6 +114,46 @@ func TestBasicSwitch(t *testing.T) {
 	off.Store(false)
 	if got := s.me(right); got != "alice by basic" {
 		t.Errorf("on again: %s", got)
+	}
+}
+
+// A gate asks a Basic in its turn: after a type of the host that is in front of it, and
+// instead of one behind it, unless it is off.
+func TestBasicInItsTurn(t *testing.T) {
+	s, other := newSystem(t, nil), newSystem(t, nil)
+	if err := other.db.Store.SetPasswordHash(t.Context(), other.alice.ID, cheapHash(0, "of the other one")); err != nil {
+		t.Fatal(err)
+	}
+	bearer, basic, without := auth.NewBearer(s.tokens), auth.NewBasic(s.passwords, nil), auth.NewBasic(other.passwords, nil)
+	off := auth.NewBasic(other.passwords, &auth.BasicOptions{Enabled: func() bool { return false }})
+	host := says(&auth.Principal{Name: "of the host", Scopes: auth.Unrestricted}, nil)
+	for _, tt := range []struct {
+		name string
+		gate auth.Authenticator
+		want string
+	}{
+		{"alone", basic, "alice"},
+		{"behind a session and a bearer", auth.FirstOf(s.session, bearer, basic, host), "alice"},
+		{"in a chain's chain", auth.FirstOf(bearer, auth.FirstOf(s.session, auth.FirstOf(basic, host))), "alice"},
+		{"behind the host's", auth.FirstOf(host, basic), "of the host"},
+		{"behind a bearer and the host's", auth.FirstOf(bearer, host, basic), "of the host"},
+		{"behind the host's that knows nobody", auth.FirstOf(says(nil, auth.ErrNoCredentials), basic), "alice"},
+		{"behind one that is off", auth.FirstOf(off, basic), "alice"},
+		{"behind another", auth.FirstOf(without, basic), "Incorrect user name or password."},
+		{"nobody", auth.FirstOf(s.session, bearer), "The scheme of the Authorization field is not supported."},
+	} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.SetBasicAuth("alice", goodPassword)
+		got := ""
+		p, err := auth.NewGate(tt.gate, &auth.GateOptions{Logger: quiet}).Check(r)
+		if err == nil {
+			got = p.Name
+		} else if e, ok := errors.AsType[*auth.Error](err); ok {
+			got = e.Detail
+		}
+		if got != tt.want {
+			t.Errorf("%s: %q, want %q (%v)", tt.name, got, tt.want, err)
+		}
 	}
 }
 

@@ -59,6 +59,14 @@ type settings struct {
 	tokens    auth.TokensOptions
 	session   auth.SessionOptions
 	gate      auth.GateOptions
+	inPlace   bool // passwords read the memory.Store itself, which the spy does not see
+}
+
+// readings tests passwords that call the methods of store.Users, and those that read a
+// memory.Store in a way of their own.
+func readings(t *testing.T, test func(*testing.T, func(*settings))) {
+	t.Run("any store", func(t *testing.T) { test(t, nil) })
+	t.Run("memory", func(t *testing.T) { test(t, func(o *settings) { o.inPlace = true }) })
 }
 
 // system is this package put together over one store, with the people of the
@@ -99,7 +107,11 @@ func newSystem(t testing.TB, change func(*settings)) *system {
 	if change != nil {
 		change(&o)
 	}
-	s.passwords = auth.Must(auth.NewPasswords(s.db, s.db, &o.passwords))
+	users := store.Users(s.db)
+	if o.inPlace {
+		users = s.db.Store
+	}
+	s.passwords = auth.Must(auth.NewPasswords(users, s.db, &o.passwords))
 	s.tokens = auth.Must(auth.NewTokens(s.db, s.db, &o.tokens))
 	s.session = auth.Must(auth.NewSession(s.db, s.db, &o.session))
 	s.gate = auth.NewGate(auth.FirstOf(auth.NewBearer(s.tokens), s.session, auth.NewBasic(s.passwords, &o.basic)), &o.gate)

@@ -23,6 +23,7 @@ type Gate struct {
 	ours         bool            // all parts are types of this package
 	basics       []*Basic        // among the parts
 	first        *Bearer         // the first of the parts, or nil
+	basic        *Basic          // the first of the parts that looks at a field of Basic while Basic is on, or nil
 	challenge    challenge
 	applications bool
 	warnBefore   time.Duration
@@ -110,6 +111,7 @@ func NewGate(a Authenticator, opts *GateOptions) *Gate {
 	g.parts, g.ours = parts(a)
 	g.basics = partsOf[*Basic](g.parts)
 	g.first, _ = g.parts[0].(*Bearer)
+	g.basic = firstForBasic(g.parts)
 	if opts.Basic && g.ours && len(g.basics) == 0 {
 		panic("auth: GateOptions.Basic asks for a password that nobody looks at: give NewGate a NewBasic, or leave Basic out")
 	}
@@ -171,8 +173,11 @@ func (g *Gate) check(r *incoming, field authorization, scope string, p *Principa
 	}
 	began := g.hook.Now()
 	err := ErrNoCredentials
-	if g.first != nil && field.scheme == schemeBearer { // as ask would, but quicker
+	switch { // as ask would, but quicker
+	case field.scheme == schemeBearer && g.first != nil:
 		err = g.first.authenticate(*r, field, p)
+	case field.scheme == schemeBasic && g.basic != nil:
+		err = g.basic.authenticate(r.settle(), field, p)
 	}
 	if err != nil && noCredentials(err) {
 		err = g.ask(r, field, p)

@@ -21,12 +21,14 @@ import (
 	"github.com/ostiary/auth/internal/text"
 	"github.com/ostiary/auth/observe"
 	"github.com/ostiary/auth/store"
+	"github.com/ostiary/auth/store/memory"
 )
 
 // Passwords checks and sets passwords. Login, Basic and the password grant
 // share its throttle, which doc/throttle.md describes.
 type Passwords struct {
 	users    store.Users
+	memory   *memory.Store // users if that is one itself, see [memory.Store.ReadUser]
 	attempts store.Attempts
 	opts     PasswordsOptions
 	log      *slog.Logger
@@ -122,8 +124,10 @@ func NewPasswords(u store.Users, a store.Attempts, opts *PasswordsOptions) (*Pas
 		return nil, err
 	}
 	log := options.Logger(o.Logger)
+	db, _ := u.(*memory.Store)
 	return &Passwords{
 		users:    u,
+		memory:   db,
 		attempts: a,
 		opts:     o,
 		log:      log,

@@ -52,7 +52,11 @@ func (p *Passwords) prepare(ctx context.Context, network netip.Prefix, name, pas
 // inactive user. The steps are the same for all, because the time must not tell which
 // names exist.
 func (p *Passwords) lookUp(ctx context.Context, name string, u *store.User) (hash string, err error) {
-	*u, err = p.users.UserByName(ctx, name)
+	if p.memory != nil {
+		hash, err = p.memory.ReadUser(ctx, name, u)
+	} else {
+		*u, err = p.users.UserByName(ctx, name)
+	}
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		*u = store.User{}
@@ -66,14 +70,16 @@ func (p *Passwords) lookUp(ctx context.Context, name string, u *store.User) (has
 			slog.String(audit.KeyError, "UserByName returned "+audit.Clip(u.Name)+", which is another name: nobody can log in by this spelling"))
 		*u = store.User{}
 	}
-	hash, err = p.users.PasswordHash(ctx, u.ID)
+	if p.memory == nil {
+		hash, err = p.users.PasswordHash(ctx, u.ID)
+	}
 	if errors.Is(err, store.ErrNotFound) { // nobody has the ID ""
 		*u, hash, err = store.User{}, "", nil
 	}
 	if err != nil {
 		return "", fmt.Errorf("auth: look up a password: %w", err)
 	}
-	if hash == "" || u.Service {
+	if hash == "" || u.Service || u.ID == "" {
 		u.Active, hash = false, ""
 	}
 	return hash, nil

@@ -193,9 +193,11 @@ func TestFollowerIsDisabled(t *testing.T) {
 
 // Case 81, R-034: a repeated password costs no hash, for five minutes, and only
 // while nothing has changed.
-func TestVerifiedPasswords(t *testing.T) {
+func TestVerifiedPasswords(t *testing.T) { readings(t, testVerifiedPasswords) }
+
+func testVerifiedPasswords(t *testing.T, how func(*settings)) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSystem(t, nil)
+		s := newSystem(t, how)
 		line := basicLine("alice", goodPassword)
 		hashesOf := func(want string, n int64, line string) {
 			t.Helper()

@@ -72,9 +72,12 @@ const MaxBasic = 2400
 // ends at the first colon. UTF-8 is expected; credentials that are not are read
 // as Latin-1, as AWX's own client sends them. Control characters are refused.
 func Basic(credentials string) (user, password string, ok bool) {
-	var room [512]byte // on the stack, and soon cleared
-	pair, ok := basicPair(room[:], credentials)
-	if !ok {
+	if len(credentials) > MaxBasic || strings.ContainsAny(credentials, "\r\n") { // the decoder would skip line breaks
+		return "", "", false
+	}
+	pair, err := strict.DecodeString(credentials)
+	defer clear(pair)
+	if err != nil {
 		return "", "", false
 	}
 	first, rest, ok := bytes.Cut(pair, []byte(":"))
@@ -97,18 +100,6 @@ func latin1(b []byte) string {
 		runes[i] = rune(c)
 	}
 	return string(runes)
-}
-
-// basicPair decodes credentials as [Basic] does, but does not look at what they say. The
-// pair is in room if that is twice as long as they are.
-func basicPair(room []byte, credentials string) (pair []byte, ok bool) {
-	if len(credentials) > MaxBasic || strings.IndexByte(credentials, '\r') >= 0 || strings.IndexByte(credentials, '\n') >= 0 {
-		return nil, false // the decoder would skip line breaks
-	}
-	src := append(room[:0], credentials...)
-	dst := append(src, credentials...)[len(src):] // as long, which is enough
-	n, err := strict.Decode(dst, src)
-	return dst[:n], err == nil
 }
 
 var strict = base64.StdEncoding.Strict()

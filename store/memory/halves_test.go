@@ -1,6 +1,8 @@
 package memory_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -72,4 +74,45 @@ func TestInterruptedReadersLookAgain(t *testing.T) {
 	if n := halves.Load(); n != 0 {
 		t.Errorf("%d of %d reads saw something live of a user who was not there", n, reads.Load())
 	}
+}
+
+// ReadUser returns the user and the hash of one instant, or what the two look-ups that
+// it stands for return.
+func TestReadUser(t *testing.T) {
+	ctx, s := t.Context(), memory.New()
+	alice := addUser(t, s, "alice")
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	for _, tt := range []struct {
+		ctx  context.Context
+		name string
+		err  error
+	}{{ctx, "alice", nil}, {ctx, "Alice", store.ErrNotFound}, {ctx, "", store.ErrNotFound}, {ended, "alice", context.Canceled}} {
+		want, wantErr := s.UserByName(tt.ctx, tt.name)
+		got := store.User{Name: "of an earlier look-up"}
+		if hash, err := s.ReadUser(tt.ctx, tt.name, &got); got != want || hash != "" || err != wantErr || !errors.Is(err, tt.err) {
+			t.Errorf("%q: %+v, %q, %v", tt.name, got, hash, err)
+		}
+	}
+	var done atomic.Bool
+	var readers sync.WaitGroup
+	for range 2 {
+		readers.Go(func() {
+			for !done.Load() {
+				var u store.User
+				hash, err := s.ReadUser(ctx, "alice", &u)
+				if err != nil || u.ID != alice.ID || u.Epoch > 0 && hash != fmt.Sprint(u.Epoch) {
+					t.Errorf("user %q of epoch %d with the hash %q, %v", u.ID, u.Epoch, hash, err)
+					return
+				}
+			}
+		})
+	}
+	for epoch := range 2000 {
+		if err := s.SetPasswordHash(ctx, alice.ID, fmt.Sprint(epoch+1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	done.Store(true)
+	readers.Wait()
 }

@@ -372,6 +372,7 @@ func TestLookUpsDoNotAllocate(t *testing.T) {
 		"UserByName":              func() error { _, err := s.UserByName(ctx, "alice"); return err },
 		"UserByID":                func() error { _, err := s.UserByID(ctx, u.ID); return err },
 		"PasswordHash":            func() error { _, err := s.PasswordHash(ctx, u.ID); return err },
+		"ReadUser":                func() error { _, err := s.ReadUser(ctx, "alice", &u); return err },
 	} {
 		if n := testing.AllocsPerRun(100, func() { must(t, 0, f()) }); n != 0 {
 			t.Errorf("%s allocates %v times", name, n)

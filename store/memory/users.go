@@ -174,6 +174,15 @@ func (s *Store) PasswordHash(ctx context.Context, userID string) (string, error)
 	return u.hash, err
 }
 
+// ReadUser is [Store.UserByName] and [Store.PasswordHash] of that user in one step. It
+// writes the user into u, which saves the copies of a large record. If it returns an
+// error, u says nothing.
+func (s *Store) ReadUser(ctx context.Context, name string, u *store.User) (hash string, err error) {
+	found, err := s.foundUser(ctx, s.userByName, name)
+	*u = found.User
+	return found.hash, err
+}
+
 // nobody is what is found where nobody is.
 var nobody = new(user)
 
