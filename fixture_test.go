@@ -19,6 +19,10 @@ import (
 	"github.com/ostiary/auth/store/memory"
 )
 
+// sessionStores are any one, and the memory.Store, which is read in a way
+// of its own.
+var sessionStores = map[string]func(*settings){"any store": nil, "memory": func(o *settings) { o.inMemory = true }}
+
 // goodPassword is everybody's.
 const goodPassword = "correct horse battery"
 
@@ -59,6 +63,8 @@ type settings struct {
 	tokens    auth.TokensOptions
 	session   auth.SessionOptions
 	gate      auth.GateOptions
+	// inMemory keeps sessions in a memory.Store that is no spy, and read in a way of its own.
+	inMemory bool
 }
 
 // system is this package put together over one store, with the people of the
@@ -101,7 +107,11 @@ func newSystem(t testing.TB, change func(*settings)) *system {
 	}
 	s.passwords = auth.Must(auth.NewPasswords(s.db, s.db, &o.passwords))
 	s.tokens = auth.Must(auth.NewTokens(s.db, s.db, &o.tokens))
-	s.session = auth.Must(auth.NewSession(s.db, s.db, &o.session))
+	sessions := store.Sessions(s.db)
+	if o.inMemory {
+		sessions = s.db.Store
+	}
+	s.session = auth.Must(auth.NewSession(sessions, s.db, &o.session))
 	s.gate = auth.NewGate(auth.FirstOf(auth.NewBearer(s.tokens), s.session, auth.NewBasic(s.passwords, &o.basic)), &o.gate)
 	s.handler = s.routes()
 

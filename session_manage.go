@@ -154,8 +154,8 @@ func (s *Session) EndOne(ctx context.Context, by *Principal, userID string, id i
 	s.eventEnded(ctx, by, userID, n)
 	if s.Current(ctx) == id {
 		st := s.state(ctx)
-		s.values.of(&st.values, st) // the handler still finds them
-		st.die(noCookie)            // the reply clears the cookie
+		st.hostValues()  // the handler still finds them
+		st.die(noCookie) // the reply clears the cookie
 	}
 	return nil
 }
