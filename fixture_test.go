@@ -19,6 +19,10 @@ import (
 	"github.com/ostiary/auth/store/memory"
 )
 
+// sessionStores are any one, and the memory.Store, which is read in a way
+// of its own.
+var sessionStores = map[string]func(*settings){"any store": nil, "memory": func(o *settings) { o.inMemory = true }}
+
 // goodPassword is everybody's.
 const goodPassword = "correct horse battery"
 
@@ -59,14 +63,14 @@ type settings struct {
 	tokens    auth.TokensOptions
 	session   auth.SessionOptions
 	gate      auth.GateOptions
-	inPlace   bool // passwords read the memory.Store itself, which the spy does not see
+	inMemory  bool // passwords and sessions are read from the memory.Store itself, which the spy does not see
 }
 
 // readings tests passwords that call the methods of store.Users, and those that read a
 // memory.Store in a way of their own.
 func readings(t *testing.T, test func(*testing.T, func(*settings))) {
 	t.Run("any store", func(t *testing.T) { test(t, nil) })
-	t.Run("memory", func(t *testing.T) { test(t, func(o *settings) { o.inPlace = true }) })
+	t.Run("memory", func(t *testing.T) { test(t, func(o *settings) { o.inMemory = true }) })
 }
 
 // system is this package put together over one store, with the people of the
@@ -107,13 +111,13 @@ func newSystem(t testing.TB, change func(*settings)) *system {
 	if change != nil {
 		change(&o)
 	}
-	users := store.Users(s.db)
-	if o.inPlace {
-		users = s.db.Store
+	users, sessions := store.Users(s.db), store.Sessions(s.db)
+	if o.inMemory {
+		users, sessions = s.db.Store, s.db.Store
 	}
 	s.passwords = auth.Must(auth.NewPasswords(users, s.db, &o.passwords))
 	s.tokens = auth.Must(auth.NewTokens(s.db, s.db, &o.tokens))
-	s.session = auth.Must(auth.NewSession(s.db, s.db, &o.session))
+	s.session = auth.Must(auth.NewSession(sessions, s.db, &o.session))
 	s.gate = auth.NewGate(auth.FirstOf(auth.NewBearer(s.tokens), s.session, auth.NewBasic(s.passwords, &o.basic)), &o.gate)
 	s.handler = s.routes()
 

@@ -21,6 +21,7 @@ import (
 	"github.com/ostiary/auth/internal/options"
 	"github.com/ostiary/auth/observe"
 	"github.com/ostiary/auth/store"
+	"github.com/ostiary/auth/store/memory"
 )
 
 // Session authenticates browsers by the cookie that [Session.Login] sets. The
@@ -29,6 +30,7 @@ import (
 // [Session.Manager].
 type Session struct {
 	store   store.Sessions
+	memory  *memory.Store // the same, if it is one itself
 	users   store.Users
 	opts    SessionOptions
 	origins *Origins
@@ -38,7 +40,8 @@ type Session struct {
 	// touch is the time by which an expiry must move before it is written.
 	touch    time.Duration
 	timeouts sessionTimeouts
-	began    time.Time // with a monotonic clock, from which the expiry of a request's session counts
+	sound    *soundValues // of memory
+	began    time.Time    // with a monotonic clock, from which the expiry of a request's session counts
 
 	notes     *sessionNotes
 	purge     *unpurged
@@ -153,6 +156,9 @@ func NewSession(st store.Sessions, u store.Users, opts *SessionOptions) (*Sessio
 
 		strangers: &strangers{},
 	}
+	if s.memory, _ = st.(*memory.Store); s.memory != nil {
+		s.sound = new(soundValues)
+	}
 	s.purge = &unpurged{since: s.began}
 	s.timeouts = newSessionTimeouts(o.IdleTimeout, s.touch)
 	s.values, err = newHostValues(o.Manager, o.Lifetime, s.keeper)
@@ -195,7 +201,7 @@ func (s *Session) authenticate(r *http.Request, field authorization, p *Principa
 		if none == present {
 			var err error
 			f = new(stored) // on the stack
-			if _, none, err = s.find(r, token, f); err != nil {
+			if _, none, err = s.find(r, token, f, allKnown); err != nil {
 				return err
 			}
 		}

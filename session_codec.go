@@ -46,7 +46,8 @@ func (codec) Encode(deadline time.Time, values map[string]any) ([]byte, error) {
 	var few [16]string
 	keys := slices.AppendSeq(few[:0], maps.Keys(values))
 	slices.Sort(keys)
-	b := appendHeader(make([]byte, 0, 512), deadline)
+	var room [512]byte // most values need no more, and then one allocation
+	b := appendHeader(room[:0], deadline)
 	b = binary.AppendUvarint(append(b, valuesEntries), uint64(len(keys)))
 	for _, k := range keys {
 		var err error
@@ -54,7 +55,7 @@ func (codec) Encode(deadline time.Time, values map[string]any) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return limited(b)
+	return limited(bytes.Clone(b))
 }
 
 func appendHeader(b []byte, deadline time.Time) []byte {
@@ -228,9 +229,28 @@ func holdsValues(b []byte, values map[string]any) bool {
 	return list.n == 0 || e.end == len(b)
 }
 
+// holdsGob reports whether some encoded values are gob, or cannot be read. Without gob
+// values have one form.
+func holdsGob(b []byte) bool {
+	list, err := begin(b)
+	if err != nil || list.old {
+		return true
+	}
+	e := entry{end: list.first}
+	for range list.n {
+		if !e.read(b) || e.kind == kindGob {
+			return true
+		}
+	}
+	return false
+}
+
 // sameValues compares encoded values without their deadlines. Only values in gob
 // are decoded.
 func sameValues(a, b []byte) bool {
+	if !holdsGob(a) && !holdsGob(b) {
+		return bytes.Equal(a[codecHeader:], b[codecHeader:])
+	}
 	x, errX := parse(a)
 	if errX == nil && len(a) == len(b) && b[0] == codecVersion && bytes.Equal(a[codecHeader:], b[codecHeader:]) {
 		return true

@@ -147,7 +147,7 @@ func FuzzCookie(f *testing.F) {
 
 // A printed context or writer has no identifier.
 func TestStateDoesNotPrint(t *testing.T) {
-	st := &sessionState{stored: &stored{token: "secret", row: sessionRow{data: []byte("secret")}}}
+	st := &sessionState{stored: &stored{token: "secret", held: heldValues{data: []byte("secret")}}}
 	st.inner.Header = http.Header{"Cookie": {"secret"}}
 	var log bytes.Buffer
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
@@ -168,6 +168,33 @@ func TestStateSize(t *testing.T) {
 	}
 	if n := unsafe.Sizeof(loadedState{}); n > 512 {
 		t.Errorf("the state of a request with a session has %d bytes", n)
+	}
+}
+
+// A session counts as known to be good in no other revision, and as no other session,
+// whatever numbers the store gives.
+func TestSoundValues(t *testing.T) {
+	var none *soundValues
+	none.add(1, 1)
+	if none.has(1, 1) {
+		t.Error("nothing knows a session")
+	}
+	type version struct{ id, revision int64 }
+	all := []version{{0, 0}, {0, 1}, {1, 0}}
+	for _, id := range []int64{1, 2, 1 + 4096, 1 << 24, 1<<24 | 1, 1<<40 - 1, 1 << 40, 1<<40 + 1, 1 << 62, -1} {
+		for _, revision := range []int64{1, 2, 1<<24 - 1, 1 << 24, 1<<24 + 1, 1 << 48, -1} {
+			all = append(all, version{id, revision})
+		}
+	}
+	for _, known := range all {
+		v := new(soundValues)
+		v.add(known.id, known.revision)
+		for _, x := range all {
+			usual := x.id >= 0 && x.id < 1<<40 && x.revision > 0 && x.revision < 1<<24
+			if v.has(x.id, x.revision) != (x == known && usual) {
+				t.Errorf("%+v is known: %+v counts as known: %t", known, x, v.has(x.id, x.revision))
+			}
+		}
 	}
 }
 

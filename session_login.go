@@ -10,7 +10,6 @@ import (
 
 	"github.com/ostiary/auth/audit"
 	"github.com/ostiary/auth/internal/client"
-	"github.com/ostiary/auth/internal/stores"
 	"github.com/ostiary/auth/observe"
 	"github.com/ostiary/auth/store"
 )
@@ -113,7 +112,7 @@ func (st *sessionState) endTossed() error {
 	if len(cookies) > maxTossed {
 		return &Error{Status: http.StatusBadRequest, Detail: "The request has too many cookies of the same name."}
 	}
-	ctx, cancel := stores.Detach(st)
+	ctx, cancel := st.detach()
 	defer cancel()
 	for _, c := range cookies {
 		if !isSessionID(c.Value) {

@@ -16,7 +16,7 @@ import (
 // plain map would have, and the user that logged in last.
 func TestSessionIsLikeAMap(t *testing.T) {
 	for seed := range uint64(30) {
-		s := newSystem(t, nil)
+		s := newSystem(t, func(o *settings) { o.inMemory = seed%2 == 1 })
 		m, random := s.session.Manager(), rand.New(rand.NewPCG(seed, 1))
 		cookie, user, values := "", "", map[string]any{}
 		var done []string

@@ -21,7 +21,7 @@ import (
 func (st *sessionState) save(h http.Header) error {
 	st.sent = true
 	if st.changed() {
-		if err := st.session.values.flush(st, st.row.data); err != nil {
+		if err := st.session.values.flush(st, st.encoded(st.session).data); err != nil {
 			return fmt.Errorf("auth: save a session: %w", err)
 		}
 	}
@@ -53,7 +53,7 @@ func (st *sessionState) saveLate() {
 		st.lostCookie("the response had begun")
 		return
 	}
-	if err := st.session.values.flush(st, st.row.data); err != nil {
+	if err := st.session.values.flush(st, st.encoded(st.session).data); err != nil {
 		st.session.log.ErrorContext(st, audit.StoreFailed, audit.KeyOperation, "save session", audit.KeyError, err)
 	}
 }
@@ -98,7 +98,36 @@ func (s *Session) keeper(ctx context.Context) keeper {
 }
 
 // data implements keeper.
-func (st *sessionState) data() ([]byte, bool) { return st.row.data, st.token != "" }
+func (st *sessionState) data() ([]byte, bool) {
+	data := st.encoded(st.session).data
+	return data, len(data) > 0
+}
+
+// encoded returns the encoded values of the session. If they were known to be good when
+// the request began, they are read now, with the revision that they have now. A session
+// that was purged meanwhile has none.
+func (f *stored) encoded(s *Session) heldValues {
+	if f.token == "" {
+		return heldValues{}
+	}
+	f.reading.Lock()
+	defer f.reading.Unlock()
+	if !f.read {
+		f.held.data, f.held.revision = s.memory.SessionData(f.place, f.row.id)
+		f.read = true
+	}
+	return f.held
+}
+
+// hostValues returns what scs looks for in the context of the request. Values that
+// somebody has spoilt since the request began are none, which is no panic.
+func (st *sessionState) hostValues() any {
+	values, err := st.session.values.of(&st.values, st)
+	if err != nil {
+		st.lostValues(err)
+	}
+	return values
+}
 
 // withoutValues is the state of a request with other methods, so that it takes no
 // room: a context in which scs finds no values yet.
@@ -152,7 +181,7 @@ func (st *sessionState) insert(data []byte, login *store.User) error {
 		replaces = st.digest()
 		keep = max(0, st.session.opts.PerUser) // 0 means all to the store
 	}
-	ctx, cancel := stores.Detach(st)
+	ctx, cancel := st.detach()
 	defer cancel()
 	row, evicted, err := st.session.store.InsertSession(ctx, row, replaces, keep)
 	if err != nil {
@@ -163,8 +192,18 @@ func (st *sessionState) insert(data []byte, login *store.User) error {
 	}
 	st.session.observeEnded(st, observe.KindLimit, evicted)
 	st.stored, st.cookie, st.absence, st.quiet = new(stored), cookieSet, present, isQuiet(st.request)
-	st.set(token, &row, &user, st.session.ends(row.Expires, now))
+	st.token, st.name, st.admin, st.auditor = token, user.Name, user.Admin, user.Auditor
+	st.row = sessionRow{row.ID, row.UserID, row.Epoch, row.Created.UnixMicro(), st.session.ends(row.Expires, now)}
+	st.read, st.held = true, heldValues{row.Data, row.Revision}
 	return nil
+}
+
+// detach is [stores.Detach] for a write to the store, which takes no time in memory.
+func (st *sessionState) detach() (context.Context, context.CancelFunc) {
+	if st.session.memory != nil {
+		return context.WithoutCancel(st), func() {}
+	}
+	return stores.Detach(st)
 }
 
 // sameBytes reports whether a and b are one slice, as after a flush that has found no
@@ -175,19 +214,24 @@ func sameBytes(a, b []byte) bool { return len(a) > 0 && len(a) == len(b) && &a[0
 // from. If another request of the session was faster, saveData writes only the
 // keys that this request changed.
 func (st *sessionState) saveData(data []byte) error {
-	if sameBytes(data, st.row.data) || sameValues(data, st.row.data) {
+	held := st.encoded(st.session)
+	if sameBytes(data, held.data) || sameValues(data, held.data) {
 		return nil
 	}
-	ctx, cancel := stores.Detach(st)
+	ctx, cancel := st.detach()
 	defer cancel()
-	base := st.row.data
+	base, revision := held.data, held.revision
 	for range 16 {
 		now := time.Now()
-		err := st.session.store.SaveSession(ctx, st.digest(), data, st.row.revision, now)
+		err := st.session.store.SaveSession(ctx, st.digest(), data, revision, now)
 		switch {
 		case err == nil:
-			st.row.data = data
-			st.row.revision++
+			st.reading.Lock()
+			st.held = heldValues{data, revision + 1}
+			st.reading.Unlock()
+			if !holdsGob(data) {
+				st.session.sound.add(st.row.id, revision+1)
+			}
 			return nil
 		case errors.Is(err, store.ErrNotFound):
 			// It ended while this request was under way, and stays so.
@@ -203,7 +247,7 @@ func (st *sessionState) saveData(data []byte) error {
 		if data, err = mergeValues(base, data, latest.Data); err != nil {
 			return err
 		}
-		base, st.row.revision = latest.Data, latest.Revision
+		base, revision = latest.Data, latest.Revision
 	}
 	return store.ErrConflict
 }

@@ -231,33 +231,35 @@ func TestDroppedPrivilegeStaysDropped(t *testing.T) {
 
 // what many requests of a session change at once is all kept.
 func TestParallelChangesAreKept(t *testing.T) {
-	s := newSystem(t, nil)
-	cookie := s.login(s.alice)
-	const n = 8
-	begun, done := make(chan struct{}, n), make(chan int, n)
-	release := make(chan struct{})
-	for i := range n {
-		go func() {
-			w := s.run(cookie, func(_ http.ResponseWriter, r *http.Request) {
-				s.session.Manager().Put(r.Context(), fmt.Sprint("k", i), "v")
-				begun <- struct{}{}
-				<-release
-			})
-			done <- w.Code
-		}()
-	}
-	for range n {
-		<-begun
-	}
-	close(release)
-	for range n {
-		if code := <-done; code != 200 {
-			t.Errorf("status %d", code)
+	for _, settings := range sessionStores {
+		s := newSystem(t, settings)
+		cookie := s.login(s.alice)
+		const n = 8
+		begun, done := make(chan struct{}, n), make(chan int, n)
+		release := make(chan struct{})
+		for i := range n {
+			go func() {
+				w := s.run(cookie, func(_ http.ResponseWriter, r *http.Request) {
+					s.session.Manager().Put(r.Context(), fmt.Sprint("k", i), "v")
+					begun <- struct{}{}
+					<-release
+				})
+				done <- w.Code
+			}()
 		}
-	}
-	for i := range n {
-		if s.value(cookie, fmt.Sprint("k", i)) != "v" {
-			t.Errorf("the value of request %d is lost", i)
+		for range n {
+			<-begun
+		}
+		close(release)
+		for range n {
+			if code := <-done; code != 200 {
+				t.Errorf("status %d", code)
+			}
+		}
+		for i := range n {
+			if s.value(cookie, fmt.Sprint("k", i)) != "v" {
+				t.Errorf("the value of request %d is lost", i)
+			}
 		}
 	}
 }
@@ -319,18 +321,23 @@ func TestUndecodableSession(t *testing.T) {
 			t.Errorf("plain scs no longer fails for data it cannot read: %d", w.Code)
 		}
 
-		s := newSystem(t, nil)
-		ours := s.login(s.alice)
-		_, id, _ := strings.Cut(ours, "=")
-		if err := s.db.Store.SaveSession(t.Context(), store.DigestOf(id), data, 1, time.Now()); err != nil {
-			t.Fatal(err)
-		}
-		w := s.send("GET", "/probe/", ours)
-		if got := who(t, w); got != "401" || !strings.Contains(w.Header().Get("Set-Cookie"), "Max-Age=0") {
-			t.Errorf("%s: %s, Set-Cookie %q", name, got, w.Header()["Set-Cookie"])
-		}
-		if again := s.login(s.alice, ours); s.me(again) != "alice by session" {
-			t.Errorf("%s: logging in again does not help", name)
+		for in, settings := range sessionStores {
+			s := newSystem(t, settings)
+			ours := s.login(s.alice)
+			s.me(ours) // its values are known to be good, and no longer when they change
+			_, id, _ := strings.Cut(ours, "=")
+			if err := s.db.Store.SaveSession(t.Context(), store.DigestOf(id), data, 1, time.Now()); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				w := s.send("GET", "/probe/", ours)
+				if got := who(t, w); got != "401" || !strings.Contains(w.Header().Get("Set-Cookie"), "Max-Age=0") {
+					t.Errorf("%s in %s: %s, Set-Cookie %q", name, in, got, w.Header()["Set-Cookie"])
+				}
+			}
+			if again := s.login(s.alice, ours); s.me(again) != "alice by session" {
+				t.Errorf("%s in %s: logging in again does not help", name, in)
+			}
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/ostiary/auth/audit"
@@ -86,18 +87,28 @@ type stored struct {
 	name    string // of the user, as the next two
 	admin   bool
 	auditor bool
+
+	// The encoded values of the host are read later if they are known to be good.
+	read    bool       // and held
+	place   uint32     // of the session in Session.memory
+	reading sync.Mutex // guards read and held
+	held    heldValues
 }
 
 // sessionRow has the fields of a [store.Session] that a request needs. The digest is
 // made of the token when something is written. Times that are small make the state
 // of a request small.
 type sessionRow struct {
-	id       int64
-	userID   string
-	epoch    int64
+	id      int64
+	userID  string
+	epoch   int64
+	created int64         // UTC microseconds
+	ends    time.Duration // the expiry, since Session.began: a clock without a date is cheap
+}
+
+// heldValues are the encoded values of a session, with their revision.
+type heldValues struct {
 	data     []byte
-	created  int64         // UTC microseconds
-	ends     time.Duration // the expiry, since Session.began: a clock without a date is cheap
 	revision int64
 }
 
@@ -131,7 +142,7 @@ func (st *sessionState) Value(key any) any {
 	case sessionKey{}:
 		return st
 	case st.session.values.key:
-		return st.session.values.of(&st.values, st)
+		return st.hostValues()
 	}
 	return client.Value(st.Context, key, st.request.RemoteAddr)
 }
@@ -165,9 +176,10 @@ func (s *Session) load(r *http.Request) (*sessionState, error) {
 	if none != present {
 		return &sessionState{Context: r.Context(), session: s, request: r, stored: &noSession, absence: none}, nil
 	}
-	both := &loadedState{sessionState: sessionState{Context: r.Context(), session: s, request: r, stored: &noSession, quiet: isQuiet(r)}}
+	both := new(loadedState)
 	st := &both.sessionState
-	at, none, err := s.find(r, token, &both.found)
+	st.Context, st.session, st.request, st.stored, st.quiet = r.Context(), s, r, &noSession, isQuiet(r)
+	at, none, err := s.find(r, token, &both.found, s.sound.has)
 	switch {
 	case err != nil:
 		return nil, err
@@ -203,11 +215,19 @@ func (s *Session) cookie(lines []string) (token string, none absence) {
 }
 
 // find reads the session with that identifier at a time, or returns why it is none. The
-// time is zero if the store has no such session. The error is an outage.
-func (s *Session) find(r *http.Request, token string, f *stored) (at time.Time, none absence, err error) {
-	row, user, err := s.store.SessionByDigest(r.Context(), store.DigestOf(token))
+// time is zero if the store has no such session. The error is an outage. It reads
+// the values unless known returns true for their ID and revision.
+func (s *Session) find(r *http.Request, token string, f *stored, known func(id, revision int64) bool) (at time.Time, none absence, err error) {
+	digest := store.DigestOf(token)
+	var row stores.SessionRow
+	user := new(store.User) // on the stack
+	if s.memory != nil {
+		user, err = s.memory.ReadSession(r.Context(), &digest, &row, user, known)
+	} else {
+		*user, err = s.readSession(r.Context(), digest, &row, known)
+	}
 	if err != nil {
-		if errors.Is(err, store.ErrNotFound) { // it was purged, or the cookie belongs to another service
+		if err == store.ErrNotFound || errors.Is(err, store.ErrNotFound) { // it was purged, or the cookie belongs to another service
 			return time.Time{}, dead, nil
 		}
 		return time.Time{}, dead, fmt.Errorf("auth: look up a session: %w", err)
@@ -217,7 +237,7 @@ func (s *Session) find(r *http.Request, token string, f *stored) (at time.Time, 
 	switch {
 	case row.Reason == store.EndedLimit:
 		return now, overLimit, nil
-	case !row.Ended.IsZero(), left <= 0, now.Sub(row.Created) >= s.opts.Lifetime:
+	case row.Ended, left <= 0, now.Sub(row.Created) >= s.opts.Lifetime:
 		return now, dead, nil
 	case row.UserID == "": // not logged in
 	case user.ID != row.UserID, !user.Active, user.Service, user.Epoch != row.Epoch,
@@ -226,13 +246,26 @@ func (s *Session) find(r *http.Request, token string, f *stored) (at time.Time, 
 		if user.ID == "" {
 			s.strangers.note(ctx, s.log, s.users, row.UserID, "NewSession")
 		}
-		if _, err := s.store.EndSessions(ctx, store.SessionSelection{Digest: row.Digest}, store.EndedAdmin, now); err != nil {
+		if _, err := s.store.EndSessions(ctx, store.SessionSelection{Digest: digest}, store.EndedAdmin, now); err != nil {
 			return time.Time{}, dead, fmt.Errorf("auth: end a session: %w", err)
 		}
 		return now, dead, nil
 	}
-	f.set(token, &row, &user, s.ends(row.Expires, now))
+	f.token, f.name, f.admin, f.auditor, f.place = token, user.Name, user.Admin, user.Auditor, row.Place
+	f.row = sessionRow{row.ID, row.UserID, row.Epoch, row.Created.UnixMicro(), now.Sub(s.began) + left}
+	f.read, f.held = row.Read, heldValues{row.Data, row.Revision}
 	return now, present, nil
+}
+
+// readSession is [memory.Store.ReadSession] for any store.
+func (s *Session) readSession(ctx context.Context, d store.Digest, r *stores.SessionRow, known func(id, revision int64) bool) (store.User, error) {
+	row, user, err := s.store.SessionByDigest(ctx, d)
+	r.ID, r.UserID, r.Epoch, r.Revision, r.Created, r.Expires = row.ID, row.UserID, row.Epoch, row.Revision, row.Created, row.Expires
+	r.Ended, r.Reason = !row.Ended.IsZero(), row.Reason
+	if r.Read = !known(r.ID, r.Revision); r.Read {
+		r.Data = row.Data
+	}
+	return user, err
 }
 
 // digest returns the digest of the identifier, and zero without a session.
@@ -243,23 +276,27 @@ func (f *stored) digest() store.Digest {
 	return store.DigestOf(f.token)
 }
 
-// set sets what a request knows of its session. Ends is that of the row.
-func (f *stored) set(token string, row *store.Session, u *store.User, ends time.Duration) {
-	f.token, f.name, f.admin, f.auditor = token, u.Name, u.Admin, u.Auditor
-	f.row = sessionRow{row.ID, row.UserID, row.Epoch, row.Data, row.Created.UnixMicro(), ends, row.Revision}
-}
-
 // checkValues makes a session whose values cannot be decoded no session, which is
 // no outage either. What is not gob is checked without decoding it.
 func (st *sessionState) checkValues() {
-	list, err := parse(st.row.data)
+	if !st.read {
+		return
+	}
+	list, err := parse(st.held.data)
 	if list.gob {
 		err = st.session.values.checkGob(&st.values, st)
 	}
 	if err != nil {
-		st.event(slog.LevelError, audit.SessionLost, st.user(), slog.String(audit.KeyReason, err.Error()))
+		st.lostValues(err)
 		st.die(dead)
+	} else {
+		st.session.sound.add(st.row.id, st.held.revision)
 	}
+}
+
+// lostValues records that values could not be decoded.
+func (st *sessionState) lostValues(err error) {
+	st.event(slog.LevelError, audit.SessionLost, st.user(), slog.String(audit.KeyReason, err.Error()))
 }
 
 // user returns the user of the session, with what an event says.
@@ -306,7 +343,7 @@ func (st *sessionState) slide(now time.Time) {
 	if to.Sub(now)-left < st.session.touch {
 		return
 	}
-	ctx, cancel := stores.Detach(st)
+	ctx, cancel := st.detach()
 	defer cancel()
 	if err := st.session.store.TouchSession(ctx, st.digest(), to, now, client.Of(st.request)); err != nil {
 		st.session.log.WarnContext(ctx, audit.StoreFailed, audit.KeyOperation, "touch session", audit.KeyError, err)
@@ -320,7 +357,7 @@ func (st *sessionState) end() error {
 	if st.token == "" {
 		return nil
 	}
-	ctx, cancel := stores.Detach(st)
+	ctx, cancel := st.detach()
 	defer cancel()
 	_, err := st.session.store.EndSessions(ctx, store.SessionSelection{Digest: st.digest()}, store.EndedLogout, time.Now())
 	if err == nil {

@@ -76,14 +76,18 @@ type requestValues struct{ decoded atomic.Value }
 
 var errTwoSessions = errors.New("auth: a request passes two Sessions that share an scs manager: set SessionOptions.Manager")
 
-// of returns what scs looks for in the context of a request whose keeper is k. It
-// returns nil if the values cannot be decoded, so that scs panics.
-func (v *hostValues) of(values *requestValues, k keeper) any {
+// of returns what scs looks for in the context of a request whose keeper is k. If the
+// values cannot be decoded, that is no values, and an error.
+func (v *hostValues) of(values *requestValues, k keeper) (any, error) {
 	if data := values.decoded.Load(); data != nil {
-		return data
+		return data, nil
 	}
-	data, _ := v.load(values, k)
-	return data
+	data, err := v.load(values, k)
+	if err != nil {
+		values.decoded.CompareAndSwap(nil, v.none(k.empty()).Value(v.key))
+		data = values.decoded.Load()
+	}
+	return data, err
 }
 
 // load decodes the values of a request whose keeper is k. Of those that do so at once

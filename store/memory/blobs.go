@@ -71,14 +71,23 @@ func (b *blobs) read(first ref, n int) []byte {
 		if x == nil {
 			break
 		}
-		var piece [blockSize]byte
-		for w := range x.words {
-			binary.LittleEndian.PutUint32(piece[4*w:], x.words[w].Load())
+		if n-at >= blockSize {
+			x.read((*[blockSize]byte)(data[at:]))
+			at += blockSize
+		} else {
+			var piece [blockSize]byte
+			x.read(&piece)
+			at += copy(data[at:], piece[:])
 		}
-		at += copy(data[at:], piece[:])
 		first = ref(x.next.Load())
 	}
 	return data
+}
+
+func (x *block) read(piece *[blockSize]byte) {
+	for w := range x.words {
+		binary.LittleEndian.PutUint32(piece[4*w:], x.words[w].Load())
+	}
 }
 
 // drop forgets n bytes.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ostiary/auth/internal/stores"
 	"github.com/ostiary/auth/store"
 	"github.com/ostiary/auth/store/memory"
 )
@@ -31,7 +32,33 @@ func TestReadersSeeOneSession(t *testing.T) {
 	var current, mixed, reads atomic.Int64
 	stop := make(chan struct{})
 	var readers sync.WaitGroup
-	for range 2*runtime.NumCPU() + 2 {
+	for range runtime.NumCPU() + 1 {
+		readers.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				n := int(current.Load())
+				d := digest(n)
+				var x stores.SessionRow
+				u, err := s.ReadSession(ctx, &d, &x, nil, func(_, revision int64) bool { return revision == 2 })
+				reads.Add(1)
+				if errors.Is(err, store.ErrNotFound) {
+					continue
+				}
+				later, revision := s.SessionData(x.Place, x.ID)
+				if err != nil || u.Name != name(n) || x.UserID != u.ID || x.Epoch != int64(n) || x.Ended || x.Reason != "" || !x.Created.Equal(now) ||
+					!x.Expires.Equal(expires(n)) && (x.Revision != 2 || !x.Expires.Equal(expires(n+2))) ||
+					x.Read != (x.Revision == 1) || x.Read && !bytes.Equal(x.Data, data(n)) ||
+					revision != 0 && (revision < x.Revision || !bytes.Equal(later, data(n+int(revision)-1))) || revision == 0 && later != nil {
+					if mixed.Add(1) == 1 {
+						t.Errorf("session %d of %q in place: %+v, %v; later revision %d of %d bytes", n, u.Name, x, err, revision, len(later))
+					}
+				}
+			}
+		})
 		readers.Go(func() {
 			for {
 				select {

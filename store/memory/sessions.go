@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ostiary/auth/internal/stores"
 	"github.com/ostiary/auth/store"
 )
 
@@ -149,10 +150,16 @@ func (s *Store) fillSession(x *session, owner *account, r *store.Session) {
 
 // fillData sets the rest of r.
 func (s *Store) fillData(x *session, r *store.Session) {
-	r.Digest = x.getDigest()
-	if n := x.size.Load(); n > 0 {
-		r.Data = s.data.read(ref(x.data.Load()), int(n))
+	r.Digest, r.Data = x.getDigest(), s.dataOf(x)
+}
+
+// dataOf returns a copy of the data of a session, nil for none.
+func (s *Store) dataOf(x *session) []byte {
+	n := x.size.Load()
+	if n == 0 {
+		return nil
 	}
+	return s.data.read(ref(x.data.Load()), int(n))
 }
 
 // SessionByDigest implements [store.Sessions].
@@ -190,6 +197,82 @@ func (s *Store) sessionAndUser(d store.Digest, r *store.Session, of *store.User)
 		*of = u.User
 	}
 	return true
+}
+
+// noUser is the user of a session without one. It is never changed.
+var noUser store.User
+
+// ReadSession is [Store.SessionByDigest] for a request of package auth: it writes its
+// answer into r, which must be zero, and copies nothing that a request does not need.
+// The user is zero if there is none, and must not be changed; one of the host is put in
+// room. ReadSession reads Data if known returns false for the ID and the Revision of the
+// session, and at the same instant as the rest. It may call known more than once. If it
+// returns an error, r says nothing.
+func (s *Store) ReadSession(ctx context.Context, d *store.Digest, r *stores.SessionRow, room *store.User, known func(id, revision int64) bool) (_ *store.User, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	step, quiet := s.quiet()
+	var of *store.User
+	if quiet {
+		of = s.sessionRow(d, r, known)
+	}
+	if !quiet || !s.undisturbed(step) {
+		*r = stores.SessionRow{}
+		s.mu.RLock()
+		of = s.sessionRow(d, r, known)
+		s.mu.RUnlock()
+	}
+	if of == nil {
+		return nil, store.ErrNotFound
+	}
+	if s.users != nil {
+		*room, err = s.hostUser(ctx, r.UserID)
+		return room, err
+	}
+	return of, nil
+}
+
+// sessionRow reads a session into r, which must be zero. It returns its user, or a zero
+// one if that is not the store's own, or nil without a session.
+func (s *Store) sessionRow(d *store.Digest, r *stores.SessionRow, known func(id, revision int64) bool) *store.User {
+	at := s.sessionByDigest.find(hash32(*d), func(r ref) bool {
+		x := s.sessionSlab.at(r)
+		return x != nil && x.isDigest(d)
+	})
+	x := s.sessionSlab.at(at)
+	if x == nil {
+		return nil
+	}
+	owner := s.accounts.get(ref(x.owner.Load()))
+	if owner == nil { // a reader without a lock will look again
+		return nil
+	}
+	// One by one: a literal would be built elsewhere and copied.
+	r.ID, r.UserID, r.Epoch, r.Revision = x.id.Load(), owner.id, x.epoch.Load(), x.revision.Load()
+	r.Created, r.Expires = instant(x.created.Load()).time(), instant(x.expires.Load()).time()
+	r.Ended, r.Reason = x.ended.Load() != 0, store.EndReason(s.texts.of(ref(x.reason.Load())))
+	r.Place = uint32(at)
+	if r.Read = !known(r.ID, r.Revision); r.Read {
+		r.Data = s.dataOf(x)
+	}
+	if u := owner.user.Load(); u != nil && s.users == nil {
+		return &u.User // which is never changed
+	}
+	return &noUser
+}
+
+// SessionData returns the Data of the session with that ID, which [Store.ReadSession]
+// has found at that place, and its Revision at the same instant. The revision is 0 if
+// the session was purged in the meantime.
+func (s *Store) SessionData(place uint32, id int64) (data []byte, revision int64) {
+	s.look(func() {
+		data, revision = nil, 0
+		if x := s.sessionSlab.at(ref(place)); x != nil && x.id.Load() == id {
+			data, revision = s.dataOf(x), x.revision.Load()
+		}
+	})
+	return data, revision
 }
 
 // ownerOfSession returns the account of a session. Store.mu is held.
@@ -295,6 +378,7 @@ func (s *Store) dropSession(x *session) {
 	owner := s.ownerOfSession(x)
 	owner.logins--
 	s.closeAccount(owner)
+	x.id.Store(0) // its data is gone, see SessionData
 	s.sessionSlab.drop(x.self)
 }
 
