@@ -28,10 +28,11 @@ func agree(t *testing.T, s *Store) {
 		return refs
 	}
 	all := inOrder("endings", &s.endings)
-	var listed, personal, refreshes, spendings, kins int
+	var listed, personal, refreshes, spendings int
 	texts, bounds := map[ref]int32{}, map[ref]int32{}
 	parties, issued, perOwner, perVia := map[ref]int32{}, map[*account]int{}, map[*account]int{}, map[int64]int{}
-	live := map[*family]int32{}
+	live, members, spent := map[*family]int32{}, map[*family]int{}, map[*family]int{}
+	below := map[*family]int{} // a root: those minted below it
 	for _, r := range all {
 		x := s.at(r)
 		d := x.getDigest()
@@ -44,13 +45,18 @@ func agree(t *testing.T, s *Store) {
 		parties[ref(x.party.Load())]++
 		p := s.partyOf(x)
 		issued[p.key.owner]++
-		if k := s.kinOf(x); k != nil {
-			kins++
-			if k.t != x || k.family.members[k.placeOfMember] != k || s.families[k.family.id] != k.family {
+		if f := s.kept(x); f != nil {
+			if members[f]++; !slices.Contains(s.members(f), x) || s.keptByID(f.id.Load()) != f {
 				fail("token %d is not of its family", x.id)
 			}
+			if s.waits(x) {
+				spent[f]++
+			}
 			if x.mark() == 0 {
-				live[k.family]++
+				live[f]++
+				if root := s.top(f); root != f {
+					below[root]++
+				}
 			}
 		}
 		if kept := s.refreshOf(x); kept != nil {
@@ -74,13 +80,30 @@ func agree(t *testing.T, s *Store) {
 			}
 		}
 	}
-	for f, n := range live {
-		if f.live.Load() != n {
-			fail("family %d has %d live tokens, counted as %d", f.id, n, f.live.Load())
+	kept := familiesOf(s)
+	var minting int
+	for _, f := range kept {
+		parties[ref(f.party.Load())]++
+		if n := f.live.Load(); n != live[f] {
+			fail("family %d has %d live tokens, counted as %d", f.id.Load(), live[f], n)
 		}
-	}
-	for _, f := range s.families {
-		parties[f.held]++
+		waiting := s.spentIn(f)
+		if n := len(s.members(f)); n != members[f] || waiting != spent[f] {
+			fail("family %d has %d tokens, %d of them spent, listed as %d and %d", f.id.Load(), members[f], spent[f], n, waiting)
+		}
+		if parent := s.parentOf(f); parent != nil && !slices.Contains(slices.Collect(s.childrenOf(parent)), f) {
+			fail("family %d is no child of its parent", f.id.Load())
+		}
+		for child := range s.childrenOf(f) {
+			if s.parentOf(child) != f {
+				fail("family %d is the child of another one, too", child.id.Load())
+			}
+		}
+		if m := s.minted(f); m != nil {
+			if minting++; m.below.n+m.lapsed.n != below[f] {
+				fail("below family %d are %d tokens, listed as %d and %d", f.id.Load(), below[f], m.below.n, m.lapsed.n)
+			}
+		}
 	}
 	count := func(what string, got, want int) {
 		t.Helper()
@@ -96,7 +119,8 @@ func agree(t *testing.T, s *Store) {
 	count("tokens", taken(&s.tokens.slab), len(all))
 	count("refreshes", taken(&s.refreshes), refreshes)
 	count("spendings", taken(&s.spendings), spendings)
-	count("kins", taken(&s.kins.slab), kins)
+	count("families", taken(&s.familySlab), len(kept))
+	count("families that minted", taken(&s.mints.slab), minting)
 	delete(texts, 0)
 	delete(bounds, 0)
 	count("texts", taken(&s.texts.slab), len(texts))
@@ -129,6 +153,26 @@ func agree(t *testing.T, s *Store) {
 		delete(perVia, via)
 	}
 	count("ways without a list", len(perVia), 0)
+}
+
+// spentIn returns how many tokens takeSpent would take from a family.
+func (s *Store) spentIn(f *family) int {
+	if c := s.crowds[f.self]; c != nil {
+		return c.spent.n
+	}
+	list, _ := s.takeSpent(f, len(f.few)) // which changes nothing
+	return len(list)
+}
+
+// familiesOf returns the families that a store keeps.
+func familiesOf(s *Store) (list []*family) {
+	slots := *s.familyByID.slots.Load()
+	for i := range slots {
+		if slot := slots[i].Load(); slot != 0 {
+			list = append(list, s.familySlab.at(ref(slot)))
+		}
+	}
+	return list
 }
 
 // accountsOf returns the accounts of a store.
@@ -218,8 +262,8 @@ func TestStoreAgreesWithItself(t *testing.T) {
 				t.Fatal(err)
 			}
 			agree(t, s)
-			if n := s.endings.n + len(s.families) + len(s.cuts.byKey) + s.parties.byKey.held + s.accounts.byID.held; n != 0 {
-				t.Errorf("%d tokens, %d families, %d cut-offs, %d parties, %d accounts are left", s.endings.n, len(s.families), len(s.cuts.byKey), s.parties.byKey.held, s.accounts.byID.held)
+			if n := s.endings.n + s.familyByID.held + len(s.cuts.byKey) + s.parties.byKey.held + s.accounts.byID.held; n != 0 {
+				t.Errorf("%d tokens, %d families, %d cut-offs, %d parties, %d accounts are left", s.endings.n, s.familyByID.held, len(s.cuts.byKey), s.parties.byKey.held, s.accounts.byID.held)
 			}
 		})
 	}
