@@ -152,6 +152,6 @@ func (s *Store) cutOff(key cutKey, at instant) {
 	if c == nil {
 		return // there is nothing that it could concern
 	}
-	c.last.Store(&cutoff{s.cuts.seq, at})
+	c.last.Store(&cutoff{s.cuts.seq, at.end()})
 	s.cuts.todo = append(s.cuts.todo, s.newMarking(key, at))
 }

@@ -292,7 +292,7 @@ func (s *Store) forget(f *family) {
 func (s *Store) ends(f *family) instant {
 	if f.live.Load() == 0 {
 		if m := s.minted(f); m != nil {
-			return max(instant(m.ended.Load()), 1)
+			return instant(m.ended.Load()).end()
 		}
 		return 1
 	}

@@ -134,7 +134,7 @@ func (s *Store) SpendCode(ctx context.Context, d store.Digest, at time.Time) err
 		}
 		if c.Spent.IsZero() {
 			s.leaveUnspent(c)
-			c.Spent = micro(at)
+			c.Spent = instantOf(at).end().time()
 		}
 		return nil
 	})
@@ -142,7 +142,7 @@ func (s *Store) SpendCode(ctx context.Context, d store.Digest, at time.Time) err
 
 // Redeem implements [store.Grants].
 func (s *Store) Redeem(ctx context.Context, r store.Redemption) (stored store.Token, err error) {
-	at := micro(r.At)
+	at := instantOf(r.At).end().time()
 	err = s.write(ctx, func() error {
 		c := s.code(r.Code)
 		switch {
@@ -188,7 +188,7 @@ func (s *Store) revokeFamily(family int64, at time.Time) {
 
 // Rotate implements [store.Grants].
 func (s *Store) Rotate(ctx context.Context, r store.Rotation) (out store.RotateOutcome, err error) {
-	at := micro(r.At)
+	at := instantOf(r.At).end().time()
 	err = s.write(ctx, func() error {
 		old := s.tokenByRefresh(r.Refresh)
 		removed := old == nil

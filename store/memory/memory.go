@@ -3,6 +3,7 @@
 package memory
 
 import (
+	"cmp"
 	"context"
 	"hash/maphash"
 	"slices"
@@ -162,6 +163,10 @@ func instantOf(t time.Time) instant {
 	}
 	return instant(t.UnixMicro()) + unixEpoch
 }
+
+// end returns the instant as that of an end. The zero time, too, is one, and what has
+// ended must not count as what never does.
+func (i instant) end() instant { return cmp.Or(i, 1) }
 
 func (i instant) time() time.Time {
 	if i == 0 {

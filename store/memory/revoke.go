@@ -42,7 +42,7 @@ func (s *Store) mark(t *token, at instant) bool {
 	if t.mark() != 0 {
 		return false
 	}
-	s.change(t, func() { t.revoked.Store(int64(at)) })
+	s.change(t, func() { t.revoked.Store(int64(at.end())) })
 	return true
 }
 
