@@ -22,12 +22,17 @@ type family struct {
 	live   atomic.Int32  // tokens that are not marked as revoked
 	parent atomic.Uint32 // the family that minted it, 0 for none
 	mints  atomic.Uint32 // of tokens.mints; 0 before it mints
-	// independent is 1 for a family that is independent of those above.
-	independent atomic.Uint32
+	flags  atomic.Uint32
 
 	self ref
 	few  [2]ref // its tokens, unless there is a crowd
 }
+
+// The flags of a family.
+const (
+	independent = 1 << iota // of those above
+	mixed                   // it had tokens of another party or number than the first one
+)
 
 // A crowd has the tokens of a family of more than the few that a grant has.
 type crowd struct {
@@ -51,6 +56,7 @@ type families struct {
 	crowds     map[ref]*crowd // by family
 	familyByID *index
 	seed       maphash.Seed
+	mixed      int // mixed ones that minted
 }
 
 func newFamilies() families {
@@ -94,9 +100,23 @@ func (fs *families) addChild(f, child *family) {
 	if m == nil {
 		m = new(mints)
 		f.mints.Store(uint32(fs.mints.put(m)))
+		if f.is(mixed) {
+			fs.mixed++
+		}
 	}
 	m.children.add(child.self)
 	child.parent.Store(uint32(f.self))
+}
+
+// is reports whether the family has a flag.
+func (f *family) is(flag uint32) bool { return f.flags.Load()&flag != 0 }
+
+// setMixed notes that a family is mixed.
+func (fs *families) setMixed(f *family) {
+	if f.mints.Load() != 0 && !f.is(mixed) {
+		fs.mixed++
+	}
+	f.flags.Store(f.flags.Load() | mixed)
 }
 
 // depth is the number of families above.
@@ -218,7 +238,7 @@ func (s *Store) found(r store.Token, parent *family, held ref, seq int64) *famil
 	if parent != nil {
 		s.addChild(parent, f)
 		if r.Independent {
-			f.independent.Store(1)
+			f.flags.Store(independent)
 		}
 	}
 	return f
@@ -232,7 +252,7 @@ func (s *Store) keep(id int64, held ref, seq int64) *family {
 	f.seq.Store(seq)
 	f.party.Store(uint32(held))
 	f.live.Store(0)
-	for _, none := range []*atomic.Uint32{&f.parent, &f.mints, &f.independent} {
+	for _, none := range []*atomic.Uint32{&f.parent, &f.mints, &f.flags} {
 		none.Store(0)
 	}
 	s.parties.get(held).refs++
@@ -278,6 +298,9 @@ func (s *Store) forget(f *family) {
 		s.releaseParty(ref(f.party.Load()))
 		if r := ref(f.mints.Load()); r != 0 {
 			s.mints.drop(r)
+			if f.is(mixed) {
+				s.mixed--
+			}
 		}
 		parent := s.parentOf(f)
 		if parent != nil {
@@ -312,7 +335,7 @@ func (s *Store) endedAbove(f *family, seq int64) instant {
 		if parent == nil {
 			break
 		}
-		bound = bound && f.independent.Load() == 0
+		bound = bound && !f.is(independent)
 		if bound {
 			if at := s.ends(parent); at != 0 {
 				return at

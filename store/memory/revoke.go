@@ -153,7 +153,7 @@ func (s *Store) markSome(m *marking, most int) (looked, marked int) {
 			continue
 		}
 		for child := range s.childrenOf(f) {
-			if m.bound && child.independent.Load() != 0 {
+			if m.bound && child.is(independent) {
 				continue
 			}
 			members := s.members(child)

@@ -46,7 +46,13 @@ type partyKey struct {
 }
 
 // A party has the cuts of the user and of the application through which the right came.
-type party = item[partyKey, reach]
+type party = item[partyKey, standing]
+
+// A standing is that of a party. All but live never changes.
+type standing struct {
+	reach
+	live int // its tokens that are not marked as revoked; guarded by Store.mu
+}
 
 // A refresh is the refresh token of a token.
 type refresh struct {

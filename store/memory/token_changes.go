@@ -29,7 +29,7 @@ func (s *Store) InsertToken(ctx context.Context, r store.Token, limits store.Ins
 				return err
 			}
 		}
-		if limits.Owned > 0 && r.UserID != "" && s.owned(r.UserID) >= limits.Owned {
+		if limits.Owned > 0 && r.UserID != "" && s.countedOwn(r.UserID, store.AnyToken) >= limits.Owned {
 			return store.ErrLimit
 		}
 		stored = s.record(s.insert(r, f, parent, s.cuts.seq))

@@ -15,7 +15,7 @@ type tokens struct {
 	slab      slab[token]
 	refreshes slab[refresh]
 	spendings slab[spending]
-	parties   shared[partyKey, reach]
+	parties   shared[partyKey, standing]
 	bounds    shared[string, bounds]
 	texts     texts
 	families
@@ -35,7 +35,7 @@ type tokens struct {
 // setTokens makes the tokens of a new store, whose lists point into it.
 func (s *Store) setTokens() {
 	ts := &s.tokens
-	ts.parties, ts.bounds = newShared[partyKey, reach](), newShared[string, bounds]()
+	ts.parties, ts.bounds = newShared[partyKey, standing](), newShared[string, bounds]()
 	ts.texts = texts{newShared[string, struct{}]()}
 	ts.byDigest, ts.byRefresh, ts.byGrant = newIndex(), newIndex(), newIndex()
 	ts.byID = newIDs()
@@ -68,12 +68,12 @@ func (s *Store) ended(t *token) instant {
 	if p == nil { // a reader without a lock will look again
 		return 0
 	}
-	return s.cutAt(t, p, s.kept(t))
+	return s.cutAt(t.seq.Load(), p, s.kept(t))
 }
 
-// cutAt returns when a cut-off ended a token of that party and family, 0 for not.
-func (s *Store) cutAt(t *token, p *party, f *family) instant {
-	seq := t.seq.Load()
+// cutAt returns when a cut-off ended a token of that number, party and family, which
+// is nil if it is not kept. 0 is for not.
+func (s *Store) cutAt(seq int64, p *party, f *family) instant {
 	if at := p.value.ends(&s.cuts, seq); at != 0 {
 		return at
 	}
@@ -118,6 +118,11 @@ func (s *Store) insert(r store.Token, f, parent *family, seq int64) *token {
 		f = s.found(r, parent, held, seq)
 	}
 
+	p, revoked := s.parties.get(held), instantOf(r.Revoked)
+	if revoked == 0 { // what has ended is marked, or a marking will find it
+		revoked = s.cutAt(seq, p, f)
+	}
+
 	self, t := s.slab.take()
 	t.self = self
 	t.setDigest(r.Digest)
@@ -125,7 +130,7 @@ func (s *Store) insert(r store.Token, f, parent *family, seq int64) *token {
 	t.epoch.Store(r.Epoch)
 	t.seq.Store(seq)
 	t.setExpires(instantOf(r.Expires))
-	t.revoked.Store(int64(instantOf(r.Revoked)))
+	t.revoked.Store(int64(revoked))
 	t.used.Store(int64(instantOf(r.LastUsed)))
 	t.scopes.Store(uint32(s.texts.hold(r.Scopes)))
 	t.bounds.Store(uint32(s.holdBounds(r)))
@@ -140,18 +145,22 @@ func (s *Store) insert(r store.Token, f, parent *family, seq int64) *token {
 	s.byID.add(s.lastToken, self)
 	key.owner.issued++
 	if f != nil {
+		if ref(f.party.Load()) != held || f.seq.Load() != seq {
+			s.setMixed(f)
+		}
 		s.join(t, f)
 		if t.mark() == 0 && f.parent.Load() != 0 {
 			s.minted(s.top(f)).below.add(self)
 		}
 	}
 	if t.mark() == 0 {
-		key.owner.tokens.add(t)
-		s.every.add(t)
-		if key.application == 0 {
+		personal := key.application == 0
+		if p.value.live++; personal {
 			s.expiring.add(t)
 		}
-		s.addVia(key.via, t)
+		key.owner.tokens.add(t, personal)
+		s.every.add(t)
+		s.addVia(key.via, t, personal)
 	}
 	s.endings.add(t)
 	s.byDigest.add(hash32(r.Digest), self)
@@ -163,7 +172,7 @@ func (ts *tokens) viaOf(f *family) int64 { return ts.parties.get(ref(f.party.Loa
 
 // holdParty returns a party, which must be given back.
 func (s *Store) holdParty(key partyKey) ref {
-	return s.parties.hold(key, func() (partyKey, reach) { return key, s.cuts.reach(key.owner.id, key.via) })
+	return s.parties.hold(key, func() (partyKey, standing) { return key, standing{reach: s.cuts.reach(key.owner.id, key.via)} })
 }
 
 func (s *Store) releaseParty(r ref) {
@@ -176,6 +185,7 @@ func (s *Store) releaseParty(r ref) {
 func (s *Store) dropToken(t *token) {
 	if t.mark() == 0 {
 		s.unlive(t, t.expires)
+		s.markBelow(t, t.expires)
 	}
 	s.endings.remove(t)
 	s.byDigest.remove(hash32(t.getDigest()), t.self)
@@ -200,12 +210,13 @@ func (s *Store) dropToken(t *token) {
 // unlive takes a token out of the live ones of its family, and off the lists.
 func (s *Store) unlive(t *token, at instant) {
 	p := s.partyOf(t)
-	p.key.owner.tokens.remove(t)
-	s.every.remove(t)
-	if p.key.application == 0 {
+	personal := p.key.application == 0
+	if p.value.live--; personal {
 		s.expiring.remove(t)
 	}
-	s.byVia.remove(p.key.via, t)
+	p.key.owner.tokens.remove(t, personal)
+	s.every.remove(t)
+	s.byVia.remove(p.key.via, t, personal)
 	f := s.kept(t)
 	if f == nil {
 		return
@@ -272,7 +283,7 @@ func (s *Store) record(t *token) store.Token {
 		if parent := s.parentOf(f); parent != nil {
 			r.ParentID, r.RootID, r.Depth = parent.id.Load(), s.top(f).id.Load(), s.depth(f)
 		}
-		r.Independent = f.independent.Load() != 0
+		r.Independent = f.is(independent)
 	}
 	r.Audience, r.Addresses = s.boundsOf(t)
 	return r
@@ -329,7 +340,7 @@ func (s *Store) access(d *store.Digest, a *store.Access) bool {
 	a.Expires = instant(atomic.LoadInt64((*int64)(&t.expires))).time()
 	ended := t.mark()
 	if ended == 0 {
-		ended = s.cutAt(t, p, f)
+		ended = s.cutAt(t.seq.Load(), p, f)
 	}
 	a.Revoked = ended.time()
 	a.LastUsed = instant(t.used.Load()).time()
