@@ -3,7 +3,6 @@ package memory_test
 import (
 	"fmt"
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -22,27 +21,17 @@ func TestInterruptedReadersLookAgain(t *testing.T) {
 	var current atomic.Pointer[target]
 	current.Store(&target{})
 	var halves, reads atomic.Int64
-	stop := make(chan struct{})
-	var readers sync.WaitGroup
-	for range 2*runtime.NumCPU() + 2 {
-		readers.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				at := current.Load()
-				if a, err := s.AccessByDigest(ctx, at.token); err == nil && a.Revoked.IsZero() && a.User.ID == "" {
-					halves.Add(1)
-				}
-				if x, u, err := s.SessionByDigest(ctx, at.session); err == nil && x.Ended.IsZero() && u.ID == "" {
-					halves.Add(1)
-				}
-				reads.Add(1)
-			}
-		})
-	}
+	stop := readers(t, 2*runtime.NumCPU()+2, func() bool {
+		at := current.Load()
+		if a, err := s.AccessByDigest(ctx, at.token); err == nil && a.Revoked.IsZero() && a.User.ID == "" {
+			halves.Add(1)
+		}
+		if x, u, err := s.SessionByDigest(ctx, at.session); err == nil && x.Ended.IsZero() && u.ID == "" {
+			halves.Add(1)
+		}
+		reads.Add(1)
+		return true
+	})
 	end := time.Now().Add(1500 * time.Millisecond)
 	for n := 0; time.Now().Before(end) && halves.Load() == 0; n++ {
 		u, err := s.InsertUser(ctx, store.User{Name: fmt.Sprint(n), Active: true})
@@ -67,8 +56,7 @@ func TestInterruptedReadersLookAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	close(stop)
-	readers.Wait()
+	stop()
 	if n := halves.Load(); n != 0 {
 		t.Errorf("%d of %d reads saw something live of a user who was not there", n, reads.Load())
 	}

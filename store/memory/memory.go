@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"hash/maphash"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -180,19 +179,6 @@ func micro(t time.Time) time.Time { return instantOf(t).time() }
 
 // live reports whether something that expires and may have ended is alive.
 func live(ended, expires, at instant) bool { return ended == 0 && at < expires }
-
-// page cuts a part out of a list that is to be in order.
-func page[T any](list []T, p store.Page, order func(a, b T) int) []T {
-	slices.SortFunc(list, func(a, b T) int {
-		if p.Descending {
-			a, b = b, a
-		}
-		return order(a, b)
-	})
-	from := min(max(p.Offset, 0), len(list))
-	n := min(max(p.Limit, 0), len(list)-from)
-	return list[from : from+n]
-}
 
 // join puts item into list and notes its place there, so that leave needs no
 // search.
