@@ -169,6 +169,7 @@ func agree(t *testing.T, s *Store) {
 // token does, and returns how many of them say something.
 func agreeOnCounts(t *testing.T, s *Store) (known int) {
 	t.Helper()
+	unmarked := slices.Collect(s.every.all(false))
 	count := func(f store.TokenFilter) {
 		n, ok := s.counted(f)
 		if !ok {
@@ -176,8 +177,8 @@ func agreeOnCounts(t *testing.T, s *Store) (known int) {
 		}
 		known++
 		want := 0
-		for x := range s.endings.all(false) {
-			if x.mark() == 0 && s.listed(x, f) {
+		for _, x := range unmarked {
+			if s.listed(x, f) {
 				want++
 			}
 		}
@@ -299,7 +300,7 @@ func TestStoreAgreesWithItself(t *testing.T) {
 					_, err = s.Purge(ctx, now.Add(-time.Minute*time.Duration(r.IntN(60))), 1+r.IntN(200))
 				}
 				_ = err // refusals are a part of it
-				if op%50 == 49 {
+				if op%200 == 199 {
 					known += agreeOnCounts(t, s)
 				}
 				if op%300 == 299 {
@@ -308,7 +309,7 @@ func TestStoreAgreesWithItself(t *testing.T) {
 					}
 				}
 			}
-			if known < 30_000 && !chosen {
+			if known < 7_000 && !chosen {
 				t.Errorf("%d counts are known: too few to test anything", known)
 			}
 			if _, err := s.Purge(ctx, now.Add(1000*time.Hour), 1_000_000); err != nil {
