@@ -2,6 +2,7 @@ package bench
 
 import (
 	"runtime"
+	"strconv"
 	"testing"
 	"time"
 
@@ -13,27 +14,39 @@ import (
 type Memory struct {
 	Tokens             int
 	Bytes, WithRefresh float64 // of one token
+	Refreshed          float64 // of each of the two tokens of a grant that was refreshed
 	// Collection is how long a full collection takes while the store without refresh
 	// tokens is all there is, and CollectionCPU its process time: medians of seven.
 	Collection, CollectionCPU time.Duration
 }
 
-// MeasureMemory stores n tokens of a thousand users, without and with refresh tokens.
+// MeasureMemory stores n tokens of a thousand users: without and with refresh tokens,
+// and as many of grants that were refreshed, half of which are spent.
 func MeasureMemory(tb testing.TB, n int) Memory {
 	m := Memory{Tokens: n}
 	var walls, cpus []float64
-	m.Bytes = fill(tb, n, false, func() {
+	m.Bytes = fill(tb, n, alone, func() {
 		start, spent := time.Now(), processTime()
 		runtime.GC()
 		walls, cpus = append(walls, float64(time.Since(start))), append(cpus, processTime()-spent)
 	})
 	m.Collection, m.CollectionCPU = time.Duration(median(walls)), time.Duration(median(cpus))
-	m.WithRefresh = fill(tb, n, true, func() {})
+	m.WithRefresh = fill(tb, n, refreshable, func() {})
+	m.Refreshed = fill(tb, n, refreshed, func() {})
 	return m
 }
 
+// A form is what tokens have.
+type form int
+
+const (
+	alone       form = iota
+	refreshable      // with a refresh token
+	refreshed        // every second one is the successor of the one before it
+)
+
 // fill returns what each of n tokens takes, and calls with seven times meanwhile.
-func fill(tb testing.TB, n int, refresh bool, with func()) (each float64) {
+func fill(tb testing.TB, n int, as form, with func()) (each float64) {
 	heap := func() float64 {
 		var s runtime.MemStats
 		runtime.GC()
@@ -44,16 +57,28 @@ func fill(tb testing.TB, n int, refresh bool, with func()) (each float64) {
 	db, now := memory.New(), time.Now()
 	before := heap()
 	for i := range n {
+		user := i
+		if as == refreshed {
+			user = i / 2
+		}
 		t := store.Token{
-			Digest: store.DigestOf(string(rune(i)) + "a"), UserID: string(rune('a' + i%1000)), Scopes: "read",
+			Digest: store.DigestOf(strconv.Itoa(i)), UserID: string(rune('a' + user%1000)), Scopes: "read",
 			Created: now, Modified: now, Expires: now.Add(time.Hour),
 		}
-		t.Digest[0], t.Digest[1], t.Digest[2] = byte(i), byte(i>>8), byte(i>>16)
-		if refresh {
-			t.Refresh = store.Refresh{Digest: t.Digest, Scopes: "read", Expires: now.Add(time.Hour)}
-			t.Refresh.Digest[31]++
+		if as != alone {
+			t.Refresh = store.Refresh{
+				Digest: store.DigestOf("r" + strconv.Itoa(i)), Grant: store.DigestOf("g" + strconv.Itoa(user)), Scopes: "read", Expires: now.Add(time.Hour),
+			}
 		}
-		if _, err := db.InsertToken(tb.Context(), t, store.InsertLimits{}); err != nil {
+		var err error
+		if as == refreshed && i%2 == 1 {
+			_, err = db.Rotate(tb.Context(), store.Rotation{
+				Refresh: store.DigestOf("r" + strconv.Itoa(i-1)), Revision: 1, At: now, Token: t,
+			})
+		} else {
+			_, err = db.InsertToken(tb.Context(), t, store.InsertLimits{})
+		}
+		if err != nil {
 			tb.Fatal(err)
 		}
 	}

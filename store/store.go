@@ -22,7 +22,9 @@
 //   - Records are values. A store must not share memory with its caller.
 //   - The caller gives the time. A store must not ask a clock, neither its own
 //     nor the database's. It keeps times in UTC to the microsecond and truncates
-//     finer ones. The zero time means never and must come back as the zero time.
+//     finer ones. The zero time means never and must come back as the zero time. Only
+//     what a method is told to end ends in any case: an end at the zero time is
+//     kept as another one.
 //   - A store must compare text byte for byte, without case folding, collation
 //     or normalization. Callers never pass NUL or invalid UTF-8.
 //   - A method returns [ErrNotFound] for a record that does not exist. An error

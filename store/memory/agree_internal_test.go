@@ -28,10 +28,12 @@ func agree(t *testing.T, s *Store) {
 		return refs
 	}
 	all := inOrder("endings", &s.endings)
-	var listed, personal, refreshes, spendings, kins int
+	var listed, personal, refreshes, spendings int
 	texts, bounds := map[ref]int32{}, map[ref]int32{}
 	parties, issued, perOwner, perVia := map[ref]int32{}, map[*account]int{}, map[*account]int{}, map[int64]int{}
-	live := map[*family]int32{}
+	listedOf, personalOf := map[ref]int{}, map[*shelf]int{}
+	live, members, spent := map[*family]int32{}, map[*family]int{}, map[*family]int{}
+	below := map[*family]int{} // a root: those minted below it
 	for _, r := range all {
 		x := s.at(r)
 		d := x.getDigest()
@@ -44,13 +46,18 @@ func agree(t *testing.T, s *Store) {
 		parties[ref(x.party.Load())]++
 		p := s.partyOf(x)
 		issued[p.key.owner]++
-		if k := s.kinOf(x); k != nil {
-			kins++
-			if k.t != x || k.family.members[k.placeOfMember] != k || s.families[k.family.id] != k.family {
+		if f := s.kept(x); f != nil {
+			if members[f]++; !slices.Contains(s.members(f), x) || s.keptByID(f.id.Load()) != f {
 				fail("token %d is not of its family", x.id)
 			}
+			if s.waits(x) {
+				spent[f]++
+			}
 			if x.mark() == 0 {
-				live[k.family]++
+				live[f]++
+				if root := s.top(f); root != f {
+					below[root]++
+				}
 			}
 		}
 		if kept := s.refreshOf(x); kept != nil {
@@ -66,6 +73,13 @@ func agree(t *testing.T, s *Store) {
 		if x.mark() == 0 {
 			listed++
 			perOwner[p.key.owner]++
+			listedOf[ref(x.party.Load())]++
+			if p.key.application == 0 {
+				personalOf[&p.key.owner.tokens]++
+				if p.key.via != 0 {
+					personalOf[s.byVia[p.key.via]]++
+				}
+			}
 			if p.key.via != 0 {
 				perVia[p.key.via]++
 			}
@@ -74,13 +88,30 @@ func agree(t *testing.T, s *Store) {
 			}
 		}
 	}
-	for f, n := range live {
-		if f.live.Load() != n {
-			fail("family %d has %d live tokens, counted as %d", f.id, n, f.live.Load())
+	kept := familiesOf(s)
+	var minting int
+	for _, f := range kept {
+		parties[ref(f.party.Load())]++
+		if n := f.live.Load(); n != live[f] {
+			fail("family %d has %d live tokens, counted as %d", f.id.Load(), live[f], n)
 		}
-	}
-	for _, f := range s.families {
-		parties[f.held]++
+		waiting := s.spentIn(f)
+		if n := len(s.members(f)); n != members[f] || waiting != spent[f] {
+			fail("family %d has %d tokens, %d of them spent, listed as %d and %d", f.id.Load(), members[f], spent[f], n, waiting)
+		}
+		if parent := s.parentOf(f); parent != nil && !slices.Contains(slices.Collect(s.childrenOf(parent)), f) {
+			fail("family %d is no child of its parent", f.id.Load())
+		}
+		for child := range s.childrenOf(f) {
+			if s.parentOf(child) != f {
+				fail("family %d is the child of another one, too", child.id.Load())
+			}
+		}
+		if m := s.minted(f); m != nil {
+			if minting++; m.below.n+m.lapsed.n != below[f] {
+				fail("below family %d are %d tokens, listed as %d and %d", f.id.Load(), below[f], m.below.n, m.lapsed.n)
+			}
+		}
 	}
 	count := func(what string, got, want int) {
 		t.Helper()
@@ -96,7 +127,8 @@ func agree(t *testing.T, s *Store) {
 	count("tokens", taken(&s.tokens.slab), len(all))
 	count("refreshes", taken(&s.refreshes), refreshes)
 	count("spendings", taken(&s.spendings), spendings)
-	count("kins", taken(&s.kins.slab), kins)
+	count("families", taken(&s.familySlab), len(kept))
+	count("families that minted", taken(&s.mints.slab), minting)
 	delete(texts, 0)
 	delete(bounds, 0)
 	count("texts", taken(&s.texts.slab), len(texts))
@@ -110,10 +142,12 @@ func agree(t *testing.T, s *Store) {
 	}
 	for r, n := range parties {
 		count("holders of a party", int(s.parties.get(r).refs), int(n))
+		count("live tokens of a party", s.parties.get(r).value.live, listedOf[r])
 	}
 	shelf := func(what string, x *shelf, want int) {
 		t.Helper()
 		count(what, len(inOrder(what, &x.byID)), want)
+		count("personal "+what, x.personal, personalOf[x])
 		for i := range x.others {
 			count(what+" in another order", len(inOrder(what, &x.others[i])), want)
 		}
@@ -129,6 +163,63 @@ func agree(t *testing.T, s *Store) {
 		delete(perVia, via)
 	}
 	count("ways without a list", len(perVia), 0)
+}
+
+// agreeOnCounts reports where the numbers that are kept do not say what looking at each
+// token does, and returns how many of them say something.
+func agreeOnCounts(t *testing.T, s *Store) (known int) {
+	t.Helper()
+	unmarked := slices.Collect(s.every.all(false))
+	count := func(f store.TokenFilter) {
+		n, ok := s.counted(f)
+		if !ok {
+			return
+		}
+		known++
+		want := 0
+		for _, x := range unmarked {
+			if s.listed(x, f) {
+				want++
+			}
+		}
+		if n != want {
+			t.Errorf("%+v: %d tokens, want %d", f, n, want)
+		}
+	}
+	for _, f := range []store.TokenFilter{
+		{All: true}, {All: true, UserID: "0"}, {UserID: "0"}, {UserID: "1"}, {UserID: "nobody"}, {Organizations: []int64{1}}, {Organizations: []int64{2, 1, 2}},
+		{UserID: "0", Organizations: []int64{1}}, {UserID: "1", Organizations: []int64{1, 2, 7}}, {},
+	} {
+		for _, owner := range []string{"", "0", "1", "nobody"} {
+			for application := range int64(4) {
+				for kind := range store.ApplicationToken + 1 {
+					f.OwnerID, f.ApplicationID, f.Kind = owner, application, kind
+					count(f)
+				}
+			}
+		}
+	}
+	return known
+}
+
+// spentIn returns how many tokens takeSpent would take from a family.
+func (s *Store) spentIn(f *family) int {
+	if c := s.crowds[f.self]; c != nil {
+		return c.spent.n
+	}
+	list, _ := s.takeSpent(f, len(f.few)) // which changes nothing
+	return len(list)
+}
+
+// familiesOf returns the families that a store keeps.
+func familiesOf(s *Store) (list []*family) {
+	slots := *s.familyByID.slots.Load()
+	for i := range slots {
+		if slot := slots[i].Load(); slot != 0 {
+			list = append(list, s.familySlab.at(ref(slot)))
+		}
+	}
+	return list
 }
 
 // accountsOf returns the accounts of a store.
@@ -150,7 +241,7 @@ func TestStoreAgreesWithItself(t *testing.T) {
 			now := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 			for i := range 4 {
 				name := fmt.Sprint(i)
-				if _, err := s.InsertApplication(ctx, store.Application{ClientID: name, Name: name}); err != nil {
+				if _, err := s.InsertApplication(ctx, store.Application{ClientID: name, Name: name, OrganizationID: int64(i % 3)}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -173,6 +264,7 @@ func TestStoreAgreesWithItself(t *testing.T) {
 			pick := func() *token {
 				return s.tokenByID(max(1, s.lastToken-r.Int64N(300)))
 			}
+			known, chosen := 0, seed%2 == 1 // families that callers name, with which few counts are known
 			for op := range 6000 {
 				var err error
 				x := pick()
@@ -181,7 +273,7 @@ func TestStoreAgreesWithItself(t *testing.T) {
 					tok := newToken()
 					if r.IntN(3) == 0 && x != nil {
 						tok.ParentID, tok.Independent, tok.Expires = s.familyID(x), r.IntN(3) == 0, x.expires.time()
-					} else if r.IntN(20) == 0 {
+					} else if chosen && r.IntN(20) == 0 {
 						tok.Family = s.lastToken + r.Int64N(9) - 4
 					}
 					_, err = s.InsertToken(ctx, tok, store.InsertLimits{Depth: 8, Live: 50})
@@ -208,18 +300,24 @@ func TestStoreAgreesWithItself(t *testing.T) {
 					_, err = s.Purge(ctx, now.Add(-time.Minute*time.Duration(r.IntN(60))), 1+r.IntN(200))
 				}
 				_ = err // refusals are a part of it
+				if op%200 == 199 {
+					known += agreeOnCounts(t, s)
+				}
 				if op%300 == 299 {
 					if agree(t, s); t.Failed() {
 						t.Fatalf("after operation %d", op)
 					}
 				}
 			}
+			if known < 7_000 && !chosen {
+				t.Errorf("%d counts are known: too few to test anything", known)
+			}
 			if _, err := s.Purge(ctx, now.Add(1000*time.Hour), 1_000_000); err != nil {
 				t.Fatal(err)
 			}
 			agree(t, s)
-			if n := s.endings.n + len(s.families) + len(s.cuts.byKey) + s.parties.byKey.held + s.accounts.byID.held; n != 0 {
-				t.Errorf("%d tokens, %d families, %d cut-offs, %d parties, %d accounts are left", s.endings.n, len(s.families), len(s.cuts.byKey), s.parties.byKey.held, s.accounts.byID.held)
+			if n := s.endings.n + s.familyByID.held + len(s.cuts.byKey) + s.parties.byKey.held + s.accounts.byID.held; n != 0 {
+				t.Errorf("%d tokens, %d families, %d cut-offs, %d parties, %d accounts are left", s.endings.n, s.familyByID.held, len(s.cuts.byKey), s.parties.byKey.held, s.accounts.byID.held)
 			}
 		})
 	}

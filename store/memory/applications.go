@@ -146,6 +146,12 @@ func (s *Store) SummarizeTokens(ctx context.Context, applications []int64, f sto
 				continue
 			}
 			l := newLister(store.Page{Limit: most}, tokenOrder(store.OrderID))
+			if of := f; f.ApplicationID == 0 || f.ApplicationID == id {
+				of.ApplicationID = id
+				if n, known := s.counted(of); known {
+					l.knows(n)
+				}
+			}
 			l.take(source[*token]{records: x.byID.all(false), ordered: true}, func(t *token) bool {
 				return s.applicationOf(t) == id && (f.ID == 0 || t.id == f.ID) && s.listed(t, f) && all.meet(t)
 			})

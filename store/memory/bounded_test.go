@@ -144,36 +144,25 @@ func TestRenewalIsOneStep(t *testing.T) {
 	must(t, first, err)
 	const renewals, reads = 3000, 3000
 	var current atomic.Int64 // the newest that may be there
-	var readers sync.WaitGroup
-	stop := make(chan struct{})
 	neither := atomic.Int64{}
-	for range 2 {
-		readers.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				n := int(current.Load())
-				old, _, err := s.SessionByDigest(ctx, digest(n))
-				if err == nil && old.Ended.IsZero() {
-					continue
-				}
-				// It has been replaced: what replaced it is there, or was.
-				if _, _, err := s.SessionByDigest(ctx, digest(n+1)); err != nil {
-					neither.Add(1)
-				}
-			}
-		})
-	}
+	stop := readers(t, 2, func() bool {
+		n := int(current.Load())
+		old, _, err := s.SessionByDigest(ctx, digest(n))
+		if err == nil && old.Ended.IsZero() {
+			return true
+		}
+		// It has been replaced: what replaced it is there, or was.
+		if _, _, err := s.SessionByDigest(ctx, digest(n+1)); err != nil {
+			neither.Add(1)
+		}
+		return true
+	})
 	for n := range renewals {
 		next, _, err := s.InsertSession(ctx, session(n+1), digest(n), 0)
 		must(t, next, err)
 		current.Store(int64(n + 1))
 	}
-	close(stop)
-	readers.Wait()
+	stop()
 	if n := neither.Load(); n != 0 {
 		t.Errorf("%d times neither the old session was alive nor the new one there", n)
 	}

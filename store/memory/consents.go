@@ -103,18 +103,21 @@ func (s *Store) ConsentFor(ctx context.Context, userID string, applicationID int
 // ListConsents implements [store.Consents].
 func (s *Store) ListConsents(ctx context.Context, userID string, p store.Page) (list []store.Consent, total int, err error) {
 	err = s.read(ctx, func() error {
-		for _, c := range s.consents.consentsOf[userID] {
-			if s.apps[c.ApplicationID] != nil {
-				list = append(list, c.Consent)
-			}
+		l := newLister(p, consentOrder(p.Order))
+		l.take(source[*consent]{records: slices.Values(s.consents.consentsOf[userID])}, func(c *consent) bool {
+			return s.apps[c.ApplicationID] != nil
+		})
+		for _, c := range l.page() {
+			list = append(list, c.Consent)
 		}
+		total = l.total
 		return nil
 	})
-	return page(list, p, consentOrder(p.Order)), len(list), err
+	return list, total, err
 }
 
-func consentOrder(by store.OrderBy) func(a, b store.Consent) int {
-	return func(a, b store.Consent) int {
+func consentOrder(by store.OrderBy) func(a, b *consent) int {
+	return func(a, b *consent) int {
 		c := 0
 		if by == store.OrderCreated {
 			c = a.Created.Compare(b.Created)

@@ -142,14 +142,16 @@ func (s *Store) cutOff(key cutKey, at instant) {
 	var c *cut
 	if held := s.cuts.byKey[key]; held != nil {
 		c = &held.cut
-	} else if f := s.families[key.mintedBy]; f != nil {
-		c = &f.minted
+	} else if f := s.keptByID(key.mintedBy); f != nil {
+		if m := s.minted(f); m != nil {
+			c = &m.cut
+		}
 	} else if key == (cutKey{}) {
 		c = &s.cuts.all
 	}
 	if c == nil {
 		return // there is nothing that it could concern
 	}
-	c.last.Store(&cutoff{s.cuts.seq, at})
+	c.last.Store(&cutoff{s.cuts.seq, at.end()})
 	s.cuts.todo = append(s.cuts.todo, s.newMarking(key, at))
 }

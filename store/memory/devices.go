@@ -99,7 +99,7 @@ func (s *Store) PollDevice(ctx context.Context, digest store.Digest, application
 
 // RedeemDevice implements [store.Devices].
 func (s *Store) RedeemDevice(ctx context.Context, r store.Redemption) (stored store.Token, err error) {
-	at := micro(r.At)
+	at := instantOf(r.At).end().time()
 	err = s.write(ctx, func() error {
 		d := s.here(s.devices[r.Code])
 		switch {

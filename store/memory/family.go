@@ -1,113 +1,272 @@
 package memory
 
 import (
+	"hash/maphash"
+	"iter"
+	"slices"
 	"sync/atomic"
 
 	"github.com/ostiary/auth/store"
 )
 
-// A family is a token and its successors, which go back to one grant. Families
-// form the trees of minted tokens. Fields that readers without a lock use never
-// change or are atomic.
+// A family is a token and its successors, which go back to one grant. Families form
+// the trees of minted tokens. It has no pointers: see [slab]. What readers without a
+// lock use is atomic, and Store.mu guards the rest.
 //
 // The family of a token that was never refreshed and neither minted others nor was
 // minted is not kept: it has the ID of the token and ends with it.
 type family struct {
-	id          int64
-	parent      *family // that minted it, nil for none
-	root        *family // the top of the tree, nil for the top itself
-	depth       int
-	independent bool
+	id     atomic.Int64
+	seq    atomic.Int64  // of the first token: successors were issued no later; so is party
+	party  atomic.Uint32 // of tokens.parties
+	live   atomic.Int32  // tokens that are not marked as revoked
+	parent atomic.Uint32 // the family that minted it, 0 for none
+	mints  atomic.Uint32 // of tokens.mints; 0 before it mints
+	flags  atomic.Uint32
 
-	// Of the first token: successors were issued no later.
-	seq   int64
-	party *party
-	held  ref // of party
+	self ref
+	few  [2]ref // its tokens, unless there is a crowd
+}
 
-	live   atomic.Int32 // tokens that are not marked as revoked
-	ended  atomic.Int64 // the instant at which live became 0
-	minted cut          // concerns everything that it minted
+// The flags of a family.
+const (
+	independent = 1 << iota // of those above
+	mixed                   // it had tokens of another party or number than the first one
+)
 
-	// Guarded by Store.mu.
-	members []*kin
-	spent   []*kin // members that stay for the sake of replays
-	*mints         // nil before it mints
-
-	placeOfChild int32
+// A crowd has the tokens of a family of more than the few that a grant has.
+type crowd struct {
+	members refs
+	spent   refs // those that stay for the sake of replays
 }
 
 // mints is what a family minted.
 type mints struct {
-	children []*family
-	below    []*kin // of the root: all unmarked tokens in the tree but its own,
-	lapsed   []*kin // without these, which had expired when somebody minted
+	cut                   // concerns all of it
+	ended    atomic.Int64 // the instant at which none of the family's tokens was live any more
+	children refs         // families; Store.mu guards this and the rest
+	below    refs         // of the root: all unmarked tokens in the tree but its own,
+	lapsed   refs         // without these, which had expired when somebody minted
 }
 
-// A kin is the place of a token in its family. Store.mu guards all but family.
-type kin struct {
-	family *family
-	t      *token
-
-	placeOfMember, placeOfMinted, placeOfSpent int32
-	lapsed                                     bool // it is in the list lapsed of its root
+// families are those that are kept: with members, or whose children have some.
+type families struct {
+	familySlab slab[family]
+	mints      handles[mints]
+	crowds     map[ref]*crowd // by family
+	familyByID *index
+	seed       maphash.Seed
+	mixed      int // mixed ones that minted
 }
 
-func placeOfChild(f *family) *int32   { return &f.placeOfChild }
-func placeOfMember(k *kin) *int32     { return &k.placeOfMember }
-func placeOfMinted(k *kin) *int32     { return &k.placeOfMinted }
-func placeOfSpent(k *kin) *int32      { return &k.placeOfSpent }
-func (f *family) via() int64          { return f.party.key.via }
-func (f *family) markAt() instant     { return instant(f.ended.Load()) }
-func (f *family) drop(k *kin)         { f.members = leave(f.members, k, placeOfMember) }
-func (f *family) dropChild(c *family) { f.children = leave(f.children, c, placeOfChild) }
-
-func (f *family) addChild(c *family) {
-	if f.mints == nil {
-		f.mints = new(mints)
-	}
-	f.children = join(f.children, c, placeOfChild)
+func newFamilies() families {
+	return families{crowds: make(map[ref]*crowd), familyByID: newIndex(), seed: maphash.MakeSeed()}
 }
+
+func (fs *families) hashID(id int64) uint32 { return uint32(maphash.Comparable(fs.seed, id)) }
+
+// keptByID returns the family with that ID, or nil if there is none or it is not kept.
+func (fs *families) keptByID(id int64) *family {
+	return fs.familySlab.at(fs.familyByID.find(fs.hashID(id), func(r ref) bool { return fs.familySlab.locked(r).id.Load() == id }))
+}
+
+// kept returns the family of a token if it is kept, or nil.
+func (fs *families) kept(t *token) *family { return fs.familySlab.at(ref(t.family.Load())) }
+
+// parentOf returns the family that minted a family, or nil.
+func (fs *families) parentOf(f *family) *family { return fs.familySlab.at(ref(f.parent.Load())) }
+
+// minted returns what a family minted, or nil.
+func (fs *families) minted(f *family) *mints { return fs.mints.get(ref(f.mints.Load())) }
 
 // hasChildren reports whether there are families below.
-func (f *family) hasChildren() bool { return f.mints != nil && len(f.children) > 0 }
+func (fs *families) hasChildren(f *family) bool {
+	m := fs.minted(f)
+	return m != nil && m.children.n > 0
+}
 
-// unspent takes a token off the list of those that stay for the sake of replays,
-// if it is there.
-func (f *family) unspent(k *kin) {
-	if k.placeOfSpent >= 0 {
-		f.spent = leave(f.spent, k, placeOfSpent)
-		k.placeOfSpent = -1
+// childrenOf yields the families that a family minted.
+func (fs *families) childrenOf(f *family) iter.Seq[*family] {
+	return func(yield func(*family) bool) {
+		if m := fs.minted(f); m != nil {
+			m.children.each(func(r ref) bool { return yield(fs.familySlab.locked(r)) })
+		}
 	}
+}
+
+// addChild notes that a family minted another one.
+func (fs *families) addChild(f, child *family) {
+	m := fs.minted(f)
+	if m == nil {
+		m = new(mints)
+		f.mints.Store(uint32(fs.mints.put(m)))
+		if f.is(mixed) {
+			fs.mixed++
+		}
+	}
+	m.children.add(child.self)
+	child.parent.Store(uint32(f.self))
+}
+
+// is reports whether the family has a flag.
+func (f *family) is(flag uint32) bool { return f.flags.Load()&flag != 0 }
+
+// setMixed notes that a family is mixed.
+func (fs *families) setMixed(f *family) {
+	if f.mints.Load() != 0 && !f.is(mixed) {
+		fs.mixed++
+	}
+	f.flags.Store(f.flags.Load() | mixed)
+}
+
+// depth is the number of families above.
+func (fs *families) depth(f *family) (n int) {
+	for f = fs.parentOf(f); f != nil; f = fs.parentOf(f) {
+		n++
+	}
+	return n
+}
+
+// top returns the root of the tree.
+func (fs *families) top(f *family) *family {
+	for parent := fs.parentOf(f); parent != nil; parent = fs.parentOf(f) {
+		f = parent
+	}
+	return f
+}
+
+// isBelow reports whether a family is above f.
+func (fs *families) isBelow(f *family, id int64) bool {
+	for f = fs.parentOf(f); f != nil; f = fs.parentOf(f) {
+		if f.id.Load() == id {
+			return true
+		}
+	}
+	return false
+}
+
+// members returns the tokens of a family.
+func (ts *tokens) members(f *family) (list []*token) {
+	if c := ts.crowds[f.self]; c != nil {
+		return ts.tokensOf(&c.members)
+	}
+	for _, r := range f.few {
+		if r != 0 {
+			list = append(list, ts.slab.locked(r))
+		}
+	}
+	return list
+}
+
+// tokensOf returns the tokens of lists.
+func (ts *tokens) tokensOf(lists ...*refs) (list []*token) {
+	for _, l := range lists {
+		l.each(func(r ref) bool {
+			list = append(list, ts.slab.locked(r))
+			return true
+		})
+	}
+	return list
+}
+
+// waits reports whether a token stays for the sake of replays.
+func (ts *tokens) waits(t *token) bool {
+	how := ts.spendingOf(t)
+	return how != nil && how.ends == never
+}
+
+// addMember adds a token to those of a family.
+func (ts *tokens) addMember(f *family, t *token) {
+	c := ts.crowds[f.self]
+	if at := slices.Index(f.few[:], 0); c == nil && at >= 0 {
+		f.few[at] = t.self
+		return
+	}
+	joining := []*token{t}
+	if c == nil {
+		joining = append(joining, ts.members(f)...)
+		c, f.few = new(crowd), [2]ref{}
+		ts.crowds[f.self] = c
+	}
+	for _, t := range joining {
+		if c.members.add(t.self); ts.waits(t) {
+			c.spent.add(t.self)
+		}
+	}
+}
+
+// dropMember removes a token from those of a family.
+func (ts *tokens) dropMember(f *family, t *token) {
+	c := ts.crowds[f.self]
+	if c == nil {
+		f.few[slices.Index(f.few[:], t.self)] = 0
+		return
+	}
+	c.spent.remove(t.self)
+	if c.members.remove(t.self); c.members.n == 0 {
+		delete(ts.crowds, f.self)
+	}
+}
+
+// takeSpent returns tokens of a family that stay for the sake of replays, at most most
+// of them. They need not any more. It reports whether there are more.
+func (ts *tokens) takeSpent(f *family, most int) (list []*token, more bool) {
+	c := ts.crowds[f.self]
+	if c != nil {
+		list = ts.tokensOf(&c.spent)
+	} else {
+		list = slices.DeleteFunc(ts.members(f), func(t *token) bool { return !ts.waits(t) })
+	}
+	if more = len(list) > most; more {
+		list = list[:most]
+	}
+	for _, t := range list {
+		if c != nil {
+			c.spent.remove(t.self)
+		}
+	}
+	return list, more
 }
 
 // found returns a new family for a token of a party that is about to be stored.
 func (s *Store) found(r store.Token, parent *family, held ref, seq int64) *family {
-	f := &family{id: r.Family, parent: parent, seq: seq}
-	if f.id == 0 {
-		f.id = s.lastToken
+	id := r.Family
+	if id == 0 {
+		id = s.lastToken
 	}
+	f := s.keep(id, held, seq)
 	if parent != nil {
-		f.independent, f.depth, f.root = r.Independent, parent.depth+1, parent.top()
-		parent.addChild(f)
+		s.addChild(parent, f)
+		if r.Independent {
+			f.flags.Store(independent)
+		}
 	}
-	return s.keep(f, held)
+	return f
 }
 
 // keep stores a new family of a party.
-func (s *Store) keep(f *family, held ref) *family {
-	f.held, f.party = held, s.parties.get(held)
-	f.party.refs++
-	s.families[f.id] = f
+func (s *Store) keep(id int64, held ref, seq int64) *family {
+	self, f := s.familySlab.take()
+	f.self, f.few = self, [2]ref{}
+	f.id.Store(id)
+	f.seq.Store(seq)
+	f.party.Store(uint32(held))
+	f.live.Store(0)
+	for _, none := range []*atomic.Uint32{&f.parent, &f.mints, &f.flags} {
+		none.Store(0)
+	}
+	s.parties.get(held).refs++
+	s.familyByID.add(s.hashID(id), self)
 	return f
 }
 
 // family returns a family, or nil. One that is not kept is from now on.
 func (s *Store) family(id int64) *family {
-	if f := s.families[id]; f != nil {
+	if f := s.keptByID(id); f != nil {
 		return f
 	}
 	t := s.tokenByID(id)
-	if t == nil || t.kin.Load() != 0 {
+	if t == nil || t.family.Load() != 0 {
 		return nil
 	}
 	return s.familyOf(t)
@@ -115,126 +274,123 @@ func (s *Store) family(id int64) *family {
 
 // familyOf returns the family of a token, which is kept from now on.
 func (s *Store) familyOf(t *token) *family {
-	if k := s.kinOf(t); k != nil {
-		return k.family
+	if f := s.kept(t); f != nil {
+		return f
 	}
-	f := s.keep(&family{id: t.id, seq: t.seq.Load()}, ref(t.party.Load()))
-	f.ended.Store(t.revoked.Load())
+	f := s.keep(t.id, ref(t.party.Load()), t.seq.Load())
 	s.join(t, f)
 	return f
 }
 
 // join makes a token a member of a family.
 func (s *Store) join(t *token, f *family) {
-	k := &kin{family: f, t: t, placeOfSpent: -1}
-	f.members = join(f.members, k, placeOfMember)
+	s.addMember(f, t)
 	if t.mark() == 0 {
 		f.live.Add(1)
 	}
-	if s.spendingOf(t) != nil {
-		f.spent = join(f.spent, k, placeOfSpent)
-	}
-	t.kin.Store(uint32(s.kins.put(k)))
+	t.family.Store(uint32(f.self))
 }
 
 // forget drops a family without tokens and descendants.
 func (s *Store) forget(f *family) {
-	for ; f != nil && len(f.members) == 0 && !f.hasChildren(); f = f.parent {
-		delete(s.families, f.id)
-		s.releaseParty(f.held)
-		if f.parent != nil {
-			f.parent.dropChild(f)
+	for f != nil && f.few == [2]ref{} && s.crowds[f.self] == nil && !s.hasChildren(f) {
+		s.familyByID.remove(s.hashID(f.id.Load()), f.self)
+		s.releaseParty(ref(f.party.Load()))
+		if r := ref(f.mints.Load()); r != 0 {
+			s.mints.drop(r)
+			if f.is(mixed) {
+				s.mixed--
+			}
 		}
+		parent := s.parentOf(f)
+		if parent != nil {
+			s.minted(parent).children.remove(f.self)
+		}
+		s.familySlab.drop(f.self)
+		f = parent
 	}
 }
 
-func idOf(f *family) int64 {
-	if f == nil {
-		return 0
-	}
-	return f.id
-}
-
-// ends returns when the family ended by itself, 0 for not.
-func (f *family) ends(cs *cuts) instant {
+// ends returns when a family ended by itself, 0 for not.
+func (s *Store) ends(f *family) instant {
 	if f.live.Load() == 0 {
-		return max(f.markAt(), 1)
+		if m := s.minted(f); m != nil {
+			return instant(m.ended.Load()).end()
+		}
+		return 1
 	}
-	return f.party.value.ends(cs, f.seq)
+	if p := s.parties.get(ref(f.party.Load())); p != nil { // else a reader without a lock will look again
+		return p.value.ends(&s.cuts, f.seq.Load())
+	}
+	return 0
 }
 
 // endedAbove returns the instant at which a family above ended a token with
 // that number, or 0. A family ends the tokens that are not independent of it,
 // and all of its descendants if a revocation says so.
-func (f *family) endedAbove(cs *cuts, seq int64) instant {
+func (s *Store) endedAbove(f *family, seq int64) instant {
 	bound := true
-	for ; f.parent != nil; f = f.parent {
-		bound = bound && !f.independent
+	for range store.MaxDepth { // no more, whatever changes meanwhile
+		parent := s.parentOf(f)
+		if parent == nil {
+			break
+		}
+		bound = bound && !f.is(independent)
 		if bound {
-			if at := f.parent.ends(cs); at != 0 {
+			if at := s.ends(parent); at != 0 {
 				return at
 			}
 		}
-		if at := f.parent.minted.ends(seq); at != 0 {
-			return at
+		if m := s.minted(parent); m != nil {
+			if at := m.cut.ends(seq); at != 0 {
+				return at
+			}
 		}
+		f = parent
 	}
 	return 0
-}
-
-// top returns the root of the tree.
-func (f *family) top() *family {
-	if f.root != nil {
-		return f.root
-	}
-	return f
-}
-
-// isBelow reports whether a family is above f.
-func (f *family) isBelow(id int64) bool {
-	for f = f.parent; f != nil; f = f.parent {
-		if f.id == id {
-			return true
-		}
-	}
-	return false
 }
 
 // liveBelow counts the tokens below a root that live at that instant, up to most.
 // It looks at each that has expired once: a token that mints such ones all the time
 // must not make this slow.
-func (f *family) liveBelow(at instant, most int) (n int) {
-	if f.mints == nil {
+func (s *Store) liveBelow(root *family, at instant, most int) (n int) {
+	m := s.minted(root)
+	if m == nil {
 		return 0
 	}
-	for i := 0; i < len(f.below) && n < most; {
-		k := f.below[i]
-		if at < k.t.expires {
+	var expired []ref
+	m.below.each(func(r ref) bool {
+		if at < s.slab.locked(r).expires {
 			n++
-			i++
-			continue
+		} else {
+			expired = append(expired, r)
 		}
-		f.below = leave(f.below, k, placeOfMinted)
-		f.lapsed = join(f.lapsed, k, placeOfMinted)
-		k.lapsed = true
+		return n < most
+	})
+	for _, r := range expired {
+		m.below.remove(r)
+		m.lapsed.add(r)
 	}
 	return n
 }
 
 // leaveTree takes a token that is marked off the lists of its root.
-func (f *family) leaveTree(k *kin) {
-	if k.lapsed {
-		f.lapsed = leave(f.lapsed, k, placeOfMinted)
+func (s *Store) leaveTree(t *token, f *family) {
+	if f.parent.Load() == 0 {
 		return
 	}
-	f.below = leave(f.below, k, placeOfMinted)
+	if m := s.minted(s.top(f)); !m.below.remove(t.self) {
+		m.lapsed.remove(t.self)
+	}
 }
 
 // unlapse puts a token back on the list of those that are looked at, if it had expired.
-func (f *family) unlapse(k *kin) {
-	if k.lapsed {
-		f.root.leaveTree(k)
-		k.lapsed = false
-		f.root.below = join(f.root.below, k, placeOfMinted)
+func (s *Store) unlapse(t *token, f *family) {
+	if f.parent.Load() == 0 {
+		return
+	}
+	if m := s.minted(s.top(f)); m.lapsed.remove(t.self) {
+		m.below.add(t.self)
 	}
 }

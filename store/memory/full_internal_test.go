@@ -41,7 +41,7 @@ func TestFullStoreStoresNothing(t *testing.T) {
 		{"texts", func(s *Store, n uint32) { s.texts.most = n }, true, true},
 		{"bounds", func(s *Store, n uint32) { s.tokens.bounds.most = n }, true, false},
 		{"parties", func(s *Store, n uint32) { s.parties.most = n }, true, false},
-		{"kins", func(s *Store, n uint32) { s.kins.most = n }, true, false},
+		{"families", func(s *Store, n uint32) { s.familySlab.most = n }, true, false},
 		{"accounts", func(s *Store, n uint32) { s.accounts.most = n }, true, true},
 		{"sessions", func(s *Store, n uint32) { s.sessionSlab.most = n }, false, true},
 		{"long data", func(s *Store, n uint32) { s.sessions.data.long.most = n }, false, false},

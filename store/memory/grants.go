@@ -134,7 +134,7 @@ func (s *Store) SpendCode(ctx context.Context, d store.Digest, at time.Time) err
 		}
 		if c.Spent.IsZero() {
 			s.leaveUnspent(c)
-			c.Spent = micro(at)
+			c.Spent = instantOf(at).end().time()
 		}
 		return nil
 	})
@@ -142,7 +142,7 @@ func (s *Store) SpendCode(ctx context.Context, d store.Digest, at time.Time) err
 
 // Redeem implements [store.Grants].
 func (s *Store) Redeem(ctx context.Context, r store.Redemption) (stored store.Token, err error) {
-	at := micro(r.At)
+	at := instantOf(r.At).end().time()
 	err = s.write(ctx, func() error {
 		c := s.code(r.Code)
 		switch {
@@ -188,7 +188,7 @@ func (s *Store) revokeFamily(family int64, at time.Time) {
 
 // Rotate implements [store.Grants].
 func (s *Store) Rotate(ctx context.Context, r store.Rotation) (out store.RotateOutcome, err error) {
-	at := micro(r.At)
+	at := instantOf(r.At).end().time()
 	err = s.write(ctx, func() error {
 		old := s.tokenByRefresh(r.Refresh)
 		removed := old == nil
@@ -226,12 +226,13 @@ func (s *Store) Rotate(ctx context.Context, r store.Rotation) (out store.RotateO
 		}
 		successor := r.Token
 		successor.Refresh.Number, successor.Refresh.GrantCreated = had.Number+1, had.GrantCreated
-		next := s.insert(successor, s.familyOf(old), nil, old.seq.Load()) // first: the family lives on
+		f := s.familyOf(old)
+		s.dropSpentBefore(old, r.Token.Refresh.Grant)       // first: two tokens of a family are few
+		next := s.insert(successor, f, nil, old.seq.Load()) // before the old one ends: the family lives on
 		s.change(old, func() {
 			s.spend(old, spending{at: instantOf(at), nonce: r.Nonce, successor: next.id})
 			old.revoked.Store(int64(instantOf(at)))
 		})
-		s.dropSpentBefore(old, r.Token.Refresh.Grant)
 		out = store.RotateOutcome{Token: s.record(next), Nonce: r.Nonce}
 		return nil
 	})
@@ -241,9 +242,9 @@ func (s *Store) Rotate(ctx context.Context, r store.Rotation) (out store.RotateO
 // dropSpentBefore drops the tokens of a grant that were spent before t. There is
 // one, for the others went when it was spent.
 func (s *Store) dropSpentBefore(t *token, grant store.Digest) {
-	number, k := s.refreshOf(t).number, s.kinOf(t)
+	number, family := s.refreshOf(t).number, t.family.Load()
 	for _, other := range s.ofGrant(grant) {
-		if x := s.kinOf(other); x != nil && x.family == k.family && s.spendingOf(other) != nil && s.refreshOf(other).number < number {
+		if other.family.Load() == family && s.spendingOf(other) != nil && s.refreshOf(other).number < number {
 			s.dropToken(other)
 		}
 	}

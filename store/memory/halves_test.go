@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -24,27 +23,17 @@ func TestInterruptedReadersLookAgain(t *testing.T) {
 	var current atomic.Pointer[target]
 	current.Store(&target{})
 	var halves, reads atomic.Int64
-	stop := make(chan struct{})
-	var readers sync.WaitGroup
-	for range 2*runtime.NumCPU() + 2 {
-		readers.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				at := current.Load()
-				if a, err := s.AccessByDigest(ctx, at.token); err == nil && a.Revoked.IsZero() && a.User.ID == "" {
-					halves.Add(1)
-				}
-				if x, u, err := s.SessionByDigest(ctx, at.session); err == nil && x.Ended.IsZero() && u.ID == "" {
-					halves.Add(1)
-				}
-				reads.Add(1)
-			}
-		})
-	}
+	stop := readers(t, 2*runtime.NumCPU()+2, func() bool {
+		at := current.Load()
+		if a, err := s.AccessByDigest(ctx, at.token); err == nil && a.Revoked.IsZero() && a.User.ID == "" {
+			halves.Add(1)
+		}
+		if x, u, err := s.SessionByDigest(ctx, at.session); err == nil && x.Ended.IsZero() && u.ID == "" {
+			halves.Add(1)
+		}
+		reads.Add(1)
+		return true
+	})
 	end := time.Now().Add(1500 * time.Millisecond)
 	for n := 0; time.Now().Before(end) && halves.Load() == 0; n++ {
 		u, err := s.InsertUser(ctx, store.User{Name: fmt.Sprint(n), Active: true})
@@ -69,8 +58,7 @@ func TestInterruptedReadersLookAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	close(stop)
-	readers.Wait()
+	stop()
 	if n := halves.Load(); n != 0 {
 		t.Errorf("%d of %d reads saw something live of a user who was not there", n, reads.Load())
 	}
@@ -94,25 +82,19 @@ func TestReadUser(t *testing.T) {
 			t.Errorf("%q: %+v, %q, %v", tt.name, got, hash, err)
 		}
 	}
-	var done atomic.Bool
-	var readers sync.WaitGroup
-	for range 2 {
-		readers.Go(func() {
-			for !done.Load() {
-				var u store.User
-				hash, err := s.ReadUser(ctx, "alice", &u)
-				if err != nil || u.ID != alice.ID || u.Epoch > 0 && hash != fmt.Sprint(u.Epoch) {
-					t.Errorf("user %q of epoch %d with the hash %q, %v", u.ID, u.Epoch, hash, err)
-					return
-				}
-			}
-		})
-	}
+	stop := readers(t, 2, func() bool {
+		var u store.User
+		hash, err := s.ReadUser(ctx, "alice", &u)
+		if err != nil || u.ID != alice.ID || u.Epoch > 0 && hash != fmt.Sprint(u.Epoch) {
+			t.Errorf("user %q of epoch %d with the hash %q, %v", u.ID, u.Epoch, hash, err)
+			return false
+		}
+		return true
+	})
 	for epoch := range 2000 {
 		if err := s.SetPasswordHash(ctx, alice.ID, fmt.Sprint(epoch+1)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	done.Store(true)
-	readers.Wait()
+	stop()
 }

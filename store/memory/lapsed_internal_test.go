@@ -34,8 +34,8 @@ func TestExpiredTokensAreCountedOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		list = append(list, tok)
-		if len(f.below) > limits.Live {
-			t.Fatalf("%d tokens are looked at to mint the next one", len(f.below))
+		if n := s.minted(f).below.n; n > limits.Live {
+			t.Fatalf("%d tokens are looked at to mint the next one", n)
 		}
 	}
 	at := start.Add(time.Minute)
@@ -58,13 +58,13 @@ func TestExpiredTokensAreCountedOnce(t *testing.T) {
 	if n, err := s.RevokeTokens(ctx, store.Selection{UserID: "3", MintedBy: root.Family}, at); n != len(list)-5 || err != nil {
 		t.Fatalf("%d, %v", n, err)
 	}
-	if len(f.below) != 0 || len(f.lapsed) != 0 {
-		t.Errorf("%d and %d are left in the lists of the root", len(f.below), len(f.lapsed))
+	if m := s.minted(f); m.below.n != 0 || m.lapsed.n != 0 {
+		t.Errorf("%d and %d are left in the lists of the root", m.below.n, m.lapsed.n)
 	}
 	if _, err := s.RevokeTokens(ctx, store.Selection{TokenID: root.ID}, at); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := s.Purge(ctx, at.Add(time.Hour), 10000); n != len(list)+1 || err != nil || len(s.families) != 0 {
-		t.Errorf("purged %d, %v; %d families are left", n, err, len(s.families))
+	if n, err := s.Purge(ctx, at.Add(time.Hour), 10000); n != len(list)+1 || err != nil || s.familyByID.held != 0 {
+		t.Errorf("purged %d, %v; %d families are left", n, err, s.familyByID.held)
 	}
 }

@@ -27,10 +27,11 @@ type lister[T any] struct {
 	full  bool // need records are known, the last of which is last
 	last  T
 	total int
+	known int // how many records there are, or -1
 }
 
 func newLister[T any](p store.Page, order func(a, b T) int) *lister[T] {
-	l := &lister[T]{p: p, order: order}
+	l := &lister[T]{p: p, order: order, known: -1}
 	if p.Offset = max(p.Offset, 0); p.Limit > 0 {
 		l.need = min(p.Offset, math.MaxInt/4) + min(p.Limit, math.MaxInt/4-1) + 1
 	}
@@ -42,6 +43,9 @@ func newLister[T any](p store.Page, order func(a, b T) int) *lister[T] {
 	}
 	return l
 }
+
+// knows says how many records there are, so that none is counted.
+func (l *lister[T]) knows(n int) { l.known, l.count = min(n, max(l.need, l.count)), 0 }
 
 // take takes the records of a source for which listed returns true, as far as they
 // are needed.
@@ -64,6 +68,9 @@ func (l *lister[T]) take(from source[T], listed func(T) bool) {
 		}
 	}
 	l.total = max(l.total, seen)
+	if l.known >= 0 {
+		l.total = l.known
+	}
 }
 
 // keep keeps a record unless it comes after all that can be on the page.

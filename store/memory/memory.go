@@ -3,9 +3,9 @@
 package memory
 
 import (
+	"cmp"
 	"context"
 	"hash/maphash"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -163,6 +163,10 @@ func instantOf(t time.Time) instant {
 	return instant(t.UnixMicro()) + unixEpoch
 }
 
+// end returns the instant as that of an end. The zero time, too, is one, and what has
+// ended must not count as what never does.
+func (i instant) end() instant { return cmp.Or(i, 1) }
+
 func (i instant) time() time.Time {
 	if i == 0 {
 		return time.Time{}
@@ -175,19 +179,6 @@ func micro(t time.Time) time.Time { return instantOf(t).time() }
 
 // live reports whether something that expires and may have ended is alive.
 func live(ended, expires, at instant) bool { return ended == 0 && at < expires }
-
-// page cuts a part out of a list that is to be in order.
-func page[T any](list []T, p store.Page, order func(a, b T) int) []T {
-	slices.SortFunc(list, func(a, b T) int {
-		if p.Descending {
-			a, b = b, a
-		}
-		return order(a, b)
-	})
-	from := min(max(p.Offset, 0), len(list))
-	n := min(max(p.Limit, 0), len(list)-from)
-	return list[from : from+n]
-}
 
 // join puts item into list and notes its place there, so that leave needs no
 // search.

@@ -107,7 +107,7 @@ func TestPurgeForgetsEverything(t *testing.T) {
 	}
 	left := map[string]int{
 		"accounts": s.accounts.byID.held, "tokens": s.byDigest.held, "by ID": s.byID.n, "by refresh": s.byRefresh.held,
-		"by way": len(s.byVia), "families": len(s.families), "all": s.every.n, "cut-offs": len(s.cuts.byKey),
+		"by way": len(s.byVia), "families": s.familyByID.held, "crowds": len(s.crowds), "all": s.every.n, "cut-offs": len(s.cuts.byKey),
 		"endings": s.endings.n, "sessions": s.sessionByDigest.held, "sessions by ID": s.sessionByID.n,
 		"sessions' end": s.sessionsEnd.n, "counters": len(s.attempts.counters), "windows": s.attempts.ends.Len(),
 		"memories": len(s.attempts.memories.byKey), "groups": len(s.attempts.memories.byGroup), "memories' end": s.attempts.memories.ends.Len(),

@@ -184,30 +184,20 @@ func TestAccessIsOneRead(t *testing.T) {
 	if err := s.UpdateUser(ctx, u); err != nil {
 		t.Fatal(err)
 	}
-	stop := make(chan struct{})
-	var readers sync.WaitGroup
-	for range 2 {
-		readers.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				for d := range 2 {
-					a, err := s.AccessByDigest(ctx, digest(d+1))
-					if errors.Is(err, store.ErrNotFound) {
-						continue
-					}
-					// The writer changes the user first, then the token.
-					if len(a.User.Email) != len(a.Scopes) && len(a.User.Email) != len(a.Scopes)+1 || len(a.Scopes)%2 != 1-d {
-						t.Errorf("digest %d: scopes %q with user %q, %v", d+1, a.Scopes, a.User.Email, err)
-						return
-					}
-				}
+	stop := readers(t, 2, func() bool {
+		for d := range 2 {
+			a, err := s.AccessByDigest(ctx, digest(d+1))
+			if errors.Is(err, store.ErrNotFound) {
+				continue
 			}
-		})
-	}
+			// The writer changes the user first, then the token.
+			if len(a.User.Email) != len(a.Scopes) && len(a.User.Email) != len(a.Scopes)+1 || len(a.Scopes)%2 != 1-d {
+				t.Errorf("digest %d: scopes %q with user %q, %v", d+1, a.Scopes, a.User.Email, err)
+				return false
+			}
+		}
+		return true
+	})
 	text := make([]byte, 0, 1000)
 	tok.Scopes = ""
 	for i := range cap(text) {
@@ -222,8 +212,7 @@ func TestAccessIsOneRead(t *testing.T) {
 		}
 		tok.Revision++
 	}
-	close(stop)
-	readers.Wait()
+	stop()
 }
 
 func TestUsers(t *testing.T) {

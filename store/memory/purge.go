@@ -58,11 +58,10 @@ func (s *Store) purgeTokens(before instant, most int) (removed, looked int) {
 // endFamily lets the spent refresh tokens of a family go with the last token that
 // could still be used, at most most of them. It reports whether there are more.
 func (s *Store) endFamily(t *token, most int) (moved int, more bool) {
-	k := s.kinOf(t)
-	if k == nil || s.spendingOf(t) != nil {
+	f := s.kept(t)
+	if f == nil || s.spendingOf(t) != nil {
 		return 0, false
 	}
-	f := k.family
 	others := f.live.Load()
 	if t.mark() == 0 {
 		others--
@@ -71,13 +70,9 @@ func (s *Store) endFamily(t *token, most int) (moved int, more bool) {
 		return 0, false
 	}
 	end := s.purgeable(t)
-	for ; len(f.spent) > 0; moved++ {
-		if moved >= most {
-			return moved, true
-		}
-		other := f.spent[len(f.spent)-1]
-		f.unspent(other)
-		s.change(other.t, func() { s.spendingOf(other.t).ends = end })
+	spent, more := s.takeSpent(f, most)
+	for _, other := range spent {
+		s.change(other, func() { s.spendingOf(other).ends = end })
 	}
-	return moved, false
+	return len(spent), more
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -30,70 +29,54 @@ func TestReadersSeeOneSession(t *testing.T) {
 	}
 	expires := func(n int) time.Time { return now.Add(time.Duration(n+1) * time.Minute) }
 	var current, mixed, reads atomic.Int64
-	stop := make(chan struct{})
-	var readers sync.WaitGroup
-	for range runtime.NumCPU() + 1 {
-		readers.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				n := int(current.Load())
-				d := digest(n)
-				var x stores.SessionRow
-				u, err := s.ReadSession(ctx, &d, &x, nil, func(_, revision int64) bool { return revision == 2 })
-				reads.Add(1)
-				if errors.Is(err, store.ErrNotFound) {
-					continue
-				}
-				later, revision := s.SessionData(x.Place, x.ID)
-				if err != nil || u.Name != name(n) || x.UserID != u.ID || x.Epoch != int64(n) || x.Ended || x.Reason != "" || !x.Created.Equal(now) ||
-					!x.Expires.Equal(expires(n)) && (x.Revision != 2 || !x.Expires.Equal(expires(n+2))) ||
-					x.Read != (x.Revision == 1) || x.Read && !bytes.Equal(x.Data, data(n)) ||
-					revision != 0 && (revision < x.Revision || !bytes.Equal(later, data(n+int(revision)-1))) || revision == 0 && later != nil {
-					if mixed.Add(1) == 1 {
-						t.Errorf("session %d of %q in place: %+v, %v; later revision %d of %d bytes", n, u.Name, x, err, revision, len(later))
-					}
-				}
+	stopInPlace := readers(t, runtime.NumCPU()+1, func() bool {
+		n := int(current.Load())
+		d := digest(n)
+		var x stores.SessionRow
+		u, err := s.ReadSession(ctx, &d, &x, nil, func(_, revision int64) bool { return revision == 2 })
+		reads.Add(1)
+		if errors.Is(err, store.ErrNotFound) {
+			return true
+		}
+		later, revision := s.SessionData(x.Place, x.ID)
+		if err != nil || u.Name != name(n) || x.UserID != u.ID || x.Epoch != int64(n) || x.Ended || x.Reason != "" || !x.Created.Equal(now) ||
+			!x.Expires.Equal(expires(n)) && (x.Revision != 2 || !x.Expires.Equal(expires(n+2))) ||
+			x.Read != (x.Revision == 1) || x.Read && !bytes.Equal(x.Data, data(n)) ||
+			revision != 0 && (revision < x.Revision || !bytes.Equal(later, data(n+int(revision)-1))) || revision == 0 && later != nil {
+			if mixed.Add(1) == 1 {
+				t.Errorf("session %d of %q in place: %+v, %v; later revision %d of %d bytes", n, u.Name, x, err, revision, len(later))
 			}
-		})
-		readers.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				n := int(current.Load())
-				x, u, err := s.SessionByDigest(ctx, digest(n))
-				reads.Add(1)
-				if stays, err := s.UserByName(ctx, "stays"); err != nil || stays.Name != "stays" {
-					t.Errorf("the user who stays is %+v, %v", stays, err)
-					return
-				}
-				if errors.Is(err, store.ErrNotFound) {
-					continue
-				}
-				k := n // whose data and address it has
-				if x.Revision == 2 {
-					k++
-				}
-				touched := k
-				if !x.Expires.Equal(expires(n)) {
-					touched = n + 2
-				}
-				if err != nil || u.Name != name(n) || x.UserID != u.ID || x.Epoch != int64(n) || x.Agent != name(n) || !bytes.Equal(x.Data, data(k)) ||
-					touched == n+2 && (x.Address != address(touched) || !x.Expires.Equal(expires(touched)) || x.Revision != 2) ||
-					touched != n+2 && x.Address != address(n) || !x.Ended.IsZero() {
-					if mixed.Add(1) == 1 {
-						t.Errorf("session %d of %q: %+v, %v", n, u.Name, x, err)
-					}
-				}
+		}
+		return true
+	})
+	stopOthers := readers(t, runtime.NumCPU()+1, func() bool {
+		n := int(current.Load())
+		x, u, err := s.SessionByDigest(ctx, digest(n))
+		reads.Add(1)
+		if stays, err := s.UserByName(ctx, "stays"); err != nil || stays.Name != "stays" {
+			t.Errorf("the user who stays is %+v, %v", stays, err)
+			return false
+		}
+		if errors.Is(err, store.ErrNotFound) {
+			return true
+		}
+		k := n // whose data and address it has
+		if x.Revision == 2 {
+			k++
+		}
+		touched := k
+		if !x.Expires.Equal(expires(n)) {
+			touched = n + 2
+		}
+		if err != nil || u.Name != name(n) || x.UserID != u.ID || x.Epoch != int64(n) || x.Agent != name(n) || !bytes.Equal(x.Data, data(k)) ||
+			touched == n+2 && (x.Address != address(touched) || !x.Expires.Equal(expires(touched)) || x.Revision != 2) ||
+			touched != n+2 && x.Address != address(n) || !x.Ended.IsZero() {
+			if mixed.Add(1) == 1 {
+				t.Errorf("session %d of %q: %+v, %v", n, u.Name, x, err)
 			}
-		})
-	}
+		}
+		return true
+	})
 	wait := func() {
 		for before := reads.Load(); reads.Load() < before+20 && mixed.Load() == 0 && !t.Failed(); {
 			runtime.Gosched()
@@ -125,8 +108,8 @@ func TestReadersSeeOneSession(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	close(stop)
-	readers.Wait()
+	stopInPlace()
+	stopOthers()
 	if n := mixed.Load(); n != 0 {
 		t.Errorf("%d of %d reads saw parts of two sessions", n, reads.Load())
 	}

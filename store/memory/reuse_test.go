@@ -30,37 +30,27 @@ func TestReadersSeeOneToken(t *testing.T) {
 		}
 	}
 	var current, mixed, reads atomic.Int64
-	stop := make(chan struct{})
-	var readers sync.WaitGroup
-	for range 2*runtime.NumCPU() + 2 {
-		readers.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				n := int(current.Load())
-				a, err := s.AccessByDigest(ctx, digest(n))
-				reads.Add(1)
-				if errors.Is(err, store.ErrNotFound) {
-					continue
-				}
-				want := token(n)
-				late := a.Scopes != want.Scopes // after the change
-				if late {
-					want.Scopes, want.Expires = "late", expires(n+1)
-				}
-				if err != nil || a.TokenID != int64(n+1) || a.Family != a.TokenID || a.UserID != want.UserID || a.Scopes != want.Scopes ||
-					a.Audience != want.Audience || len(a.Addresses) != 1 || a.Addresses[0] != want.Addresses[0] || a.Epoch != want.Epoch ||
-					!a.Expires.Equal(want.Expires) || !a.LastUsed.Equal(want.LastUsed) || !a.Revoked.IsZero() {
-					if mixed.Add(1) == 1 {
-						t.Errorf("token %d: %+v, %v", n, a, err)
-					}
-				}
+	stop := readers(t, 2*runtime.NumCPU()+2, func() bool {
+		n := int(current.Load())
+		a, err := s.AccessByDigest(ctx, digest(n))
+		reads.Add(1)
+		if errors.Is(err, store.ErrNotFound) {
+			return true
+		}
+		want := token(n)
+		late := a.Scopes != want.Scopes // after the change
+		if late {
+			want.Scopes, want.Expires = "late", expires(n+1)
+		}
+		if err != nil || a.TokenID != int64(n+1) || a.Family != a.TokenID || a.UserID != want.UserID || a.Scopes != want.Scopes ||
+			a.Audience != want.Audience || len(a.Addresses) != 1 || a.Addresses[0] != want.Addresses[0] || a.Epoch != want.Epoch ||
+			!a.Expires.Equal(want.Expires) || !a.LastUsed.Equal(want.LastUsed) || !a.Revoked.IsZero() {
+			if mixed.Add(1) == 1 {
+				t.Errorf("token %d: %+v, %v", n, a, err)
 			}
-		})
-	}
+		}
+		return true
+	})
 	end := time.Now().Add(1500 * time.Millisecond)
 	for n := 0; time.Now().Before(end) && mixed.Load() == 0; n++ {
 		tok, err := s.InsertToken(ctx, token(n), store.InsertLimits{})
@@ -81,9 +71,27 @@ func TestReadersSeeOneToken(t *testing.T) {
 			t.Fatalf("%d tokens purged", removed)
 		}
 	}
-	close(stop)
-	readers.Wait()
+	stop()
 	if n := mixed.Load(); n != 0 {
 		t.Errorf("%d of %d reads saw parts of two tokens", n, reads.Load())
 	}
+}
+
+// readers calls read over and over in n goroutines, until it returns false. They end
+// with the test, or with the function that is returned, which waits for them.
+func readers(t *testing.T, n int, read func() bool) (stop func()) {
+	var stopped atomic.Bool
+	var running sync.WaitGroup
+	for range n {
+		running.Go(func() {
+			for !stopped.Load() && read() {
+			}
+		})
+	}
+	stop = func() {
+		stopped.Store(true)
+		running.Wait()
+	}
+	t.Cleanup(stop)
+	return stop
 }

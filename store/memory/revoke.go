@@ -42,7 +42,7 @@ func (s *Store) mark(t *token, at instant) bool {
 	if t.mark() != 0 {
 		return false
 	}
-	s.change(t, func() { t.revoked.Store(int64(at)) })
+	s.change(t, func() { t.revoked.Store(int64(at.end())) })
 	return true
 }
 
@@ -57,38 +57,30 @@ func (s *Store) selected(sel store.Selection) (list []*token) {
 	case sel.Family != 0:
 		list = s.membersOf(sel.Family)
 	case sel.MintedBy != 0:
-		if f := s.families[sel.MintedBy]; f != nil && f.top().mints != nil {
-			list = tokensOf(f.top().below, f.top().lapsed)
+		if f := s.keptByID(sel.MintedBy); f != nil {
+			if m := s.minted(s.top(f)); m != nil {
+				list = s.tokensOf(&m.below, &m.lapsed)
+			}
 		}
 	}
 	return slices.DeleteFunc(list, func(t *token) bool {
-		p, k := s.partyOf(t), s.kinOf(t)
+		p, f := s.partyOf(t), s.kept(t)
 		return sel.Family != 0 && s.familyID(t) != sel.Family ||
 			sel.UserID != "" && p.key.owner.id != sel.UserID ||
 			sel.ApplicationID != 0 && p.key.via != sel.ApplicationID ||
-			sel.MintedBy != 0 && (k == nil || !k.family.isBelow(sel.MintedBy))
+			sel.MintedBy != 0 && (f == nil || !s.isBelow(f, sel.MintedBy))
 	})
 }
 
 // membersOf returns the tokens of a family, kept or not.
 func (ts *tokens) membersOf(family int64) []*token {
-	if f := ts.families[family]; f != nil {
-		return tokensOf(f.members)
+	if f := ts.keptByID(family); f != nil {
+		return ts.members(f)
 	}
-	if t := ts.tokenByID(family); t != nil && t.kin.Load() == 0 {
+	if t := ts.tokenByID(family); t != nil && t.family.Load() == 0 {
 		return []*token{t}
 	}
 	return nil
-}
-
-// tokensOf returns the tokens of several lists.
-func tokensOf(lists ...[]*kin) (tokens []*token) {
-	for _, list := range lists {
-		for _, k := range list {
-			tokens = append(tokens, k.t)
-		}
-	}
-	return tokens
 }
 
 // A marking is the remaining work of a revocation: dead tokens must be marked,
@@ -101,18 +93,16 @@ type marking struct {
 	// at.
 	next, last int64
 
-	// families are those whose children are still to be looked at. bound says
-	// that Independent children go on.
-	families []*family
+	// families are the IDs of those whose children are still to be looked at. bound
+	// says that Independent children go on.
+	families []int64
 	bound    bool
 }
 
 func (s *Store) newMarking(key cutKey, at instant) *marking {
 	m := &marking{key: key, at: at, next: 1}
 	if key.mintedBy != 0 {
-		if f := s.families[key.mintedBy]; f != nil {
-			m.families = []*family{f}
-		}
+		m.families = []int64{key.mintedBy}
 		return m
 	}
 	m.last = s.lastToken
@@ -157,21 +147,21 @@ func (s *Store) markSome(m *marking, most int) (looked, marked int) {
 		looked, marked = s.markListed(m, most)
 	}
 	for len(m.families) > 0 && looked < most {
-		f := m.families[len(m.families)-1]
+		f := s.keptByID(m.families[len(m.families)-1])
 		m.families = m.families[:len(m.families)-1]
-		looked++
-		if f.mints == nil {
+		if looked++; f == nil { // it went meanwhile, with all that it minted
 			continue
 		}
-		for _, child := range f.children {
-			if m.bound && child.independent {
+		for child := range s.childrenOf(f) {
+			if m.bound && child.is(independent) {
 				continue
 			}
-			looked += len(child.members)
-			for _, k := range child.members {
-				marked += s.markEnded(k.t, m)
+			members := s.members(child)
+			looked += len(members)
+			for _, t := range members {
+				marked += s.markEnded(t, m)
 			}
-			m.families = append(m.families, child)
+			m.families = append(m.families, child.id.Load())
 		}
 	}
 	return looked, marked
@@ -210,8 +200,8 @@ func (s *Store) markEnded(t *token, m *marking) int {
 
 // markBelow adds a marking for the descendants of a marked token.
 func (s *Store) markBelow(t *token, at instant) {
-	if k := s.kinOf(t); k != nil && k.family.live.Load() == 0 && k.family.hasChildren() {
-		f := k.family
-		s.cuts.todo = append(s.cuts.todo, &marking{key: cutKey{mintedBy: f.id}, at: at, families: []*family{f}, bound: true, next: 1})
+	if f := s.kept(t); f != nil && f.live.Load() == 0 && s.hasChildren(f) {
+		id := f.id.Load()
+		s.cuts.todo = append(s.cuts.todo, &marking{key: cutKey{mintedBy: id}, at: at, families: []int64{id}, bound: true, next: 1})
 	}
 }

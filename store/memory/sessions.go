@@ -388,8 +388,7 @@ func (s *Store) endOne(x *session, reason store.EndReason, at instant) bool {
 		return false
 	}
 	s.leaveOwner(x)
-	// The zero instant means never: a session that has left the lists must have ended.
-	s.changeSession(x, func() { x.ended.Store(max(int64(at), 1)) })
+	s.changeSession(x, func() { x.ended.Store(int64(at.end())) })
 	if s.texts.hasRoom(1) { // it ends, with or without a reason
 		x.reason.Store(uint32(s.texts.replace(ref(x.reason.Load()), string(reason))))
 	}

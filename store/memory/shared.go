@@ -13,7 +13,7 @@ type shared[K comparable, T any] struct {
 	seed  maphash.Seed
 }
 
-// An item never changes but for the number of its holders.
+// An item never changes but for the number of its holders, and what its value says.
 type item[K comparable, T any] struct {
 	key   K
 	value T
@@ -25,11 +25,16 @@ func newShared[K comparable, T any]() shared[K, T] {
 	return shared[K, T]{byKey: newIndex(), seed: maphash.MakeSeed()}
 }
 
+// find returns the item with that key, or 0. Store.mu is held.
+func (s *shared[K, T]) find(key K) (r ref, hash uint32) {
+	hash = uint32(maphash.Comparable(s.seed, key))
+	return s.byKey.find(hash, func(r ref) bool { return s.get(r).key == key }), hash
+}
+
 // hold returns the item with that key. Unless it is there, create returns the key and
 // the value that are kept.
 func (s *shared[K, T]) hold(key K, create func() (K, T)) ref {
-	hash := uint32(maphash.Comparable(s.seed, key))
-	r := s.byKey.find(hash, func(r ref) bool { return s.get(r).key == key })
+	r, hash := s.find(key)
 	if r == 0 {
 		x := &item[K, T]{hash: hash}
 		x.key, x.value = create()

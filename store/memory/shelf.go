@@ -6,9 +6,11 @@ import "github.com/ostiary/auth/store"
 // are many it has them in the other orders of lists, too, but for that of the last
 // use: a use is noted without a lock.
 type shelf struct {
-	byID   sorted[token]
-	others []sorted[token] // of shelfOrders, or nil
-	orders *tokenOrders
+	byID sorted[token]
+	// personal is how many are of no application.
+	personal int
+	others   []sorted[token] // of shelfOrders, or nil
+	orders   *tokenOrders
 }
 
 // bigShelf is how many tokens are many. Fewer are sorted when somebody asks.
@@ -22,7 +24,10 @@ type tokenOrders [store.OrderExpires + 1]ordering[token]
 
 func (ts *tokens) newShelf() shelf { return shelf{byID: ts.sorted(store.OrderID), orders: ts.orders} }
 
-func (x *shelf) add(t *token) {
+func (x *shelf) add(t *token, personal bool) {
+	if personal {
+		x.personal++
+	}
 	x.byID.add(t)
 	for i := range x.others {
 		x.others[i].add(t)
@@ -38,7 +43,10 @@ func (x *shelf) add(t *token) {
 	}
 }
 
-func (x *shelf) remove(t *token) {
+func (x *shelf) remove(t *token, personal bool) {
+	if personal {
+		x.personal--
+	}
 	x.byID.remove(t)
 	for i := range x.others {
 		x.others[i].remove(t)
@@ -72,10 +80,24 @@ func (x *shelf) by(order store.OrderBy) (list *sorted[token], ordered bool) {
 	return &x.byID, order != store.OrderCreated && order != store.OrderModified && order != store.OrderExpires && order != store.OrderLastUsed
 }
 
+// count returns how many tokens of a kind there are.
+func (x *shelf) count(kind store.TokenKind) int { return ofKind(x.byID.n, x.personal, kind) }
+
+// ofKind returns how many of n tokens are of a kind, if some are personal.
+func ofKind(n, personal int, kind store.TokenKind) int {
+	switch kind {
+	case store.PersonalToken:
+		return personal
+	case store.ApplicationToken:
+		return n - personal
+	}
+	return n
+}
+
 // A shelves has the shelves of keys that have tokens. The zero key has none.
 type shelves map[int64]*shelf
 
-func (ts *tokens) addVia(k int64, t *token) {
+func (ts *tokens) addVia(k int64, t *token, personal bool) {
 	if k == 0 {
 		return
 	}
@@ -84,12 +106,12 @@ func (ts *tokens) addVia(k int64, t *token) {
 		x = new(ts.newShelf())
 		ts.byVia[k] = x
 	}
-	x.add(t)
+	x.add(t, personal)
 }
 
-func (xs shelves) remove(k int64, t *token) {
+func (xs shelves) remove(k int64, t *token, personal bool) {
 	if x := xs[k]; x != nil {
-		if x.remove(t); x.byID.n == 0 {
+		if x.remove(t, personal); x.byID.n == 0 {
 			delete(xs, k)
 		}
 	}

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"cmp"
 	"iter"
 	"slices"
 )
@@ -89,6 +90,31 @@ func (l parts[E]) eachFrom(compare func(E) int, yield func(E) bool) {
 		at = 0
 	}
 }
+
+// refs are a set of records.
+type refs struct {
+	parts parts[ref]
+	n     int
+}
+
+// order compares another ref with this one.
+func (r ref) order(other ref) int { return cmp.Compare(other, r) }
+
+func (l *refs) add(r ref) {
+	l.n++
+	l.parts.add(r, r.order)
+}
+
+// remove reports whether the record was there.
+func (l *refs) remove(r ref) bool {
+	there := l.parts.remove(r.order)
+	if there {
+		l.n--
+	}
+	return there
+}
+
+func (l *refs) each(yield func(ref) bool) { l.parts.each(false, yield) }
 
 // A sorted is a list of records of a slab in order. What its order looks at must not
 // change while a record is in it.

@@ -23,7 +23,7 @@ type token struct {
 	scopes  atomic.Uint32 // of tokens.texts
 	bounds  atomic.Uint32 // of tokens.bounds; 0 for none
 	party   atomic.Uint32 // of tokens.parties
-	kin     atomic.Uint32 // of tokens.kins; 0 for a family of one token
+	family  atomic.Uint32 // of tokens.familySlab; 0 for one that is not kept
 
 	created, modified instant
 	description       ref    // of tokens.texts
@@ -46,7 +46,13 @@ type partyKey struct {
 }
 
 // A party has the cuts of the user and of the application through which the right came.
-type party = item[partyKey, reach]
+type party = item[partyKey, standing]
+
+// A standing is that of a party. All but live never changes.
+type standing struct {
+	reach
+	live int // its tokens that are not marked as revoked; guarded by Store.mu
+}
 
 // A refresh is the refresh token of a token.
 type refresh struct {
@@ -119,14 +125,11 @@ func (ts *tokens) applicationOf(t *token) int64 { return ts.partyOf(t).key.appli
 // scopesOf returns the scopes of a token.
 func (ts *tokens) scopesOf(t *token) string { return ts.texts.of(ref(t.scopes.Load())) }
 
-// kinOf returns the place of a token in its family, or nil for a family of one.
-func (ts *tokens) kinOf(t *token) *kin { return ts.kins.get(ref(t.kin.Load())) }
-
 // familyID returns the ID of a token's family, which is that of the token where it has
 // no family else.
 func (ts *tokens) familyID(t *token) int64 {
-	if k := ts.kinOf(t); k != nil {
-		return k.family.id
+	if f := ts.kept(t); f != nil {
+		return f.id.Load()
 	}
 	return t.id
 }

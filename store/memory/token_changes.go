@@ -29,7 +29,7 @@ func (s *Store) InsertToken(ctx context.Context, r store.Token, limits store.Ins
 				return err
 			}
 		}
-		if limits.Owned > 0 && r.UserID != "" && s.owned(r.UserID) >= limits.Owned {
+		if limits.Owned > 0 && r.UserID != "" && s.countedOwn(r.UserID, store.AnyToken) >= limits.Owned {
 			return store.ErrLimit
 		}
 		stored = s.record(s.insert(r, f, parent, s.cuts.seq))
@@ -58,14 +58,13 @@ func (s *Store) serves(applicationID int64) bool {
 // minter returns the family that mints r.
 func (s *Store) minter(r store.Token, limits store.InsertLimits) (*family, error) {
 	f := s.family(r.ParentID)
-	if f == nil || !slices.ContainsFunc(f.members, func(k *kin) bool {
-		expires := k.t.expires
-		return s.ended(k.t) == 0 && instantOf(r.Created) < expires && instantOf(r.Expires) <= expires &&
-			(limits.ParentDigest == (store.Digest{}) || limits.ParentDigest == k.t.getDigest() && limits.ParentScopes == s.scopesOf(k.t))
+	if f == nil || !slices.ContainsFunc(s.members(f), func(t *token) bool {
+		return s.ended(t) == 0 && instantOf(r.Created) < t.expires && instantOf(r.Expires) <= t.expires &&
+			(limits.ParentDigest == (store.Digest{}) || limits.ParentDigest == t.getDigest() && limits.ParentScopes == s.scopesOf(t))
 	}) {
 		return nil, store.ErrConflict
 	}
-	if f.depth >= min(limits.Depth, store.MaxDepth) || f.top().liveBelow(instantOf(r.Created), limits.Live) >= limits.Live {
+	if s.depth(f) >= min(limits.Depth, store.MaxDepth) || s.liveBelow(s.top(f), instantOf(r.Created), limits.Live) >= limits.Live {
 		return nil, store.ErrLimit
 	}
 	return f, nil
@@ -102,8 +101,8 @@ func (s *Store) UpdateToken(ctx context.Context, r store.Token, minted store.Min
 			t.setExpires(instantOf(r.Expires))
 			t.modified = instantOf(r.Modified)
 		})
-		if k := s.kinOf(t); k != nil {
-			k.family.unlapse(k) // it may live longer now
+		if f := s.kept(t); f != nil {
+			s.unlapse(t, f) // it may live longer now
 		}
 		if minted == store.EndMinted {
 			s.cutOff(cutKey{mintedBy: s.familyID(t)}, t.modified)

@@ -14,10 +14,7 @@ import (
 func (s *Store) ListTokens(ctx context.Context, f store.TokenFilter, p store.Page) (list []store.Token, total int, err error) {
 	err = s.read(ctx, func() error {
 		all := matcher[*token]{where: f.Where, column: s.tokenColumn}
-		l := newLister(p, tokenOrder(p.Order))
-		for source := range s.sources(f, p) {
-			l.take(source, func(t *token) bool { return s.listed(t, f) && all.meet(t) })
-		}
+		l := s.listTokens(f, p, func(t *token) bool { return s.listed(t, f) && all.meet(t) })
 		page := l.page()
 		list = slices.Grow(list, len(page))
 		for _, t := range page {
@@ -29,12 +26,17 @@ func (s *Store) ListTokens(ctx context.Context, f store.TokenFilter, p store.Pag
 	return list, total, err
 }
 
-// owned returns how many tokens of a user are not marked as revoked.
-func (s *Store) owned(user string) int {
-	if a := s.account(user); a != nil {
-		return a.tokens.byID.n
+// listTokens makes a page of the tokens for which listed returns true, among those
+// that f can name.
+func (s *Store) listTokens(f store.TokenFilter, p store.Page, listed func(*token) bool) *lister[*token] {
+	l := newLister(p, tokenOrder(p.Order))
+	if n, known := s.counted(f); known {
+		l.knows(n)
 	}
-	return 0
+	for source := range s.sources(f, p) {
+		l.take(source, listed)
+	}
+	return l
 }
 
 // sourceOf returns a shelf as a source.

@@ -9,15 +9,16 @@ import (
 )
 
 // tokens are the access tokens, in slabs, with what finds them. Each token takes some
-// 170 bytes with all of it, and 300 with a refresh token.
+// 170 bytes with all of it, and 300 with a refresh token. The two tokens of a grant that
+// was refreshed take 360 each, with their family.
 type tokens struct {
 	slab      slab[token]
 	refreshes slab[refresh]
 	spendings slab[spending]
-	parties   shared[partyKey, reach]
+	parties   shared[partyKey, standing]
 	bounds    shared[string, bounds]
 	texts     texts
-	kins      handles[kin]
+	families
 
 	byDigest  *index
 	byRefresh *index
@@ -28,18 +29,17 @@ type tokens struct {
 	expiring  sorted[token] // by expiry; the personal ones among these
 	endings   sorted[token] // all, by when they may be forgotten
 	orders    *tokenOrders
-	families  map[int64]*family // those that are kept: with members, or whose children have some
 	lastToken int64
 }
 
 // setTokens makes the tokens of a new store, whose lists point into it.
 func (s *Store) setTokens() {
 	ts := &s.tokens
-	ts.parties, ts.bounds = newShared[partyKey, reach](), newShared[string, bounds]()
+	ts.parties, ts.bounds = newShared[partyKey, standing](), newShared[string, bounds]()
 	ts.texts = texts{newShared[string, struct{}]()}
 	ts.byDigest, ts.byRefresh, ts.byGrant = newIndex(), newIndex(), newIndex()
 	ts.byID = newIDs()
-	ts.byVia, ts.families = make(shelves), make(map[int64]*family)
+	ts.byVia, ts.families = make(shelves), newFamilies()
 	ts.orders = new(tokenOrders)
 	for by := range ts.orders {
 		ts.orders[by] = ts.ordering(tokenOrder(store.OrderBy(by)))
@@ -68,18 +68,17 @@ func (s *Store) ended(t *token) instant {
 	if p == nil { // a reader without a lock will look again
 		return 0
 	}
-	return s.cutAt(t, p, s.kinOf(t))
+	return s.cutAt(t.seq.Load(), p, s.kept(t))
 }
 
-// cutAt returns when a cut-off ended a token of that party and place in its family,
-// 0 for not.
-func (s *Store) cutAt(t *token, p *party, k *kin) instant {
-	seq := t.seq.Load()
+// cutAt returns when a cut-off ended a token of that number, party and family, which
+// is nil if it is not kept. 0 is for not.
+func (s *Store) cutAt(seq int64, p *party, f *family) instant {
 	if at := p.value.ends(&s.cuts, seq); at != 0 {
 		return at
 	}
-	if k != nil {
-		return k.family.endedAbove(&s.cuts, seq)
+	if f != nil {
+		return s.endedAbove(f, seq)
 	}
 	return 0
 }
@@ -92,7 +91,7 @@ func (ts *tokens) free(r store.Token) bool {
 // hasRoomForToken reports whether there is room for all that insert takes.
 func (s *Store) hasRoomForToken() bool {
 	return s.slab.hasRoom(1) && s.refreshes.hasRoom(1) && s.spendings.hasRoom(2) && s.texts.hasRoom(3) &&
-		s.tokens.bounds.hasRoom(1) && s.parties.hasRoom(1) && s.kins.hasRoom(2) && s.accounts.hasRoom(1)
+		s.tokens.bounds.hasRoom(1) && s.parties.hasRoom(1) && s.familySlab.hasRoom(2) && s.mints.hasRoom(1) && s.accounts.hasRoom(1)
 }
 
 // insert stores a new token, whose digests are free, in a family: nil for one
@@ -100,23 +99,28 @@ func (s *Store) hasRoomForToken() bool {
 // cut-off at the issue of the token's grant.
 func (s *Store) insert(r store.Token, f, parent *family, seq int64) *token {
 	s.lastToken++
-	for parent != nil && s.families[s.lastToken] != nil {
+	for parent != nil && s.keptByID(s.lastToken) != nil {
 		s.lastToken++ // somebody chose that family before, which has a place in no tree
 	}
 	if f == nil && parent == nil && r.Family == 0 {
-		f = s.families[s.lastToken]
+		f = s.keptByID(s.lastToken)
 	}
 	key := partyKey{owner: s.openAccount(r.UserID), application: r.ApplicationID, via: r.ApplicationID}
 	switch {
 	case key.via != 0:
 	case f != nil:
-		key.via = f.via()
+		key.via = s.viaOf(f)
 	case parent != nil:
-		key.via = parent.via()
+		key.via = s.viaOf(parent)
 	}
 	held := s.holdParty(key)
 	if f == nil && (parent != nil || r.Family != 0 && r.Family != s.lastToken) {
 		f = s.found(r, parent, held, seq)
+	}
+
+	p, revoked := s.parties.get(held), instantOf(r.Revoked)
+	if revoked == 0 { // what has ended is marked, or a marking will find it
+		revoked = s.cutAt(seq, p, f)
 	}
 
 	self, t := s.slab.take()
@@ -126,12 +130,12 @@ func (s *Store) insert(r store.Token, f, parent *family, seq int64) *token {
 	t.epoch.Store(r.Epoch)
 	t.seq.Store(seq)
 	t.setExpires(instantOf(r.Expires))
-	t.revoked.Store(int64(instantOf(r.Revoked)))
+	t.revoked.Store(int64(revoked))
 	t.used.Store(int64(instantOf(r.LastUsed)))
 	t.scopes.Store(uint32(s.texts.hold(r.Scopes)))
 	t.bounds.Store(uint32(s.holdBounds(r)))
 	t.party.Store(uint32(held))
-	t.kin.Store(0)
+	t.family.Store(0)
 	t.created, t.modified = instantOf(r.Created), instantOf(r.Modified)
 	t.description, t.refresh, t.revision = s.texts.hold(r.Description), 0, 1
 	if r.Refresh.Digest != (store.Digest{}) {
@@ -141,27 +145,34 @@ func (s *Store) insert(r store.Token, f, parent *family, seq int64) *token {
 	s.byID.add(s.lastToken, self)
 	key.owner.issued++
 	if f != nil {
+		if ref(f.party.Load()) != held || f.seq.Load() != seq {
+			s.setMixed(f)
+		}
 		s.join(t, f)
-		if root := f.root; root != nil && t.mark() == 0 {
-			root.below = join(root.below, s.kinOf(t), placeOfMinted)
+		if t.mark() == 0 && f.parent.Load() != 0 {
+			s.minted(s.top(f)).below.add(self)
 		}
 	}
 	if t.mark() == 0 {
-		key.owner.tokens.add(t)
-		s.every.add(t)
-		if key.application == 0 {
+		personal := key.application == 0
+		if p.value.live++; personal {
 			s.expiring.add(t)
 		}
-		s.addVia(key.via, t)
+		key.owner.tokens.add(t, personal)
+		s.every.add(t)
+		s.addVia(key.via, t, personal)
 	}
 	s.endings.add(t)
 	s.byDigest.add(hash32(r.Digest), self)
 	return t
 }
 
+// viaOf returns the application through which the right of a family came, 0 for none.
+func (ts *tokens) viaOf(f *family) int64 { return ts.parties.get(ref(f.party.Load())).key.via }
+
 // holdParty returns a party, which must be given back.
 func (s *Store) holdParty(key partyKey) ref {
-	return s.parties.hold(key, func() (partyKey, reach) { return key, s.cuts.reach(key.owner.id, key.via) })
+	return s.parties.hold(key, func() (partyKey, standing) { return key, standing{reach: s.cuts.reach(key.owner.id, key.via)} })
 }
 
 func (s *Store) releaseParty(r ref) {
@@ -174,16 +185,15 @@ func (s *Store) releaseParty(r ref) {
 func (s *Store) dropToken(t *token) {
 	if t.mark() == 0 {
 		s.unlive(t, t.expires)
+		s.markBelow(t, t.expires)
 	}
 	s.endings.remove(t)
 	s.byDigest.remove(hash32(t.getDigest()), t.self)
 	s.byID.remove(t.id)
 	s.dropRefresh(t)
-	if k := s.kinOf(t); k != nil {
-		s.kins.drop(ref(t.kin.Load()))
-		k.family.unspent(k)
-		k.family.drop(k)
-		s.forget(k.family)
+	if f := s.kept(t); f != nil {
+		s.dropMember(f, t)
+		s.forget(f)
 	}
 	owner := s.ownerOf(t)
 	owner.issued--
@@ -200,30 +210,28 @@ func (s *Store) dropToken(t *token) {
 // unlive takes a token out of the live ones of its family, and off the lists.
 func (s *Store) unlive(t *token, at instant) {
 	p := s.partyOf(t)
-	p.key.owner.tokens.remove(t)
-	s.every.remove(t)
-	if p.key.application == 0 {
+	personal := p.key.application == 0
+	if p.value.live--; personal {
 		s.expiring.remove(t)
 	}
-	s.byVia.remove(p.key.via, t)
-	k := s.kinOf(t)
-	if k == nil {
+	p.key.owner.tokens.remove(t, personal)
+	s.every.remove(t)
+	s.byVia.remove(p.key.via, t, personal)
+	f := s.kept(t)
+	if f == nil {
 		return
 	}
-	f := k.family
-	if f.live.Load() == 1 {
-		f.ended.Store(int64(at)) // first: a reader that sees none live needs it
+	if m := s.minted(f); m != nil && f.live.Load() == 1 {
+		m.ended.Store(int64(at)) // first: a reader that sees none live needs it
 	}
 	f.live.Add(-1)
-	if f.root != nil {
-		f.root.leaveTree(k)
-	}
+	s.leaveTree(t, f)
 }
 
 // change changes a token by f, and keeps the lists in order. f may mark it, change
 // what lists are ordered by, and spend its refresh token.
 func (s *Store) change(t *token, f func()) {
-	p, k := s.partyOf(t), s.kinOf(t)
+	p := s.partyOf(t)
 	listed, spent := t.mark() == 0, s.spendingOf(t) != nil
 	s.endings.remove(t)
 	if listed {
@@ -235,8 +243,8 @@ func (s *Store) change(t *token, f func()) {
 	}
 	f()
 	s.endings.add(t)
-	if k != nil && !spent && s.spendingOf(t) != nil {
-		k.family.spent = join(k.family.spent, k, placeOfSpent)
+	if c := s.crowds[ref(t.family.Load())]; c != nil && !spent && s.spendingOf(t) != nil {
+		c.spent.add(t.self)
 	}
 	switch {
 	case listed && t.mark() != 0:
@@ -271,9 +279,11 @@ func (s *Store) record(t *token) store.Token {
 		Refresh:          s.refreshRecord(t),
 		Revision:         int64(t.revision),
 	}
-	if k := s.kinOf(t); k != nil {
-		f := k.family
-		r.ParentID, r.RootID, r.Depth, r.Independent = idOf(f.parent), idOf(f.root), f.depth, f.independent
+	if f := s.kept(t); f != nil {
+		if parent := s.parentOf(f); parent != nil {
+			r.ParentID, r.RootID, r.Depth = parent.id.Load(), s.top(f).id.Load(), s.depth(f)
+		}
+		r.Independent = f.is(independent)
 	}
 	r.Audience, r.Addresses = s.boundsOf(t)
 	return r
@@ -316,13 +326,9 @@ func (s *Store) access(d *store.Digest, a *store.Access) bool {
 	if t == nil {
 		return false
 	}
-	p, id := s.partyOf(t), atomic.LoadInt64(&t.id)
+	p, f, id := s.partyOf(t), s.kept(t), atomic.LoadInt64(&t.id)
 	if p == nil {
 		return false
-	}
-	var k *kin
-	if r := ref(t.kin.Load()); r != 0 { // most have none
-		k = s.kins.get(r)
 	}
 	// One by one: a literal would be built elsewhere and copied.
 	a.TokenID, a.Family = id, id
@@ -334,12 +340,12 @@ func (s *Store) access(d *store.Digest, a *store.Access) bool {
 	a.Expires = instant(atomic.LoadInt64((*int64)(&t.expires))).time()
 	ended := t.mark()
 	if ended == 0 {
-		ended = s.cutAt(t, p, k)
+		ended = s.cutAt(t.seq.Load(), p, f)
 	}
 	a.Revoked = ended.time()
 	a.LastUsed = instant(t.used.Load()).time()
-	if k != nil {
-		a.Family = k.family.id
+	if f != nil {
+		a.Family = f.id.Load()
 	}
 	if t.bounds.Load() != 0 {
 		a.Audience, a.Addresses = s.boundsOf(t)

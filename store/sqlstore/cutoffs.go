@@ -67,7 +67,7 @@ func (t *tx) cutOff(key cutKey, root int64, at time.Time) error {
 	if _, err := t.exec(deleteCutoff, key.args()...); err != nil {
 		return err
 	}
-	_, err := t.exec(insertCutoff, append(key.args(), micros(at), root)...)
+	_, err := t.exec(insertCutoff, append(key.args(), ending(at), root)...)
 	return err
 }
 

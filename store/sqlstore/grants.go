@@ -60,7 +60,7 @@ func (s *Store) CodeByDigest(ctx context.Context, d store.Digest) (store.Code, e
 
 // SpendCode implements [store.Grants].
 func (s *Store) SpendCode(ctx context.Context, d store.Digest, at time.Time) error {
-	n, err := s.change(ctx, "spend a code", true, spendCode, micros(at), d[:])
+	n, err := s.change(ctx, "spend a code", true, spendCode, ending(at), d[:])
 	if err != nil || n == 1 {
 		return err
 	}
@@ -95,7 +95,7 @@ func (s *Store) redeem(ctx context.Context, r store.Redemption, what, spend, nam
 		conditions, args = andServed, []any{r.Token.ApplicationID}
 	}
 	used, family := false, int64(0)
-	at := micros(r.At)
+	at := ending(r.At)
 	err = s.write(ctx, what, func(tx *tx) error {
 		used = false
 		n, err := tx.exec(spend, at, r.Code[:], r.ApplicationID, at)
@@ -131,7 +131,7 @@ func (s *Store) redeem(ctx context.Context, r store.Redemption, what, spend, nam
 	case err != nil:
 		return store.Token{}, err
 	case used:
-		s.markBelow(ctx, []int64{family}, micros(r.At))
+		s.markBelow(ctx, []int64{family}, at)
 		return store.Token{}, store.ErrUsed
 	}
 	return out, nil

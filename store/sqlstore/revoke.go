@@ -88,6 +88,7 @@ const maxNamed = 100_000
 // markEnded notes in records that they ended. Those that had ended stay as they
 // are and do not count.
 func (t *tx) markEnded(ids []int64, at int64) (marked int64, err error) {
+	at = notNever(at)
 	return t.each(revokeTokens, ids, at, at, at, at, at)
 }
 

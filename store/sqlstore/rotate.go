@@ -43,7 +43,7 @@ func (s *Store) rotateAtOnce(ctx context.Context, r store.Rotation) (store.Rotat
 		return store.RotateOutcome{}, err
 	}
 	next := in.token
-	now := micros(r.At)
+	now := ending(r.At)
 	args := []any{r.Refresh[:], now, orNone(r.Nonce), now, now, now, r.ApplicationID, r.Revision, now, now, orNone(r.Token.Refresh.Grant)}
 	args = append(args, in.values...)
 	if checkText(args) != nil {
@@ -103,7 +103,7 @@ func (t *tx) rotate(r store.Rotation) (out store.RotateOutcome, used int64, err 
 	if err != nil {
 		return out, 0, err
 	}
-	now := micros(at)
+	now := ending(at)
 	n, err := t.exec(spendRefresh, now, orNone(r.Nonce), next.ID, now, now, now, old.ID, now)
 	if err != nil {
 		return out, 0, err

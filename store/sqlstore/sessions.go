@@ -93,7 +93,7 @@ func (s *Store) InsertSession(ctx context.Context, v store.Session, replaces sto
 // insertSessionAtOnce is InsertSession as one statement. It returns no ID if nothing
 // was done, because another step for the user's slot was under way.
 func (s *Store) insertSessionAtOnce(ctx context.Context, v store.Session, row []any, replaces store.Digest, keep int) (id int64, evicted int, err error) {
-	slot, now := slotOf(userSlots, v.UserID), micros(v.Created)
+	slot, now := slotOf(userSlots, v.UserID), ending(v.Created)
 	if replaces == v.Digest {
 		replaces = store.Digest{}
 	}
@@ -120,7 +120,7 @@ func (t *tx) evict(v store.Session, keep int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	at := micros(v.Created)
+	at := ending(v.Created)
 	n, err := t.each(endSessions+"id", others[min(keep-1, len(others)):], at, string(store.EndedLimit), at, at)
 	return int(n), err
 }
@@ -241,7 +241,7 @@ func (t *tx) endSessions(sel store.SessionSelection, reason store.EndReason, at 
 }
 
 func endArgs(reason store.EndReason, at time.Time, selection []any) []any {
-	now := micros(at)
+	now := ending(at)
 	return append([]any{now, string(reason), now, now}, selection...)
 }
 

@@ -30,6 +30,18 @@ func checkText(args []any) error {
 // micros returns t as it is stored where there always is a time.
 func micros(t time.Time) int64 { return t.UnixMicro() }
 
+// ending is micros for the time of an end. The zero time, too, is one, and what has
+// ended must not come back as what never does.
+func ending(t time.Time) int64 { return notNever(micros(t)) }
+
+// notNever returns an instant, or else the first one that does not mean never.
+func notNever(at int64) int64 {
+	if never := micros(time.Time{}); at == never {
+		return never + 1
+	}
+	return at
+}
+
 // orNever returns t as it is stored where there may be none.
 func orNever(t time.Time) any {
 	if t.IsZero() {

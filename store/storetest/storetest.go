@@ -113,6 +113,7 @@ func groups() []group {
 		{"Activities", activitiesPart, activityChecks},
 		{"Clock", wholePart, append(clockChecks, clockEndChecks...)},
 		{"Context", wholePart, contextChecks},
+		{"ZeroTime", tokensPart, zeroTimeChecks},
 		{"Concurrency", wholePart, concurrencyChecks},
 	}
 }
