@@ -52,7 +52,14 @@ func (p *Passwords) prepare(ctx context.Context, network netip.Prefix, name, pas
 // inactive user. The steps are the same for all, because the time must not tell which
 // names exist.
 func (p *Passwords) lookUp(ctx context.Context, name string, u *store.User) (hash string, err error) {
-	*u, err = p.users.UserByName(ctx, name)
+	byName, read := ctx, (*stores.Hash)(nil)
+	if !p.apart.Load() {
+		byName, read = stores.WithHash(ctx)
+	}
+	*u, err = p.users.UserByName(byName, name)
+	if read != nil && !read.Noted() && err == nil {
+		p.apart.Store(true)
+	}
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		*u = store.User{}
@@ -66,7 +73,7 @@ func (p *Passwords) lookUp(ctx context.Context, name string, u *store.User) (has
 			slog.String(audit.KeyError, "UserByName returned "+audit.Clip(u.Name)+", which is another name: nobody can log in by this spelling"))
 		*u = store.User{}
 	}
-	hash, err = p.users.PasswordHash(ctx, u.ID)
+	hash, err = read.Of(ctx, p.users, u.ID)
 	if errors.Is(err, store.ErrNotFound) { // nobody has the ID ""
 		*u, hash, err = store.User{}, "", nil
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/internal/stores"
 	"github.com/ostiary/auth/store"
 )
 
@@ -50,10 +51,11 @@ func (a *api) issue(w http.ResponseWriter, r *http.Request, owner string, applic
 	}
 	// Looked up before: no read may fail between the commit and the one reply
 	// that shows the secret.
-	of, err := a.partiesOf(r.Context(), store.Token{UserID: owner, ApplicationID: applicationID})
+	of, err := a.partiesOf(r.Context(), store.Token{UserID: owner})
 	if err != nil {
 		return err
 	}
+	var app store.Application
 	var t auth.IssuedToken
 	switch p := principal(r); {
 	case applicationID == 0 && owner == p.ID:
@@ -61,13 +63,14 @@ func (a *api) issue(w http.ResponseWriter, r *http.Request, owner string, applic
 	case applicationID == 0:
 		t, err = a.Tokens.IssueTo(r.Context(), p, owner, req)
 	case owner == p.ID:
-		t, err = a.OAuth.IssueFor(r.Context(), p, applicationID, req)
+		t, err = a.OAuth.IssueFor(stores.WithApplication(r.Context(), &app), p, applicationID, req)
 	default:
 		err = errForbidden
 	}
 	if err != nil {
 		return a.inAWXWords(err, o)
 	}
+	of[0].application = app.Name
 	w.Header().Set("Location", tokenPath(t.ID))
 	return a.writeToken(w, r, http.StatusCreated, t.Token, of[0], tokenSecrets{t.AccessToken, t.RefreshToken})
 }
