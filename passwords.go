@@ -42,6 +42,7 @@ type Passwords struct {
 	pace    pace
 	noted   notes
 	purge   *unpurged
+	apart   atomic.Bool // users read no hash along with a user, so that nobody asks for it
 }
 
 // PasswordsOptions are the options of [NewPasswords].

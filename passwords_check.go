@@ -52,10 +52,11 @@ func (p *Passwords) prepare(ctx context.Context, network netip.Prefix, name, pas
 // inactive user. The steps are the same for all, because the time must not tell which
 // names exist.
 func (p *Passwords) lookUp(ctx context.Context, name string, u *store.User) (hash string, err error) {
+	var read *stores.Hash
 	if p.memory != nil {
 		hash, err = p.memory.ReadUser(ctx, name, u)
 	} else {
-		*u, err = p.users.UserByName(ctx, name)
+		*u, read, err = p.byName(ctx, name)
 	}
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -71,7 +72,7 @@ func (p *Passwords) lookUp(ctx context.Context, name string, u *store.User) (has
 		*u = store.User{}
 	}
 	if p.memory == nil {
-		hash, err = p.users.PasswordHash(ctx, u.ID)
+		hash, err = read.Of(ctx, p.users, u.ID)
 	}
 	if errors.Is(err, store.ErrNotFound) { // nobody has the ID ""
 		*u, hash, err = store.User{}, "", nil
@@ -83,6 +84,19 @@ func (p *Passwords) lookUp(ctx context.Context, name string, u *store.User) (has
 		u.Active, hash = false, ""
 	}
 	return hash, nil
+}
+
+// byName looks up a user, and the hash with it if the store reads that along.
+func (p *Passwords) byName(ctx context.Context, name string) (u store.User, read *stores.Hash, err error) {
+	if p.apart.Load() {
+		u, err = p.users.UserByName(ctx, name)
+		return u, nil, err
+	}
+	ctx, read = stores.WithHash(ctx)
+	if u, err = p.users.UserByName(ctx, name); err == nil && !read.Noted() {
+		p.apart.Store(true)
+	}
+	return u, read, err
 }
 
 // decide compares an attempt, once for all equal ones at the same time.

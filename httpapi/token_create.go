@@ -5,6 +5,8 @@ import (
 	"net/http"
 
 	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/internal/stores"
+	"github.com/ostiary/auth/store"
 )
 
 func (a *api) createToken(w http.ResponseWriter, r *http.Request) error {
@@ -49,10 +51,11 @@ func (a *api) issue(w http.ResponseWriter, r *http.Request, owner string, applic
 	}
 	// Looked up before: no read may fail between the commit and the one reply
 	// that shows the secret.
-	of, err := a.partyOf(r.Context(), owner, applicationID)
+	of, err := a.partyOf(r.Context(), owner, 0)
 	if err != nil {
 		return err
 	}
+	var app store.Application
 	var t auth.IssuedToken
 	switch p := principal(r); {
 	case applicationID == 0 && owner == p.ID:
@@ -60,13 +63,14 @@ func (a *api) issue(w http.ResponseWriter, r *http.Request, owner string, applic
 	case applicationID == 0:
 		t, err = a.Tokens.IssueTo(r.Context(), p, owner, req)
 	case owner == p.ID:
-		t, err = a.OAuth.IssueFor(r.Context(), p, applicationID, req)
+		t, err = a.OAuth.IssueFor(stores.WithApplication(r.Context(), &app), p, applicationID, req)
 	default:
 		err = errForbidden
 	}
 	if err != nil {
 		return a.inAWXWords(err, o)
 	}
+	of.application = app.Name
 	w.Header().Set("Location", tokenPath(t.ID))
 	return a.writeToken(w, r, http.StatusCreated, t.Token, of, tokenSecrets{t.AccessToken, t.RefreshToken})
 }

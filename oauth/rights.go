@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/internal/stores"
 	"github.com/ostiary/auth/store"
 )
 
@@ -43,6 +44,7 @@ func (srv *Server) mayUse(ctx context.Context, by *auth.Principal, id int64) err
 	if errors.Is(err, errNotFound) || err == nil && app.Disabled {
 		return noSuchObject("ApplicationID")
 	}
+	stores.SeeApplication(ctx, app)
 	return err
 }
 

@@ -2,8 +2,11 @@ package sqltest
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/ostiary/auth/store"
 )
 
 // F9: a new token is one statement and one version of its row, also one that is minted
@@ -62,5 +65,54 @@ func TestNewTokenIsOneStatement(t *testing.T) {
 	// Nobody ends the other transaction: a call that waits for it has no success.
 	if _, err = st.InsertToken(ctx, tok, limits); err != nil {
 		t.Errorf("a token that is minted while its parent is written to: %v", err)
+	}
+}
+
+// The insert of SQLite gives the IDs that AUTOINCREMENT would give: none a second time,
+// and all above those that are there, also where its own table has lost the row.
+func TestTokenIDsOfSQLite(t *testing.T) {
+	p := freshSQLite(t)
+	st, db := p.openDB(t)
+	insert := func(name string) store.Token {
+		t.Helper()
+		tok, err := st.InsertToken(t.Context(), tokenNamed(name, time.Now()), limits)
+		if err != nil || tok.Family != tok.ID {
+			t.Fatalf("%+v, %v", tok, err)
+		}
+		return tok
+	}
+	run := func(query string, args ...any) {
+		t.Helper()
+		if _, err := db.Exec(query, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first, second := insert("first"), insert("second")
+	run("DELETE FROM auth_tokens WHERE id = ?", second.ID)
+	third := insert("third")
+	run("DELETE FROM sqlite_sequence WHERE name = 'auth_tokens'")
+	fourth := insert("fourth")
+	if got, want := []int64{second.ID, third.ID, fourth.ID}, []int64{first.ID + 1, first.ID + 2, first.ID + 3}; !slices.Equal(got, want) {
+		t.Errorf("IDs %d after %d, want %d", got, first.ID, want)
+	}
+	run("DELETE FROM auth_tokens")
+	if fifth := insert("fifth"); fifth.ID != fourth.ID+1 {
+		t.Errorf("ID %d after %d", fifth.ID, fourth.ID)
+	}
+}
+
+// The sequence of PostgreSQL may have any name, and stands in the schema of the table.
+func TestSequenceOfAnyName(t *testing.T) {
+	p := freshOn(sharedPostgres)(t)
+	_, db := p.openDB(t)
+	if _, err := db.Exec(p.sql(`ALTER SEQUENCE auth_tokens_id_seq RENAME TO "An 'Odd' Name of `, p.Prefix, `"`)); err != nil {
+		t.Fatal(err)
+	}
+	st := openShaky(t, db, p, 0)
+	for n := range int64(3) {
+		tok, err := st.InsertToken(t.Context(), tokenNamed(fmt.Sprint(n), time.Now()), limits)
+		if err != nil || tok.ID != n+1 || tok.Family != tok.ID {
+			t.Errorf("%+v, %v", tok, err)
+		}
 	}
 }

@@ -91,6 +91,7 @@ func TestRoundTrips(t *testing.T) {
 		}
 		nobody := func(http.Header) {}
 		bearer := func(h http.Header) { h.Set("Authorization", "Bearer "+token) }
+		basic := func(h http.Header) { h["Authorization"] = []string{"Basic dHJpcHM6cGFzc3dvcmQ="} }
 		const credentials = `{"username":"trips","password":"password"}`
 		var cookies []string
 		for _, c := range do("POST", "/api/login/", credentials, nobody).Result().Cookies() {
@@ -108,15 +109,16 @@ func TestRoundTrips(t *testing.T) {
 			{"me by bearer", "GET", "/api/v2/me/", "", bearer, [3]int{1, 1, 1}},
 			{"me by session", "GET", "/api/v2/me/", "", visitor, [3]int{1, 1, 1}},
 			{"own user by bearer", "GET", "/api/v2/users/" + u.ID + "/", "", bearer, [3]int{1, 1, 1}},
-			{"personal token by bearer", "POST", "/api/v2/tokens/", `{"scope":"read"}`, bearer, [3]int{8, 3, 7}},
-			{"personal token by session", "POST", "/api/v2/tokens/", `{"scope":"read"}`, visitor, [3]int{7, 3, 6}},
-			{"login", "POST", "/api/login/", credentials, nobody, [3]int{21, 6, 11}},
+			{"personal token by bearer", "POST", "/api/v2/tokens/", `{"scope":"read"}`, bearer, [3]int{3, 3, 6}},
+			{"personal token by session", "POST", "/api/v2/tokens/", `{"scope":"read"}`, visitor, [3]int{3, 3, 6}},
+			{"me by password", "GET", "/api/v2/me/", "", basic, [3]int{1, 1, 1}},
+			{"login", "POST", "/api/login/", credentials, nobody, [3]int{16, 5, 9}},
 			{"page of applications by bearer", "GET", "/api/v2/applications/", "", bearer, [3]int{4, 4, 6}},
 			{"page of tokens by bearer", "GET", "/api/v2/tokens/", "", bearer, [3]int{5, 5, 7}},
 			{"one token by bearer", "GET", "/api/v2/tokens/" + id + "/", "", bearer, [3]int{2, 2, 2}},
 			{"own token by bearer", "GET", "/api/v2/tokens/self/", "", bearer, [3]int{2, 2, 2}},
 			{"one application by bearer", "GET", "/api/v2/applications/1/", "", bearer, [3]int{3, 3, 4}},
-			{"application token by bearer", "POST", "/api/v2/tokens/", `{"scope":"read","application":1}`, bearer, [3]int{10, 5, 10}},
+			{"application token by bearer", "POST", "/api/v2/tokens/", `{"scope":"read","application":1}`, bearer, [3]int{4, 4, 7}},
 		} {
 			do(tt.method, tt.target, tt.body, tt.as) // caches and the last use
 			trips := tap.trippedBy(func() { do(tt.method, tt.target, tt.body, tt.as) })
@@ -125,6 +127,21 @@ func TestRoundTrips(t *testing.T) {
 				t.Errorf("%s: %d round trips, want at most %d:\n%s", tt.name, len(trips), most, strings.Join(trips, "\n"))
 			}
 			t.Log(tt.name, len(trips))
+		}
+
+		// How long it takes must not tell which names exist.
+		verify := func(name string) int {
+			return len(tap.trippedBy(func() {
+				if _, err := passwords.Verify(t.Context(), name, "a wrong password"); err == nil {
+					t.Fatal("a wrong password is right")
+				}
+			}))
+		}
+		for _, name := range []string{"trips", "nobody"} {
+			verify(name) // makes the counters
+		}
+		if known, unknown := verify("trips"), verify("nobody"); known != unknown {
+			t.Errorf("%d round trips for a name that exists, %d for one that does not", known, unknown)
 		}
 	})
 }

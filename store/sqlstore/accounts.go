@@ -2,11 +2,13 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"math"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/ostiary/auth/internal/stores"
 	"github.com/ostiary/auth/store"
 )
 
@@ -23,12 +25,22 @@ func (s *Store) UserByID(ctx context.Context, id string) (store.User, error) {
 
 // UserByName implements [store.Users].
 func (s *Store) UserByName(ctx context.Context, name string) (store.User, error) {
-	return s.user(ctx, userByName, name)
+	h := stores.WantedHash(ctx)
+	if h == nil {
+		return s.user(ctx, userByName, name)
+	}
+	var hash string
+	u, err := s.user(ctx, userAndHash, name, &hash)
+	if err == nil || errors.Is(err, store.ErrNotFound) { // the time must not tell which names exist
+		h.Note(s, u.ID, hash)
+		stores.See(ctx, s, u)
+	}
+	return u, err
 }
 
-func (s *Store) user(ctx context.Context, query, key string) (store.User, error) {
+func (s *Store) user(ctx context.Context, query, key string, more ...any) (store.User, error) {
 	var u store.User
-	if err := s.get(ctx, "look up a user", query, []any{key}, appendUser(nil, &u)...); err != nil {
+	if err := s.get(ctx, "look up a user", query, []any{key}, append(appendUser(nil, &u), more...)...); err != nil {
 		return store.User{}, err
 	}
 	return u, nil

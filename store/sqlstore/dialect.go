@@ -1,7 +1,9 @@
 package sqlstore
 
 import (
+	"context"
 	"database/sql"
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -124,4 +126,22 @@ func (d Dialect) orderLive(column string, descending bool, columns ...string) st
 		columns = append([]string{column}, columns...)
 	}
 	return orderBy(descending, columns...)
+}
+
+// serial is how statements name what PostgreSQL takes the IDs of tokens from.
+func serial(prefix string) string {
+	return "pg_get_serial_sequence('" + prefix + "tokens', 'id')"
+}
+
+// tokenIDsOf returns a shorter way to it, because PostgreSQL would look the name up in
+// each statement. It has no schema: it is in that of the table.
+func tokenIDsOf(ctx context.Context, db *sql.DB, d Dialect, prefix string) (name string, err error) {
+	if d != Postgres {
+		return "", nil
+	}
+	err = db.QueryRowContext(ctx, "SELECT quote_literal(quote_ident(relname)) || '::regclass' FROM pg_catalog.pg_class WHERE oid = "+serial(prefix)+"::regclass").Scan(&name)
+	if err != nil {
+		return "", fmt.Errorf("sqlstore: look for the sequence of the tokens: %w", err)
+	}
+	return name, nil
 }

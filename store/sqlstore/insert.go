@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -100,37 +101,42 @@ func (in *insertion) args() []any {
 }
 
 // insertQuery returns insertToken with conditions, in the form for the dialect.
-func insertQuery(d Dialect, insert, conditions string) string {
-	if d == Postgres {
-		return insert + conditions + insertedAtOnce
+func insertQuery(d Dialect, conditions string) string {
+	switch d {
+	case Postgres:
+		return nextTokenID + insertTokenAtOnce + conditions + insertedAtOnce
+	case SQLite:
+		return nextTokenIDSQLite + insertTokenAtOnce + conditions
 	}
-	return insert + conditions
+	return insertToken + conditions
 }
 
-// insert stores a token if the conditions hold, or returns sql.ErrNoRows.
+// insertUnpaidQuery is insertQuery for a token that no code or device pays for, as one
+// statement that is a step of its own.
+func insertUnpaidQuery(d Dialect, conditions string) string {
+	if d == Postgres {
+		return nextTokenID + insertUnpaidAtOnce + conditions + insertedAtOnce
+	}
+	return nextTokenIDSQLite + insertUnpaidAtOnce + conditions
+}
+
+// insertToken stores a token if the conditions hold, or returns sql.ErrNoRows.
 func (t *tx) insertToken(in insertion, conditions string, args ...any) (store.Token, error) {
 	args = append(in.args(), args...)
+	query := insertQuery(t.s.dialect, conditions)
 	tok := in.token
 	if t.s.dialect == Postgres {
-		err := t.get(insertQuery(Postgres, insertTokenAtOnce, conditions), args, &tok.ID, &tok.Family)
+		err := t.get(query, args, &tok.ID, &tok.Family)
 		return tok, err
 	}
-	res, err := t.result(insertToken+conditions, args)
-	if err != nil {
-		return tok, err
-	}
-	n, err := res.RowsAffected()
-	if err == nil && n == 0 {
+	id, err := t.insertSome(query, args...)
+	if err == nil && id == 0 {
 		err = sql.ErrNoRows
 	}
-	if err != nil {
-		return tok, err
+	tok.ID, tok.Family = id, cmp.Or(tok.Family, id)
+	if err == nil && in.token.Family == 0 && t.s.dialect == MySQL {
+		_, err = t.exec(foundFamily, id)
 	}
-	if tok.ID, err = res.LastInsertId(); err != nil || tok.Family != 0 {
-		return tok, err
-	}
-	tok.Family = tok.ID
-	_, err = t.exec(foundFamily, tok.ID)
 	return tok, err
 }
 
@@ -157,7 +163,7 @@ func (s *Store) InsertToken(ctx context.Context, t store.Token, limits store.Ins
 		conditions, args = andServed, append(args, t.ApplicationID)
 	}
 	if t.ParentID != 0 {
-		if s.dialect == Postgres && limits.Depth > 0 {
+		if limits.Depth > 0 {
 			out, err := s.insertBelowRoot(ctx, in, t, limits)
 			if !errors.Is(err, store.ErrNotFound) {
 				return out, err
@@ -169,18 +175,11 @@ func (s *Store) InsertToken(ctx context.Context, t store.Token, limits store.Ins
 		}
 		in.in(p)
 		in.seq = seq
-		conditions += andMinted
+		conditions += minted(s.dialect, "")
 		args = append(args, mintedArgs(p, t, limits)...)
 	}
 	conditions, args = conditions+andOwned(s.dialect), append(args, ownedArgs(s.dialect, t, limits)...)
-	if s.dialect == Postgres {
-		out, err = s.insertAtOnce(ctx, in, conditions, args)
-	} else {
-		err = s.write(ctx, "insert a token", func(tx *tx) error {
-			out, err = tx.insertToken(in, conditions, args...)
-			return err
-		})
-	}
+	out, err = s.insert(ctx, in, conditions, args)
 	if errors.Is(err, store.ErrNotFound) {
 		return store.Token{}, s.whyNot(ctx, in, limits)
 	}
@@ -190,7 +189,16 @@ func (s *Store) InsertToken(ctx context.Context, t store.Token, limits store.Ins
 	return out, nil
 }
 
-// mintedArgs are those of andMinted.
+// minted is the condition that the parent lives, and has fewer descendants than a limit.
+func minted(d Dialect, parent string) string {
+	cut := cutToken
+	if d == Postgres {
+		cut = cutTokenAtOnce
+	}
+	return andMinted + parent + " AND " + cut + andMintedEnd
+}
+
+// mintedArgs are those of minted.
 func mintedArgs(p place, t store.Token, limits store.InsertLimits) []any {
 	created := micros(t.Created)
 	var digest, scopes any // as they must be
@@ -233,26 +241,43 @@ func ownedArgs(d Dialect, t store.Token, limits store.InsertLimits) []any {
 func (s *Store) insertBelowRoot(ctx context.Context, in insertion, t store.Token, limits store.InsertLimits) (store.Token, error) {
 	p := place{parent: t.ParentID, independent: t.Independent, root: t.ParentID, ancestors: strconv.FormatInt(t.ParentID, 10)}
 	in.in(p)
-	conditions, args := andMintedByRoot, []any(nil)
+	conditions, args := minted(s.dialect, byRootAlone), []any(nil)
 	if t.ApplicationID != 0 {
-		conditions, args = andServedMintByRoot, []any{t.ApplicationID}
+		conditions, args = andServed+minted(s.dialect, byRoot), []any{t.ApplicationID}
 	}
-	args = slices.Concat(args, mintedArgs(p, t, limits), ownedArgs(Postgres, t, limits))
-	return s.insertAtOnce(ctx, in, conditions+andOwned(Postgres), args)
+	args = slices.Concat(args, mintedArgs(p, t, limits), ownedArgs(s.dialect, t, limits))
+	return s.insert(ctx, in, conditions+andOwned(s.dialect), args)
 }
 
-// insertAtOnce is a statement that needs no transaction around it.
-func (s *Store) insertAtOnce(ctx context.Context, in insertion, conditions string, args []any) (store.Token, error) {
+// insert stores a token if the conditions hold, or returns store.ErrNotFound. It is one
+// statement without a transaction around it, but for MySQL.
+func (s *Store) insert(ctx context.Context, in insertion, conditions string, args []any) (tok store.Token, err error) {
+	const what = "insert a token"
+	if s.dialect == MySQL {
+		err = s.write(ctx, what, func(tx *tx) error {
+			tok, err = tx.insertToken(in, conditions, args...)
+			return err
+		})
+		return tok, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	row := in.args()
 	args = append(row[:len(row)-2], args...) // without a payer
+	query := insertUnpaidQuery(s.dialect, conditions)
+	tok = in.token
+	if s.dialect == SQLite {
+		tok.ID, err = s.insertAlone(ctx, what, query, args)
+		if err == nil && tok.ID == 0 {
+			err = store.ErrNotFound
+		}
+		tok.Family = cmp.Or(tok.Family, tok.ID)
+		return tok, err
+	}
 	if err := checkText(args); err != nil {
 		return store.Token{}, err
 	}
-	tok := in.token
-	query := insertQuery(Postgres, insertUnpaidAtOnce, conditions)
-	err := s.alone(ctx, observe.KindWrite, "insert a token", false, query, func(on statement) error {
+	err = s.alone(ctx, observe.KindWrite, what, false, query, func(on statement) error {
 		return on.QueryRowContext(ctx, args...).Scan(&tok.ID, &tok.Family)
 	})
 	return tok, err

@@ -67,6 +67,10 @@ const (
 	userByName = `
 	SELECT` + userColumns + ` FROM auth_users u WHERE u.name = ?`
 
+	// userAndHash is userByName and passwordHash, for logins.
+	userAndHash = `
+	SELECT` + userColumns + `, u.password_hash FROM auth_users u WHERE u.name = ?`
+
 	passwordHash = `
 	SELECT password_hash FROM auth_users WHERE id = ?`
 
@@ -137,6 +141,17 @@ const (
 		gone_at, address, agent, revision)
 	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)
 	RETURNING id`
+
+	// insertFewSessions is insertSession where the user has fewer live sessions than a
+	// limit, or else does nothing.
+	insertFewSessions = `
+	INSERT INTO auth_sessions (
+		digest, user_id, epoch, data, created_at, seen_at, expires_at, ended_at, reason,
+		gone_at, address, agent, revision)
+	SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1 FROM auth_counters n
+	WHERE n.name = 'users' AND (
+		SELECT COUNT(*) FROM auth_sessions s
+		WHERE s.user_id = ? AND s.ended_at IS NULL AND s.expires_at > ?) < ?`
 
 	// insertSessionAtOnce is, for PostgreSQL, the whole step. A statement sees what
 	// was committed before it began, and a slot that it has waited for as the last
@@ -389,7 +404,7 @@ const (
 // are composed and prepared when they are needed.
 func preparedQueries(d Dialect) []string {
 	queries := []string{
-		lockSlot, useSlot, lockWriter, userByID, userByName, passwordHash, swapPasswordHash, setPasswordHash, replacePassword,
+		lockSlot, useSlot, lockWriter, userByID, userByName, userAndHash, passwordHash, swapPasswordHash, setPasswordHash, replacePassword,
 		nextUserID, lastUserID, skipUserIDs, insertUser, updateUser, otherAdmins,
 		lineageState, tokenByDigest, tokenByID, tokenByRefresh, tokenByGrant, tokenByFamily,
 		updateToken, touchToken, spendRefresh, deleteSpentBefore, expiringTokens,
@@ -404,11 +419,15 @@ func preparedQueries(d Dialect) []string {
 		deleteDevice, goneSessions, deleteSession, endedAttempts, deleteAttempts,
 		insertActivity, activitiesBeyond, oldActivities, deleteActivity,
 	}
-	insert := []string{insertToken, foundFamily}
-	if d == Postgres {
-		insert = []string{insertTokenAtOnce, rotateAtOnce}
-	} else {
-		queries = append(queries, insertSuccessor)
+	queries = append(queries, insertQuery(d, ""), insertQuery(d, andServed))
+	for _, conditions := range []string{
+		"", andServed, minted(d, ""), andServed + minted(d, ""), minted(d, byRootAlone), andServed + minted(d, byRoot),
+	} {
+		if conditions += andOwned(d); d == MySQL {
+			queries = append(queries, insertQuery(d, conditions))
+		} else {
+			queries = append(queries, insertUnpaidQuery(d, conditions))
+		}
 	}
 	queries = append(queries, countersQuery(d, mostKeys), lockSlotsQuery(mostKeys))
 	for n := range mostKeys {
@@ -419,21 +438,13 @@ func preparedQueries(d Dialect) []string {
 	}
 	switch d {
 	case MySQL:
-		queries = append(queries, accessByDigestMySQL, accessAndUserMySQL, familyByRefreshMySQL, cutByID, countersSeen)
+		queries = append(queries, accessByDigestMySQL, accessAndUserMySQL, familyByRefreshMySQL, cutByID, countersSeen,
+			insertSuccessor, foundFamily, insertFewSessions)
 	case Postgres:
 		queries = append(queries, accessByDigestPostgres, accessAndUserPostgres, familyByRefresh,
-			chargeAtOnce, settleAtOnce, insertSessionAtOnce)
-		for _, conditions := range []string{"", andServed, andMinted, andServed + andMinted, andMintedByRoot, andServedMintByRoot} {
-			queries = append(queries, insertQuery(d, insertUnpaidAtOnce, conditions+andOwned(d)))
-		}
+			chargeAtOnce, settleAtOnce, insertSessionAtOnce, rotateAtOnce)
 	default:
-		queries = append(queries, accessByDigest, accessAndUser, familyByRefresh)
+		queries = append(queries, accessByDigest, accessAndUser, familyByRefresh, insertSuccessor, insertFewSessions)
 	}
-	for _, served := range []string{"", andServed} {
-		queries = append(queries, insertQuery(d, insert[0], served))
-		if d != Postgres {
-			queries = append(queries, insertToken+served+andOwned(d), insertToken+served+andMinted+andOwned(d))
-		}
-	}
-	return append(queries, ownedIDs(d), insert[1])
+	return append(queries, ownedIDs(d))
 }

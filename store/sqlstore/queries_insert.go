@@ -17,22 +17,29 @@ const (
 	SELECT ?,` + insertValues + `
 	FROM auth_counters n WHERE n.name = 'cutoffs'`
 
-	// insertTokenAtOnce is insertToken for PostgreSQL, where a new family needs
-	// no second statement.
+	// insertTokenAtOnce is insertToken behind nextTokenID, which saves the second
+	// statement for a new family.
 	insertTokenAtOnce = `
-	WITH i AS (SELECT nextval(pg_get_serial_sequence('auth_tokens', 'id')) AS id)
-	INSERT INTO auth_tokens (id, family,` + insertColumns + `
-	OVERRIDING SYSTEM VALUE
 	SELECT i.id, COALESCE(NULLIF(CAST(? AS BIGINT), 0), i.id),` + insertValues + insertedWith
 
 	// insertUnpaidAtOnce is insertTokenAtOnce where no code or device pays.
 	insertUnpaidAtOnce = `
-	WITH i AS (SELECT nextval(pg_get_serial_sequence('auth_tokens', 'id')) AS id)
-	INSERT INTO auth_tokens (id, family,` + insertColumns + `
-	OVERRIDING SYSTEM VALUE
 	SELECT i.id, COALESCE(NULLIF(CAST(? AS BIGINT), 0), i.id),
 		?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
 		COALESCE(?, n.last_id), 0, FALSE, 1` + insertedWith
+
+	// nextTokenID begins an insert with the ID that the token gets.
+	nextTokenID = `
+	WITH i AS (SELECT nextval(pg_get_serial_sequence('auth_tokens', 'id')) AS id)
+	INSERT INTO auth_tokens (id, family,` + insertColumns + `
+	OVERRIDING SYSTEM VALUE`
+
+	// nextTokenIDSQLite is what AUTOINCREMENT would give it. Nobody else writes.
+	nextTokenIDSQLite = `
+	WITH i AS (SELECT 1 + MAX(
+		COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'auth_tokens'), 0),
+		COALESCE((SELECT MAX(t.id) FROM auth_tokens t), 0)) AS id)
+	INSERT INTO auth_tokens (id, family,` + insertColumns
 
 	insertedWith = `
 	FROM i, auth_counters n WHERE n.name = 'cutoffs'`
@@ -54,27 +61,20 @@ const (
 	andServed = `
 		AND EXISTS (SELECT 1 FROM auth_applications a WHERE a.id = ? AND NOT a.disabled)`
 
+	// andMinted is about the parent, and what else must hold of it follows.
 	andMinted = `
 		AND EXISTS (
 			SELECT 1 FROM auth_tokens t
 			WHERE t.family = ? AND t.revoked_at IS NULL AND t.expires_at > ? AND t.expires_at >= ?
-				AND COALESCE(t.digest = ?, TRUE) AND COALESCE(t.scopes = ?, TRUE)
-				AND ` + cutToken + ` IS NULL)
+				AND COALESCE(t.digest = ?, TRUE) AND COALESCE(t.scopes = ?, TRUE)`
+	andMintedEnd = ` IS NULL)
 		AND (` + liveBelow + `) < ?`
 
-	// andMintedByRoot is andMinted for PostgreSQL and a parent that nobody minted.
-	// For a child without an application the parent must have none either.
-	andMintedByRoot     = byRoot + ` AND t.application_id = 0 AND t.via_id = 0` + byRootEnd
-	andServedMintByRoot = andServed + byRoot + byRootEnd
-	byRoot              = `
-		AND EXISTS (
-			SELECT 1 FROM auth_tokens t
-			WHERE t.family = ? AND t.revoked_at IS NULL AND t.expires_at > ? AND t.expires_at >= ?
-				AND COALESCE(t.digest = ?, TRUE) AND COALESCE(t.scopes = ?, TRUE)
+	// byRoot is a parent that nobody minted. For a child without an application it
+	// must have none either.
+	byRoot = `
 				AND t.parent_id = 0 AND NOT t.independent`
-	byRootEnd = `
-				AND ` + cutTokenAtOnce + ` IS NULL)
-		AND (` + liveBelow + `) < ?`
+	byRootAlone = byRoot + ` AND t.application_id = 0 AND t.via_id = 0`
 
 	liveBelow = `
 			SELECT COUNT(*) FROM auth_tokens d

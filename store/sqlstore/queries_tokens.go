@@ -32,6 +32,14 @@ const (
 		SELECT 1 FROM auth_cutoffs c
 		WHERE c.family = 0 AND c.seq + 0 > t.seq AND c.user_id IN ('', t.user_id) AND c.application_id IN (0, ` + viaToken + `))`
 
+	// unnamed is whether no cut-off, however old, is about the user or the application
+	// of t: what is read of all cut-offs is read once, and not for each token.
+	unnamed = `t.user_id NOT IN (SELECT c.user_id FROM auth_cutoffs c WHERE c.family = 0 AND c.user_id <> '')
+		AND ` + viaToken + ` NOT IN (
+			SELECT c.application_id FROM auth_cutoffs c WHERE c.family = 0 AND c.user_id = '' AND c.application_id <> 0)
+		AND t.seq >= COALESCE((
+			SELECT MAX(c.seq) FROM auth_cutoffs c WHERE c.family = 0 AND c.user_id = '' AND c.application_id = 0), 0)`
+
 	// lineageState counts the live ones of up to eight families, and finds the
 	// cut-off that ended the descendants of up to eight families.
 	lineageState = `

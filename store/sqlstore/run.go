@@ -268,6 +268,24 @@ func (t *tx) insert(query string, args ...any) (id int64, err error) {
 	return res.LastInsertId()
 }
 
+// insertSome runs an INSERT with conditions, but for PostgreSQL. It returns the ID, 0 if
+// they do not hold.
+func (t *tx) insertSome(query string, args ...any) (id int64, err error) {
+	res, err := t.result(query, args)
+	if err != nil {
+		return 0, err
+	}
+	return insertedID(res)
+}
+
+// insertedID returns the ID of the row that was inserted, or 0 if none was.
+func insertedID(res sql.Result) (int64, error) {
+	if n, err := res.RowsAffected(); n == 0 || err != nil {
+		return 0, err
+	}
+	return res.LastInsertId()
+}
+
 // get reads one row, or sql.ErrNoRows.
 func (t *tx) get(query string, args []any, dest ...any) error {
 	if err := checkText(args); err != nil {
@@ -313,9 +331,28 @@ func collect[T any](rows *sql.Rows, read func(scan func(...any) error) (T, error
 // of changed rows. It is not sent again after the connection broke, unless
 // repeating it is harmless.
 func (s *Store) change(ctx context.Context, what string, harmless bool, query string, args ...any) (changed int64, err error) {
+	err = s.run(ctx, what, harmless, query, args, func(res sql.Result) error {
+		changed, err = res.RowsAffected()
+		return err
+	})
+	return changed, err
+}
+
+// insertAlone is change for an INSERT with conditions. It returns the ID, 0 if they do
+// not hold.
+func (s *Store) insertAlone(ctx context.Context, what, query string, args []any) (id int64, err error) {
+	err = s.run(ctx, what, false, query, args, func(res sql.Result) error {
+		id, err = insertedID(res)
+		return err
+	})
+	return id, err
+}
+
+// run runs one statement that writes and is a step of its own.
+func (s *Store) run(ctx context.Context, what string, harmless bool, query string, args []any, read func(sql.Result) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	err = s.alone(ctx, observe.KindWrite, what, harmless, query, func(on statement) error {
+	return s.alone(ctx, observe.KindWrite, what, harmless, query, func(on statement) error {
 		if err := checkText(args); err != nil {
 			return err
 		}
@@ -327,10 +364,8 @@ func (s *Store) change(ctx context.Context, what string, harmless bool, query st
 		if err != nil {
 			return err
 		}
-		changed, err = res.RowsAffected()
-		return err
+		return read(res)
 	})
-	return changed, err
 }
 
 // alone runs one statement that is a step of its own, with repetitions. See

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/ostiary/auth/internal/stores"
@@ -44,7 +45,7 @@ func (s *Store) InsertSession(ctx context.Context, v store.Session, replaces sto
 	out = v
 	out.Data = bytes.Clone(v.Data)
 	out.Created, out.Seen, out.Expires, out.Ended = stored(v.Created), stored(v.Seen), stored(v.Expires), stored(v.Ended)
-	out.Revision = 1
+	out.ID, out.Revision = 0, 1
 	gone := out.Expires
 	if !out.Ended.IsZero() {
 		gone = out.Ended
@@ -55,11 +56,22 @@ func (s *Store) InsertSession(ctx context.Context, v store.Session, replaces sto
 		micros(out.Seen), micros(out.Expires), orNever(out.Ended), string(out.Reason), micros(gone),
 		addressText(out.Address), out.Agent,
 	}
-	if s.dialect == Postgres && v.UserID != "" {
-		if id, evicted, err := s.insertSessionAtOnce(ctx, out, args, replaces, keep); id != 0 || err != nil {
-			out.ID = id
-			return out, evicted, err
-		}
+	if replaces == out.Digest {
+		replaces = store.Digest{}
+	}
+	insertFew := func(insert func(query string, args ...any) (int64, error)) (int64, error) {
+		return insert(insertFewSessions, append(slices.Clone(args), out.UserID, micros(out.Created), keep)...)
+	}
+	switch {
+	case s.dialect == Postgres && v.UserID != "":
+		out.ID, evicted, err = s.insertSessionAtOnce(ctx, out, args, replaces, keep)
+	case s.dialect == SQLite && limited && replaces == (store.Digest{}):
+		out.ID, err = insertFew(func(query string, args ...any) (int64, error) {
+			return s.insertAlone(ctx, "insert a session", query, args)
+		})
+	}
+	if out.ID != 0 || err != nil {
+		return out, evicted, err
 	}
 	err = s.write(ctx, "insert a session", func(tx *tx) error {
 		evicted = 0
@@ -70,16 +82,18 @@ func (s *Store) InsertSession(ctx context.Context, v store.Session, replaces sto
 				return err
 			}
 		}
-		out.ID, err = tx.insert(insertSession, args...)
-		if err != nil {
-			return err
-		}
-		if replaces != (store.Digest{}) && replaces != out.Digest {
+		if replaces != (store.Digest{}) {
 			if _, err := tx.endSessions(store.SessionSelection{Digest: replaces}, store.EndedRenewed, out.Created); err != nil {
 				return err
 			}
 		}
-		if limited {
+		if limited && s.dialect != Postgres {
+			if out.ID, err = insertFew(tx.insertSome); out.ID != 0 || err != nil {
+				return err
+			}
+		}
+		out.ID, err = tx.insert(insertSession, args...)
+		if err == nil && limited {
 			evicted, err = tx.evict(out, keep)
 		}
 		return err
@@ -94,9 +108,6 @@ func (s *Store) InsertSession(ctx context.Context, v store.Session, replaces sto
 // was done, because another step for the user's slot was under way.
 func (s *Store) insertSessionAtOnce(ctx context.Context, v store.Session, row []any, replaces store.Digest, keep int) (id int64, evicted int, err error) {
 	slot, now := slotOf(userSlots, v.UserID), ending(v.Created)
-	if replaces == v.Digest {
-		replaces = store.Digest{}
-	}
 	args := append([]any{
 		slot, slot, v.UserID, now, bytesOf(replaces), keep, bytesOf(replaces), max(keep-1, 0),
 		now, string(store.EndedLimit), string(store.EndedRenewed), now,

@@ -200,8 +200,12 @@ func Open(ctx context.Context, db *sql.DB, d Dialect, opts *Options) (*Store, er
 	if err := checkFixedRows(ctx, db, d, o.Prefix); err != nil {
 		return nil, err
 	}
+	ids, err := tokenIDsOf(ctx, db, d, s.prefix)
+	if err != nil {
+		return nil, err
+	}
 	for _, query := range preparedQueries(d) {
-		s.texts[query] = d.rewrite(query, s.prefix)
+		s.texts[query] = strings.ReplaceAll(d.rewrite(query, s.prefix), serial(s.prefix), ids)
 	}
 	if o.NoPreparedStatements {
 		if err := checkNothingPrepared(ctx, db, d); err != nil {

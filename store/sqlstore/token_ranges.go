@@ -24,7 +24,7 @@ const (
 	mostValues = 20_000
 
 	// mostCuts is how many cut-offs are conditions. With more of them the
-	// statement looks them up for each token.
+	// statement looks them up for each token that one of them may be about.
 	mostCuts = 64
 
 	// mostSpared is how many conditions on cut-offs a union has. Each part has its own,
@@ -359,7 +359,7 @@ func (v visible) only(f store.TokenFilter) string {
 
 // uncut returns the conditions that leave out of so many ranges what a cut-off ended.
 // They are those that concern one user, the newest of all, or a look-up for each token
-// if both are too many.
+// that any may concern if both are too many.
 func (s *Store) uncut(ctx context.Context, user string, ranges int) (f filter, err error) {
 	few := func(cuts []cutoff) bool { return len(cuts) <= mostCuts && len(cuts)*ranges <= mostSpared }
 	if user != "" {
@@ -376,7 +376,7 @@ func (s *Store) uncut(ctx context.Context, user string, ranges int) (f filter, e
 	if s.dialect == Postgres {
 		alive = notCut
 	}
-	f.and("(t.seq >= ? OR "+alive+")", cuts[0].seq)
+	f.and("(t.seq >= ? OR "+unnamed+" OR "+alive+")", cuts[0].seq)
 	return f, nil
 }
 

@@ -1,0 +1,109 @@
+package sqltest
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/ostiary/auth/store"
+)
+
+// Beside more cut-offs than are read, which no record is marked by yet, lists and counts
+// have the tokens that a look-up of each finds alive: of users and applications that a
+// cut-off names, from before and after it, and of those that none names.
+func TestListsBesideManyCutoffs(t *testing.T) {
+	onEach(t, func(t *testing.T, fresh func(testing.TB) place) {
+		t.Parallel()
+		p := fresh(t)
+		st, db := p.openDB(t)
+		for id := int64(2); id < 4; id++ { // beside application 1
+			name := fmt.Sprint("app", id)
+			if app, err := st.InsertApplication(t.Context(), store.Application{ClientID: name, Name: name, OrganizationID: id}); err != nil || app.ID != id {
+				t.Fatal(app.ID, err)
+			}
+		}
+		var all []store.Token
+		insert := func() {
+			t.Helper()
+			for _, user := range []string{"1", "2", "3"} {
+				for app := range int64(4) {
+					tok := tokenNamed(fmt.Sprint(len(all)), time.Now())
+					tok.UserID, tok.ApplicationID = user, app
+					tok, err := st.InsertToken(t.Context(), tok, limits)
+					if err != nil {
+						t.Fatal(err)
+					}
+					all = append(all, tok)
+				}
+			}
+		}
+		seq := 0
+		cut := func(user string, app int64) {
+			t.Helper()
+			seq++
+			for _, step := range []struct {
+				query string
+				args  []any
+			}{
+				{"UPDATE auth_counters SET last_id = ? WHERE name = 'cutoffs'", []any{seq}},
+				{`INSERT INTO auth_cutoffs (user_id, application_id, family, seq, cut_at, root_id, stage, after_id, waits_until)
+					VALUES (?, ?, 0, ?, 1, 0, 0, 0, 9000000000000000000)`, []any{user, app, seq}},
+			} {
+				if _, err := db.Exec(p.sql(step.query), step.args...); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		check := func(what string, wantSome bool) {
+			t.Helper()
+			for name, f := range map[string]store.TokenFilter{
+				"all": {All: true}, "of an organization": {UserID: "9", Organizations: []int64{2, 3}}, "of one": {UserID: "1"},
+			} {
+				want := 0
+				list, total, err := st.ListTokens(t.Context(), f, store.Page{Limit: 10, CountTo: 1000})
+				if err != nil {
+					t.Fatal(err)
+				}
+				rest, _, err := st.ListTokens(t.Context(), f, store.Page{Limit: 1000, Offset: 10, CountTo: -1})
+				if err != nil {
+					t.Fatal(err)
+				}
+				list = append(list, rest...)
+				for _, tok := range all {
+					a, err := st.AccessByDigest(t.Context(), tok.Digest)
+					if err != nil {
+						t.Fatal(err)
+					}
+					seen := f.All || f.UserID == tok.UserID || slices.Contains(f.Organizations, tok.ApplicationID)
+					alive := seen && a.Revoked.IsZero()
+					if alive {
+						want++
+					}
+					if listed := slices.ContainsFunc(list, func(l store.Token) bool { return l.ID == tok.ID }); listed != alive {
+						t.Errorf("%s: tokens %s: user %s, application %d, number %d: listed %t, alive %t", what, name, tok.UserID, tok.ApplicationID, tok.ID, listed, alive)
+					}
+				}
+				if total != want || wantSome && (want == 0 || want == len(all)) {
+					t.Errorf("%s: %d tokens %s, want %d", what, total, name, want)
+				}
+			}
+		}
+		insert()
+		cut("1", 0)
+		cut("", 2)
+		cut("2", 1)
+		insert()
+		for n := range 100 {
+			cut(fmt.Sprint("nobody", n), 0)
+			cut("", int64(1000+n))
+		}
+		check("beside some", true)
+		insert()
+		check("beside some, and after", true)
+		cut("", 0)
+		check("after all ended", false)
+		insert()
+		check("after all ended, and after", true)
+	})
+}
