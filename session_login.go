@@ -18,8 +18,9 @@ import (
 // Login starts a session for u in place of the session of the request. The
 // identifier is new, the old one is dead, and the oldest sessions of the user
 // beyond PerUser end. Values of the host stay, unless the old session was
-// another user's, or a user's session ended before in this request. The session is stored when Login returns, and the cookie is
-// sent with the header of the response.
+// another user's, or has taken them over from a user's session that was ended by
+// another method than [Session.Logout]. The session is stored when Login returns, and
+// the cookie is sent with the header of the response.
 //
 // U must be the user that the login verified. Login reads the user again, and
 // returns an [*Error] with status 401 if the user is not active, is a service

@@ -145,12 +145,15 @@ func (st *sessionState) insert(data []byte, login *store.User) error {
 	var user store.User
 	var replaces store.Digest
 	keep := 0
-	if login != nil {
+	switch {
+	case login != nil:
 		user = *login
 		row.UserID, row.Epoch = user.ID, user.Epoch
 		row.Address, row.Agent = client.Of(st.request), text.Browser(st.request.UserAgent())
 		replaces = st.digest()
 		keep = max(0, st.session.opts.PerUser) // 0 means all to the store
+	case st.left:
+		row.Epoch = epochLeft
 	}
 	ctx, cancel := stores.Detach(st)
 	defer cancel()

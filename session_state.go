@@ -75,7 +75,7 @@ type sessionState struct {
 	cookie  cookieAction
 	quiet   bool // known if there is a session
 	broken  bool // a login failed: the values may belong to another user
-	left    bool // a user's session died in this request, and its values may be there still
+	left    bool // a user's session died, and its values may be there still
 	sent    bool // the header of the response
 	failed  bool // the session could not be saved, so that there is another response
 }
@@ -101,6 +101,10 @@ type sessionRow struct {
 	ends     time.Duration // the expiry, since Session.began: a clock without a date is cheap
 	revision int64
 }
+
+// epochLeft is the epoch of a session of nobody that began with the values of a user:
+// another user who logs in must not get them.
+const epochLeft = 1
 
 // noSession is shared by the requests without a session and never changed.
 var noSession stored
@@ -178,6 +182,7 @@ func (s *Session) load(r *http.Request) (*sessionState, error) {
 		return nil, err
 	case none == present:
 		st.stored = &both.found
+		st.left = st.row.userID == "" && st.row.epoch == epochLeft
 		st.checkValues()
 	case at.IsZero():
 		st.absence = none
