@@ -32,6 +32,17 @@ func (s *Session) withoutSession(r *http.Request) *http.Request {
 	return &c.request
 }
 
+// skipped reports whether a request of ctx has passed [Session.Handler] of s, which did
+// not read its session.
+func (s *Session) skipped(ctx context.Context) bool {
+	for c, outer := innermost(ctx); c != nil; c, outer = innermost(outer) {
+		if c, ok := c.(*unread); ok && c.session == s {
+			return true
+		}
+	}
+	return false
+}
+
 // withPrincipal returns a copy of r that carries p.
 func withPrincipal(r *http.Request, p *Principal) *http.Request {
 	ctx := r.Context()
