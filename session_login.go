@@ -55,7 +55,7 @@ func (s *Session) Login(r *http.Request, u store.User) error {
 
 var errWithoutSession = &Error{
 	Status: http.StatusBadRequest,
-	Detail: "A request with an Authorization field has no session: leave the field out.",
+	Detail: "The request has no session, because it has an Authorization field: leave that out.",
 }
 
 // changeable returns the state of a request for the method of that name.

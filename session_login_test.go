@@ -170,9 +170,9 @@ func TestLoginWithoutSession(t *testing.T) {
 		lines []string
 		want  string
 	}{
-		{"bearer", []string{"Authorization: Bearer x"}, "leave the field out"},
-		{"bearer and cookie", []string{"Authorization: Bearer x", cookie}, "leave the field out"},
-		{"empty field", []string{"Authorization: "}, "leave the field out"},
+		{"bearer", []string{"Authorization: Bearer x"}, "leave that out"},
+		{"bearer and cookie", []string{"Authorization: Bearer x", cookie}, "leave that out"},
+		{"empty field", []string{"Authorization: "}, "leave that out"},
 	} {
 		for method, call := range map[string]func(r *http.Request) error{
 			"Login":  func(r *http.Request) error { return s.session.Login(r, s.bob) },
