@@ -12,7 +12,7 @@ type Session struct {
 	ID     int64  // assigned by the store; no credential
 	Digest Digest // of the session identifier
 	UserID string // "" for a session without a login
-	Epoch  int64  // of the user at login
+	Epoch  int64  // of the user at login; not 0 without one if Data has values of a user
 
 	Data []byte // encoded values of the host, opaque
 
