@@ -84,7 +84,7 @@ func ExampleNewAccounts() {
 		p, _ := auth.FromContext(r.Context())
 		next := r.FormValue("next")
 		u, err := accounts.Change(r.Context(), p, p.ID, auth.AccountChange{Password: &next, CurrentPassword: r.FormValue("password")})
-		if err != nil {
+		if err != nil || p.Credential != auth.CredentialSession { // HTTP Basic needs no cookie
 			return err
 		}
 		return session.Login(r, u) // all other sessions of the user have ended

@@ -126,6 +126,9 @@ func TestBecomesServiceAccount(t *testing.T) {
 	credentials := map[string]string{"session": "Cookie: " + c.Name + "=" + c.Value, "Basic": basicLine("alice", goodPassword), "own token": bearer(own)}
 	for _, service := range []bool{false, true} {
 		users.service.Store(service)
+		if list, _, err := session.Search(t.Context(), &operator, store.SessionFilter{All: true}, store.Page{Limit: 9}); err != nil || len(list) != map[bool]int{false: 1}[service] {
+			t.Errorf("service %v: all sessions %v, %v", service, list, err)
+		}
 		for name, line := range credentials {
 			want := 200
 			if service && name != "own token" {

@@ -119,7 +119,9 @@ func TestAccountChangeOfPassword(t *testing.T) {
 		"unknown":        {time.Time{}, "", 400},
 		"long ago":       {time.Now().Add(-time.Hour), "", 400},
 		"wrong":          {time.Now().Add(-time.Hour), "wrong", 400},
+		"wrong at once":  {time.Now(), "wrong", 400},
 		"short of fresh": {time.Now().Add(-10 * time.Minute), "", 400},
+		"to come":        {time.Now().Add(time.Hour), "", 400},
 	} {
 		c.CurrentPassword = tt.current
 		if _, err := a.Change(t.Context(), &auth.Principal{ID: s.alice.ID, Proved: tt.proved}, s.alice.ID, c); statusOf(err) != tt.status {

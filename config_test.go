@@ -72,6 +72,8 @@ func TestSettings(t *testing.T) {
 		{"session, defaults", session(auth.SessionOptions{}), ""},
 		{"idle longer than absolute", session(auth.SessionOptions{IdleTimeout: 48 * time.Hour, Lifetime: 24 * time.Hour}), "Lifetime"},
 		{"idle longer than the default", session(auth.SessionOptions{IdleTimeout: 48 * time.Hour}), ""},
+		{"endless idle timeout", session(auth.SessionOptions{IdleTimeout: 1<<63 - 1}), "IdleTimeout"},
+		{"endless lifetime of sessions", session(auth.SessionOptions{Lifetime: 200 * year}), "Lifetime"},
 		{"negative idle timeout", session(auth.SessionOptions{IdleTimeout: -1}), "IdleTimeout"},
 		{"idle timeout of milliseconds", session(auth.SessionOptions{IdleTimeout: time.Millisecond}), "IdleTimeout"},
 		{"negative lifetime of sessions", session(auth.SessionOptions{Lifetime: -time.Hour}), "Lifetime"},

@@ -251,7 +251,7 @@ func (g *Gate) RequireScope(name string, further ...string) func(http.Handler) h
 func (g *Gate) scopeOf(where string, names []string) string {
 	for _, name := range names {
 		if !validScopeName(name) {
-			panic("auth: " + where + ": " + strconv.Quote(name) + " is not a scope-token (RFC 6749 section 3.3)")
+			panic("auth: " + where + ": " + strconv.Quote(name) + " is not a scope-token (RFC 6749 section 3.3): give each scope as an argument of its own")
 		}
 		g.noteScope(where, name)
 	}

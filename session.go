@@ -128,6 +128,10 @@ func NewSession(st store.Sessions, u store.Users, opts *SessionOptions) (*Sessio
 	switch {
 	case o.IdleTimeout < time.Second:
 		return nil, fmt.Errorf("auth: SessionOptions.IdleTimeout %v is below a second", o.IdleTimeout)
+	case o.IdleTimeout > maxLifetime: // a time further off overflows, and no browser gets the cookie
+		return nil, fmt.Errorf("auth: SessionOptions.IdleTimeout %v is above %v", o.IdleTimeout, maxLifetime)
+	case o.Lifetime > maxLifetime:
+		return nil, fmt.Errorf("auth: SessionOptions.Lifetime %v is above %v", o.Lifetime, maxLifetime)
 	case o.Lifetime < o.IdleTimeout:
 		return nil, fmt.Errorf("auth: SessionOptions.Lifetime %v is shorter than IdleTimeout, %v", o.Lifetime, o.IdleTimeout)
 	case (&http.Cookie{Name: o.CookieName, Value: "x"}).Valid() != nil:

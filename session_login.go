@@ -25,18 +25,15 @@ import (
 // account, or has another Epoch, because the password has changed in the meantime.
 // After [Passwords.Set], as in a sign-up, read the user again before Login.
 //
-// Login also returns an error if the request did not pass [Session.Handler],
-// the response has begun, or the store failed.
+// For a request with an Authorization field, whose session is not read, Login returns an
+// [*Error] with status 400. Login also returns an error if the request did not pass
+// [Session.Handler], the response has begun, or the store failed.
 func (s *Session) Login(r *http.Request, u store.User) error {
-	st := s.state(r.Context())
-	switch {
-	case st == nil:
-		return errors.New("auth: Session.Login: the request did not pass Session.Handler: wrap the whole mux in it")
-	case st.sent:
-		return errors.New("auth: Session.Login: the response has begun")
-	}
-	u, err := s.current(r.Context(), u)
+	st, err := s.changeable(r, "Login")
 	if err != nil {
+		return err
+	}
+	if u, err = s.current(r.Context(), u); err != nil {
 		return err
 	}
 	if st.row.userID != "" && st.row.userID != u.ID {
@@ -51,6 +48,25 @@ func (s *Session) Login(r *http.Request, u store.User) error {
 	s.event(client.Context(r), slog.LevelInfo, audit.Login, u)
 	s.hook.One(r.Context(), observe.SessionStarted, observe.KindNone, observe.ReasonNone)
 	return nil
+}
+
+var errWithoutSession = &Error{
+	Status: http.StatusBadRequest,
+	Detail: "The request has no session, because it has an Authorization field: leave that out.",
+}
+
+// changeable returns the state of a request for the method of that name.
+func (s *Session) changeable(r *http.Request, method string) (*sessionState, error) {
+	st := s.state(r.Context())
+	switch {
+	case st == nil && s.skipped(r.Context()):
+		return nil, errWithoutSession
+	case st == nil:
+		return nil, errors.New("auth: Session." + method + ": the request did not pass Session.Handler: wrap the whole mux in it")
+	case st.sent:
+		return nil, errors.New("auth: Session." + method + ": the response has begun")
+	}
+	return st, nil
 }
 
 // current returns the stored user of a login that was verified for u.
@@ -75,15 +91,14 @@ func (s *Session) current(ctx context.Context, u store.User) (store.User, error)
 // Logout ends the session of the request in the store and then clears the
 // cookie. Without a session it removes the values that the request has put. If the
 // request has the cookie more than once, it ends all their sessions. If it returns an
-// error the session may still be alive.
+// error the session may still be alive, as for a request with an Authorization field,
+// which is an [*Error] with status 400.
 func (s *Session) Logout(r *http.Request) error {
-	st := s.state(r.Context())
-	switch {
-	case st == nil:
-		return errors.New("auth: Session.Logout: the request did not pass Session.Handler: wrap the whole mux in it")
-	case st.sent:
-		return errors.New("auth: Session.Logout: the response has begun")
-	case st.token == "":
+	st, err := s.changeable(r, "Logout")
+	if err != nil {
+		return err
+	}
+	if st.token == "" {
 		if err := s.values.drop(&st.values, st); err != nil {
 			return fmt.Errorf("auth: log out: %w", err)
 		}

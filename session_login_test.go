@@ -159,3 +159,40 @@ func TestWhenThePrincipalWasProved(t *testing.T) {
 		}
 	})
 }
+
+// What keeps a login or a logout from working is told apart: a request with an
+// Authorization field is its client's to correct, the others are the host's.
+func TestLoginWithoutSession(t *testing.T) {
+	s := newSystem(t, nil)
+	cookie := s.login(s.alice)
+	for _, tt := range []struct {
+		name  string
+		lines []string
+		want  string
+	}{
+		{"bearer", []string{"Authorization: Bearer x"}, "leave that out"},
+		{"bearer and cookie", []string{"Authorization: Bearer x", cookie}, "leave that out"},
+		{"empty field", []string{"Authorization: "}, "leave that out"},
+	} {
+		for method, call := range map[string]func(r *http.Request) error{
+			"Login":  func(r *http.Request) error { return s.session.Login(r, s.bob) },
+			"Logout": s.session.Logout,
+		} {
+			var err error
+			s.do = func(_ http.ResponseWriter, r *http.Request) { err = call(r) }
+			w := s.send("POST", "/do", tt.lines...)
+			refusesStatus(t, err, 400, "")
+			if err == nil || !strings.Contains(err.Error(), tt.want) || s.cookie(w) != "" {
+				t.Errorf("%s with %s: %v, cookie %q", method, tt.name, err, s.cookie(w))
+			}
+			outside := httptest.NewRequest("POST", "/", nil)
+			outside.Header.Set("Authorization", "Bearer x")
+			if err := call(outside); err == nil || !strings.Contains(err.Error(), "Session."+method+": the request did not pass Session.Handler") {
+				t.Errorf("%s outside: %v", method, err)
+			}
+		}
+	}
+	if got := s.me(cookie); got != "alice by session" {
+		t.Errorf("then: %s", got)
+	}
+}

@@ -93,7 +93,7 @@ func (s *Session) Search(ctx context.Context, by *Principal, f store.SessionFilt
 			}
 			users[v.UserID] = u
 		}
-		if u.ID == v.UserID && u.Active && u.Epoch == v.Epoch {
+		if u.ID == v.UserID && u.Active && !u.Service && u.Epoch == v.Epoch {
 			alive = append(alive, v)
 		}
 	}

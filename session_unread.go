@@ -2,6 +2,8 @@ package auth
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -32,6 +34,17 @@ func (s *Session) withoutSession(r *http.Request) *http.Request {
 	return &c.request
 }
 
+// skipped reports whether a request of ctx has passed [Session.Handler] of s, which did
+// not read its session.
+func (s *Session) skipped(ctx context.Context) bool {
+	for c, outer := innermost(ctx); c != nil; c, outer = innermost(outer) {
+		if c, ok := c.(*unread); ok && c.session == s {
+			return true
+		}
+	}
+	return false
+}
+
 // withPrincipal returns a copy of r that carries p.
 func withPrincipal(r *http.Request, p *Principal) *http.Request {
 	if u, ok := r.Context().(*unread); ok && !u.lent.Swap(true) {
@@ -39,6 +52,9 @@ func withPrincipal(r *http.Request, p *Principal) *http.Request {
 	}
 	return new(carrier).carry(r, p)
 }
+
+// Format keeps the credentials of the request out of logs that print contexts.
+func (c *unread) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "auth.unread") }
 
 // Value makes the values of scs when a handler asks for them, which is rare.
 func (c *unread) Value(key any) any {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -18,7 +20,7 @@ func TestInsertKeepsTheRules(t *testing.T) {
 	ctx := t.Context()
 	issue := func(u store.User, scopes auth.Scopes) auth.IssuedToken {
 		t.Helper()
-		issued, err := s.tokens.Issue(ctx, by(u), auth.TokenRequest{Scopes: scopes})
+		issued, err := s.tokens.Issue(ctx, by(u), auth.TokenRequest{Scopes: scopes, Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -43,6 +45,15 @@ func TestInsertKeepsTheRules(t *testing.T) {
 		{"below the parent of another user", asking, func(tok *store.Token) { tok.ParentID = others.Family }, nil, 403},
 		{"with a parent and no token", by(s.alice), func(tok *store.Token) { tok.ParentID = parent.Family }, nil, 403},
 		{"with more scopes than the parent", asking, func(tok *store.Token) { tok.Scopes = "admin" }, nil, 403},
+		{"from anywhere", asking, func(tok *store.Token) { tok.Addresses = nil }, nil, 403},
+		{"from one more network", asking, func(tok *store.Token) {
+			tok.Addresses = append(slices.Clone(tok.Addresses), netip.MustParsePrefix("0.0.0.0/0"))
+		}, nil, 403},
+		{"from a part of the network", asking, func(tok *store.Token) {
+			tok.Addresses = []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}
+		}, nil, 0},
+		{"for another resource", asking, func(tok *store.Token) { tok.Audience = "https://other.example" }, nil, 403},
+		{"that outlives the parent", asking, func(tok *store.Token) { tok.Independent = true }, nil, 403},
 		{"the third", asking, func(*store.Token) {}, func() { issue(s.alice, auth.ScopeRead) }, 0},
 		{"the fourth", asking, func(*store.Token) {}, func() { issue(s.alice, auth.ScopeRead) }, 409},
 		{"of a parent that was narrowed", asking, func(*store.Token) {}, func() {

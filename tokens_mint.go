@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 
 	"github.com/ostiary/auth/internal/stores"
 	"github.com/ostiary/auth/store"
@@ -90,7 +91,8 @@ func replaced(by *Principal, tok store.Token) bool {
 // by [Tokens.CheckQuota], and tries once more without MaxPerUser if that finds room: the
 // store may have counted tokens that have ended. A change of the parent that leaves it
 // the right is followed.
-// Refusals are an [*Error], also those of what Prepare does not return for by. ErrLimit
+// Refusals are an [*Error], also those of a child that Prepare does not return for by:
+// of another user, or with more scopes, addresses or resources than parent. ErrLimit
 // and ErrConflict of [store.Tokens].InsertToken come as they are. Later changes by the
 // owner reach the token like every minted token. Package oauth calls Insert for the
 // tokens of applications.
@@ -103,7 +105,7 @@ func (t *Tokens) Insert(ctx context.Context, st store.Tokens, by *Principal, tok
 	}
 	limits := store.InsertLimits{Depth: t.opts.MaxDepth, Live: t.opts.MaxMinted, Owned: max(t.opts.MaxPerUser, 0)}
 	if parent.ID != 0 {
-		if parent.Digest == (store.Digest{}) { // nothing would be compared
+		if parent.Digest == (store.Digest{}) || !t.bound(tok, parent) { // without a digest nothing would be compared
 			return store.Token{}, errForbidden
 		}
 		if err := mayMint(by, parent, Scopes(tok.Scopes)); err != nil {
@@ -138,6 +140,13 @@ func (t *Tokens) Insert(ctx context.Context, st store.Tokens, by *Principal, tok
 			return store.Token{}, err
 		}
 	}
+}
+
+// bound reports whether tok has the bounds that adopt gives to a child of parent.
+func (t *Tokens) bound(tok, parent store.Token) bool {
+	outside := func(p netip.Prefix) bool { return !covered(p, parent.Addresses) }
+	return tok.Audience == parent.Audience && tok.Independent == (t.opts.Minting == InsecureMintIndependent) &&
+		(len(parent.Addresses) == 0 || len(tok.Addresses) > 0 && !slices.ContainsFunc(tok.Addresses, outside))
 }
 
 // mostChanges is how many changes of a token during a request that mints are

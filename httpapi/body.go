@@ -12,9 +12,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/internal/jsonobject"
 )
 
 // maxBody is the length of the longest request body, in bytes.
@@ -105,8 +105,8 @@ func readObject(w http.ResponseWriter, r *http.Request, writable, ignored []stri
 // parseObject is stricter than [json.Unmarshal], which takes the last of
 // duplicate names, folds their case and stops after the first value.
 func parseObject(body []byte) (object, error) {
-	if !utf8.Valid(body) {
-		return nil, parseError("not UTF-8")
+	if !jsonobject.IsText(body) {
+		return nil, parseError("not UTF-8, or an escape that is half a character")
 	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	start, err := d.Token()

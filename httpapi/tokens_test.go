@@ -103,7 +103,7 @@ func TestCreateRefusesWhatItDoesNotUnderstand(t *testing.T) { // 115, 139, 140, 
 	} {
 		s.do("POST", "/api/v2/users/3/personal_tokens/", alice, jsonBody(content)).blames(fields...)
 	}
-	for _, content := range []string{"null", `"x"`, "[]", "7", "{", `{"a"}`, `{"scope":"read"} {}`, `{"scope":"read","scope":"write"}`, "\xff", `{"description":"` + "\xff" + `"}`, "\ufeff{}", `{"scope":NaN}`, `{"scope":"read",}`} {
+	for _, content := range []string{"null", `"x"`, "[]", "7", "{", `{"a"}`, `{"scope":"read"} {}`, `{"scope":"read","scope":"write"}`, "\xff", `{"description":"` + "\xff" + `"}`, `{"description":"\ud800"}`, "\ufeff{}", `{"scope":NaN}`, `{"scope":"read",}`} {
 		r := s.do("POST", "/api/v2/tokens/", alice, jsonBody(content)).wants(400)
 		if detail, _ := r.json()["detail"].(string); !strings.HasPrefix(detail, "JSON parse error") {
 			t.Errorf("%q: %s", content, r.body)

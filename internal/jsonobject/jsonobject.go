@@ -5,16 +5,15 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"unicode/utf8"
 )
 
 var errNoObject = errors.New("is not one JSON object")
 
 // Members returns the members of a JSON object. Unlike package json it refuses
-// doubled names and bytes that are no UTF-8, and it does not fold the case of names.
+// doubled names and what is no text, see [IsText], and it does not fold the case of names.
 // Its errors complete a sentence about the body, and have nothing of it.
 func Members(body []byte) (map[string]json.RawMessage, error) {
-	if !utf8.Valid(body) {
+	if !IsText(body) {
 		return nil, errors.New("is not in UTF-8")
 	}
 	d := json.NewDecoder(bytes.NewReader(body))

@@ -15,6 +15,8 @@ func FuzzMembers(f *testing.F) {
 		`{}`: true, ` {"a":1,"A":[{"a":1,"a":2}]} `: true, `{"a":"}"}`: true,
 		``: false, `[]`: false, `null`: false, `{"a":1,"a":1}`: false, `{"a":1,"\u0061":1}`: false, `{"a":1}x`: false, `{"a":1}{}`: false, `{"a":1,}`: false,
 		`{"a" 1}`: false, `{1:1}`: false, `{"a":1`: false, "{\"a\":\"\xff\"}": false,
+		`{"a":"\ud800"}`: false, `{"a":"\udfff\ud800"}`: false, `{"\uD83dx":1}`: false, `{"a":"\\\udc00"}`: false, `{"a":"\ud83d\n"}`: false, `{"a":["\ud83d\u0041"]}`: false,
+		`{"a":"\ud83d\uDE00"}`: true, `{"a":"\\ud800"}`: true, `{"a":"\ufffd\n\""}`: true,
 	} {
 		if _, err := jsonobject.Members([]byte(body)); (err == nil) != want {
 			f.Errorf("%q: %v, want accepted: %v", body, err, want)
