@@ -72,11 +72,7 @@ func (c *bearerCarrier) Value(key any) any {
 	if key == (recordKey{}) {
 		return &c.principal
 	}
-	v := c.Context.Value(key)
-	if v == nil && key == (client.Key{}) {
-		return client.PeerValue(c.peer)
-	}
-	return v
+	return client.Value(c.Context, key, c.peer)
 }
 
 const touchEvery = 60 // seconds
