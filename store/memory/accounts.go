@@ -75,11 +75,7 @@ func (s *Store) ListUsers(ctx context.Context, f store.UserFilter, p store.Page)
 		all := matcher[*user]{where: f.Where, column: userColumn}
 		l := newLister(p, userOrder(p.Order))
 		l.take(s.usersFor(f, p), func(a *account) bool { return all.meet(a.user.Load()) })
-		page := l.page()
-		list = slices.Grow(list, len(page))
-		for _, a := range page {
-			list = append(list, a.user.Load().User)
-		}
+		list = shown(l.page(), func(a *account) store.User { return a.user.Load().User })
 		total = l.total
 		return all.err
 	})

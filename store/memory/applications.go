@@ -61,12 +61,8 @@ func (s *Store) ListApplications(ctx context.Context, f store.ApplicationFilter,
 	if err != nil {
 		return nil, 0, err
 	}
-	page := l.page()
-	list = slices.Grow(list, len(page))
-	for _, a := range page { // which are never changed in place
-		list = append(list, copiedApp(*a))
-	}
-	return list, l.total, nil
+	// They are never changed in place.
+	return shown(l.page(), func(a *store.Application) store.Application { return copiedApp(*a) }), l.total, nil
 }
 
 // appsFor returns the shortest list in which all applications are that f can name.

@@ -91,3 +91,15 @@ func (l *lister[T]) page() []T {
 	from := min(max(l.p.Offset, 0), len(l.found))
 	return l.found[from : from+min(max(l.p.Limit, 0), len(l.found)-from)]
 }
+
+// shown returns the records of a page as the contract has them, nil for none.
+func shown[T, R any](page []T, of func(T) R) []R {
+	if len(page) == 0 {
+		return nil
+	}
+	list := make([]R, len(page))
+	for i, x := range page {
+		list[i] = of(x)
+	}
+	return list
+}

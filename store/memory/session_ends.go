@@ -72,12 +72,10 @@ func (s *Store) ListSessions(ctx context.Context, f store.SessionFilter, at time
 			return id != "" && (f.UserID == "" || id == f.UserID) && x.live(instantOf(at)) &&
 				(f.Epoch == nil || x.epoch.Load() == *f.Epoch) && (f.Before.IsZero() || x.created.Load() < int64(instantOf(f.Before)))
 		})
-		page := l.page()
-		list = slices.Grow(list, len(page))
-		for _, x := range page {
-			list = append(list, store.Session{})
-			s.fillSession(x, s.ownerOfSession(x), &list[len(list)-1])
-		}
+		list = shown(l.page(), func(x *session) (r store.Session) {
+			s.fillSession(x, s.ownerOfSession(x), &r)
+			return r
+		})
 		total = l.total
 		return nil
 	})

@@ -15,11 +15,7 @@ func (s *Store) ListTokens(ctx context.Context, f store.TokenFilter, p store.Pag
 	err = s.read(ctx, func() error {
 		all := matcher[*token]{where: f.Where, column: s.tokenColumn}
 		l := s.listTokens(f, p, func(t *token) bool { return s.listed(t, f) && all.meet(t) })
-		page := l.page()
-		list = slices.Grow(list, len(page))
-		for _, t := range page {
-			list = append(list, s.record(t))
-		}
+		list = shown(l.page(), s.record)
 		total = l.total
 		return all.err
 	})
