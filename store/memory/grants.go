@@ -233,6 +233,7 @@ func (s *Store) Rotate(ctx context.Context, r store.Rotation) (out store.RotateO
 			s.spend(old, spending{at: instantOf(at), nonce: r.Nonce, successor: next.id})
 			old.revoked.Store(int64(instantOf(at)))
 		})
+		s.markBelow(old, instantOf(at)) // if the successor is revoked already
 		out = store.RotateOutcome{Token: s.record(next), Nonce: r.Nonce}
 		return nil
 	})

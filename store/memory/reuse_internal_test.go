@@ -161,3 +161,30 @@ func TestSessionsAreSmall(t *testing.T) {
 	})
 	runtime.KeepAlive(s)
 }
+
+// The place of a session that is gone says nothing, although its record is still there:
+// the data that it had are those of another session by now.
+func TestPurgedSessionHasNoData(t *testing.T) {
+	ctx, now := t.Context(), time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	s := New()
+	for i, user := range []string{"goes", "stays"} { // the chunk stays, too
+		if _, _, err := s.InsertSession(ctx, store.Session{
+			Digest: store.DigestOf(user), UserID: user, Data: []byte(user), Created: now, Expires: now.Add(time.Duration(i+1) * time.Hour),
+		}, store.Digest{}, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	place := uint32(s.sessionByID.find(1))
+	if data, revision := s.SessionData(place, 1); string(data) != "goes" || revision != 1 {
+		t.Errorf("%q of revision %d", data, revision)
+	}
+	if n, err := s.PurgeSessions(ctx, now.Add(90*time.Minute), 10); n != 1 || err != nil {
+		t.Fatalf("%d sessions purged, %v", n, err)
+	}
+	if err := s.SaveSession(ctx, store.DigestOf("stays"), []byte("a secret of another"), 1, now); err != nil {
+		t.Fatal(err)
+	}
+	if data, revision := s.SessionData(place, 1); data != nil || revision != 0 {
+		t.Errorf("a session that is gone has the data %q of revision %d", data, revision)
+	}
+}

@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"math"
 	"slices"
 	"time"
 
@@ -201,7 +202,20 @@ func (s *Store) markEnded(t *token, m *marking) int {
 // markBelow adds a marking for the descendants of a marked token.
 func (s *Store) markBelow(t *token, at instant) {
 	if f := s.kept(t); f != nil && f.live.Load() == 0 && s.hasChildren(f) {
-		id := f.id.Load()
-		s.cuts.todo = append(s.cuts.todo, &marking{key: cutKey{mintedBy: id}, at: at, families: []int64{id}, bound: true, next: 1})
+		s.cuts.todo = append(s.cuts.todo, markingBelow(f, at))
+	}
+}
+
+// markingBelow returns a marking for what ends with a family.
+func markingBelow(f *family, at instant) *marking {
+	id := f.id.Load()
+	return &marking{key: cutKey{mintedBy: id}, at: at, families: []int64{id}, bound: true, next: 1}
+}
+
+// beforeRevival marks all that ended with a family that is to get a live token. They are
+// as many as a tree has. Without a mark they would live again with the family.
+func (s *Store) beforeRevival(f *family) {
+	if f.live.Load() == 0 && s.hasChildren(f) {
+		s.markSome(markingBelow(f, s.ends(f)), math.MaxInt)
 	}
 }

@@ -122,6 +122,9 @@ func (s *Store) insert(r store.Token, f, parent *family, seq int64) *token {
 	if revoked == 0 { // what has ended is marked, or a marking will find it
 		revoked = s.cutAt(seq, p, f)
 	}
+	if revoked == 0 && f != nil {
+		s.beforeRevival(f)
+	}
 
 	self, t := s.slab.take()
 	t.self = self
