@@ -2,14 +2,20 @@ package auth
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 	"unsafe"
+
+	"github.com/ostiary/auth/store"
+	"github.com/ostiary/auth/store/memory"
 )
 
 func TestCodecRoundTrip(t *testing.T) {
@@ -157,6 +163,38 @@ func TestStateDoesNotPrint(t *testing.T) {
 	}
 	if strings.Contains(log.String(), "secret") || strings.Contains(log.String(), "115, 101") {
 		t.Error(log.String())
+	}
+}
+
+// endsMeanwhile is a store that calls a function when it has saved a session.
+type endsMeanwhile struct {
+	*memory.Store
+	saved func()
+}
+
+func (s *endsMeanwhile) SaveSession(ctx context.Context, d store.Digest, data []byte, revision int64, at time.Time) error {
+	defer s.saved()
+	return s.Store.SaveSession(ctx, d, data, revision, at)
+}
+
+// The state that all requests without a session share stays empty, also if a goroutine
+// ends the session of a request while another one saves it.
+func TestNoSessionStaysEmpty(t *testing.T) {
+	db := &endsMeanwhile{Store: memory.New()}
+	s := Must(NewSession(db, db, &SessionOptions{Logger: slog.New(slog.DiscardHandler)}))
+	cookie := ""
+	for range 2 {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set("Cookie", cookie)
+		w := httptest.NewRecorder()
+		s.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			db.saved = func() { s.state(r.Context()).die(noCookie) }
+			s.Manager().Put(r.Context(), "k", cookie)
+		})).ServeHTTP(w, r)
+		cookie, _, _ = strings.Cut(w.Header().Get("Set-Cookie"), ";")
+	}
+	if noSession.read || noSession.held.data != nil {
+		t.Errorf("values %q", noSession.held.data)
 	}
 }
 

@@ -45,6 +45,7 @@ func (s *Session) Login(r *http.Request, u store.User) error {
 		st.broken = true // the values are another user's, perhaps
 		return fmt.Errorf("auth: log in: %w", err)
 	}
+	st.broken = false
 	s.event(client.Context(r), slog.LevelInfo, audit.Login, u)
 	s.hook.One(r.Context(), observe.SessionStarted, observe.KindNone, observe.ReasonNone)
 	return nil

@@ -196,3 +196,37 @@ func TestLoginWithoutSession(t *testing.T) {
 		t.Errorf("then: %s", got)
 	}
 }
+
+// After a login that failed nothing is saved, because the values may be another user's.
+// After the next one that succeeds everything is.
+func TestLoginAgainAfterAnOutage(t *testing.T) {
+	for _, again := range []bool{false, true} {
+		s := newSystem(t, nil)
+		m, cookie := s.session.Manager(), s.login(s.alice)
+		w := s.run(cookie, func(_ http.ResponseWriter, r *http.Request) {
+			s.db.on(func(call string) error {
+				if call == "InsertSession" {
+					return errDown
+				}
+				return nil
+			})
+			if err := s.session.Login(r, s.bob); err == nil {
+				t.Error("the login did not fail")
+			}
+			s.db.on(nil)
+			if again {
+				if err := s.session.Login(r, s.bob); err != nil {
+					t.Error(err)
+				}
+			}
+			m.Put(r.Context(), "k", "v")
+		})
+		want := map[bool]string{false: "", true: "v"}[again]
+		if again {
+			cookie = s.cookie(w)
+		}
+		if got := s.value(cookie, "k"); got != want {
+			t.Errorf("again %v: the value is %q, want %q", again, got, want)
+		}
+	}
+}

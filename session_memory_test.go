@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -135,5 +136,43 @@ func TestValuesReadLater(t *testing.T) {
 		if later := s.value(cookie, "a") + " " + s.value(cookie, "b"); w.Code != tt.status || later != tt.later {
 			t.Errorf("%s: status %d, then %q, want %q", tt.name, w.Code, later, tt.later)
 		}
+	}
+}
+
+// hasty is a user table of the host that notes look-ups without a bound on their time.
+type hasty struct {
+	store.Users
+	unbounded int
+}
+
+func (h *hasty) UserByID(ctx context.Context, id string) (store.User, error) {
+	if _, bounded := ctx.Deadline(); !bounded {
+		h.unbounded++
+	}
+	return h.Users.UserByID(ctx, id)
+}
+
+// A write that the client cannot cancel ends some time, also if the host is asked for a
+// user on the way.
+func TestMergeInMemoryHasABound(t *testing.T) {
+	users := &hasty{Users: memory.New()}
+	u := authtest.AddUser(t, users.Users.(*memory.Store), store.User{Name: "alice"}, "")
+	s := auth.Must(auth.NewSession(memory.NewWithUsers(users), users, &auth.SessionOptions{Logger: slog.New(slog.DiscardHandler)}))
+	m := s.Manager()
+	w := send(s.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if err := s.Login(r, u); err != nil {
+			t.Error(err)
+		}
+	})), "GET", "/")
+	cookie, _, _ := strings.Cut("Cookie: "+w.Header().Get("Set-Cookie"), ";")
+	put := func(key string, meanwhile func()) {
+		send(s.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			m.Put(r.Context(), key, "v")
+			meanwhile()
+		})), "GET", "/", cookie)
+	}
+	put("a", func() { put("b", func() { users.unbounded = 0 }) })
+	if users.unbounded > 0 {
+		t.Errorf("%d look-ups without a bound", users.unbounded)
 	}
 }

@@ -143,8 +143,8 @@ func (st *sessionState) empty() context.Context { return (*withoutValues)(st) }
 
 // keep implements keeper.
 func (st *sessionState) keep(data []byte) error {
-	if st.token != "" {
-		return st.saveData(data)
+	if f := st.stored; f.token != "" {
+		return st.saveData(f, data)
 	}
 	return st.insert(data, nil)
 }
@@ -212,25 +212,30 @@ func sameBytes(a, b []byte) bool { return len(a) > 0 && len(a) == len(b) && &a[0
 
 // saveData stores the values of the host in the session that they were read
 // from. If another request of the session was faster, saveData writes only the
-// keys that this request changed.
-func (st *sessionState) saveData(data []byte) error {
-	held := st.encoded(st.session)
+// keys that this request changed since its last save. Another goroutine of the
+// request may end the session meanwhile, so that f is no longer that of st.
+func (st *sessionState) saveData(f *stored, data []byte) error {
+	held := f.encoded(st.session)
 	if sameBytes(data, held.data) || sameValues(data, held.data) {
 		return nil
 	}
 	ctx, cancel := st.detach()
 	defer cancel()
 	base, revision := held.data, held.revision
+	held.data = data
 	for range 16 {
 		now := time.Now()
-		err := st.session.store.SaveSession(ctx, st.digest(), data, revision, now)
+		err := st.session.store.SaveSession(ctx, f.digest(), data, revision, now)
 		switch {
 		case err == nil:
-			st.reading.Lock()
-			st.held = heldValues{data, revision + 1}
-			st.reading.Unlock()
+			if revision == held.revision {
+				held.revision++
+			} // else there are values of others, and the next save, too, writes beside them
+			f.reading.Lock()
+			f.held = held
+			f.reading.Unlock()
 			if !holdsGob(data) {
-				st.session.sound.add(st.row.id, revision+1)
+				st.session.sound.add(f.row.id, revision+1)
 			}
 			return nil
 		case errors.Is(err, store.ErrNotFound):
@@ -240,7 +245,7 @@ func (st *sessionState) saveData(data []byte) error {
 		case !errors.Is(err, store.ErrConflict):
 			return err
 		}
-		latest, _, err := st.session.store.SessionByDigest(ctx, st.digest())
+		latest, err := st.latest(f)
 		if err != nil {
 			return err
 		}
@@ -250,4 +255,13 @@ func (st *sessionState) saveData(data []byte) error {
 		base, revision = latest.Data, latest.Revision
 	}
 	return store.ErrConflict
+}
+
+// latest reads a session again. A memory.Store may ask users of the host, too, so that
+// it takes time.
+func (st *sessionState) latest(f *stored) (store.Session, error) {
+	ctx, cancel := stores.Detach(st)
+	defer cancel()
+	row, _, err := st.session.store.SessionByDigest(ctx, f.digest())
+	return row, err
 }

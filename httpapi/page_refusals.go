@@ -112,6 +112,7 @@ var refusals = []string{
 
 	// All pages.
 	"Not found.",
+	"The request has no session, because it has an Authorization field: leave that out.", // browsers send one that HTTP Basic asked for
 	"The user has changed meanwhile. Log in again.",
 	"You do not have permission to perform this action.",
 }

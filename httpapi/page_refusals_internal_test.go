@@ -18,7 +18,7 @@ import (
 var elsewhere = []string{
 	"A service account ", "A token ", "Authentication credentials", "Basic authentication needs", "CSRF Failed", "Client authentication failed", "Introspection is",
 	"Must not have more than %s tokens", "No application acts for a service account", "The Basic credentials", "The access token", "The application is deleted", "The application is not registered",
-	"The grant was refreshed", "The request ", "The scheme of", "The service is", "The session ", "The token has issued", "The user denied",
+	"The grant was refreshed", "The request carries more than", "The request has more than one", "The request has too many", "The scheme of", "The service is", "The session ", "The token has issued", "The user denied",
 	"The user has too many authorization codes", "The user of the gateway", "This method is never", "Use the refresh token", "You cannot delete yourself", "You cannot turn yourself",
 }
 
