@@ -92,7 +92,7 @@ func (p *Passwords) byName(ctx context.Context, name string) (u store.User, read
 		u, err = p.users.UserByName(ctx, name)
 		return u, nil, err
 	}
-	ctx, read = stores.WithHash(ctx)
+	ctx, read = stores.WithHash(ctx, p.users)
 	if u, err = p.users.UserByName(ctx, name); err == nil && !read.Noted() {
 		p.apart.Store(true)
 	}

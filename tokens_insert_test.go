@@ -54,6 +54,15 @@ func TestInsertKeepsTheRules(t *testing.T) {
 		}, nil, 0},
 		{"for another resource", asking, func(tok *store.Token) { tok.Audience = "https://other.example" }, nil, 403},
 		{"that outlives the parent", asking, func(tok *store.Token) { tok.Independent = true }, nil, 403},
+		{"with a grant", asking, func(tok *store.Token) {
+			tok.Refresh = store.Refresh{Digest: store.Digest{31: n + 1}, Scopes: tok.Scopes, Expires: tok.Expires, GrantExpires: tok.Expires}
+		}, nil, 0},
+		{"with more scopes in the grant", asking, func(tok *store.Token) {
+			tok.Refresh = store.Refresh{Digest: store.Digest{31: n + 1}, Scopes: "admin", Expires: tok.Expires, GrantExpires: tok.Expires}
+		}, nil, 403},
+		{"with an endless grant", asking, func(tok *store.Token) {
+			tok.Refresh = store.Refresh{Digest: store.Digest{31: n + 1}, Scopes: tok.Scopes, Expires: tok.Expires}
+		}, nil, 403},
 		{"the third", asking, func(*store.Token) {}, func() { issue(s.alice, auth.ScopeRead) }, 0},
 		{"the fourth", asking, func(*store.Token) {}, func() { issue(s.alice, auth.ScopeRead) }, 409},
 		{"of a parent that was narrowed", asking, func(*store.Token) {}, func() {

@@ -142,8 +142,13 @@ func (t *Tokens) Insert(ctx context.Context, st store.Tokens, by *Principal, tok
 	}
 }
 
-// bound reports whether tok has the bounds that adopt gives to a child of parent.
+// bound reports whether tok has the bounds that adopt gives to a child of parent, and so
+// has its grant. The store compares their ends.
 func (t *Tokens) bound(tok, parent store.Token) bool {
+	grant := tok.Refresh
+	if grant.Digest != (store.Digest{}) && (grant.GrantExpires.IsZero() || !Scopes(grant.Scopes).Within(Scopes(parent.Scopes))) {
+		return false
+	}
 	outside := func(p netip.Prefix) bool { return !covered(p, parent.Addresses) }
 	return tok.Audience == parent.Audience && tok.Independent == (t.opts.Minting == InsecureMintIndependent) &&
 		(len(parent.Addresses) == 0 || len(tok.Addresses) > 0 && !slices.ContainsFunc(tok.Addresses, outside))

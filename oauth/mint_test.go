@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/ostiary/auth"
 	"github.com/ostiary/auth/oauth"
@@ -34,7 +35,7 @@ func (s *oauthSystem) principal(issued auth.IssuedToken) *auth.Principal {
 	return p
 }
 
-// A6, A8: a token that is narrowed, rotated or refreshed while it asks for tokens
+// A6, A8: a token that is narrowed, shortened, rotated or refreshed while it asks for tokens
 // of an application gets none.
 func TestMintingForApplicationRaces(t *testing.T) {
 	s := newOAuth(t, nil)
@@ -55,6 +56,11 @@ func TestMintingForApplicationRaces(t *testing.T) {
 	}{
 		"narrowed": {personal, func(tok auth.IssuedToken) error {
 			_, err := s.tokens.Change(t.Context(), by(s.member), tok.ID, auth.TokenChange{Scopes: new(auth.Scopes(auth.ScopeRead))})
+			return err
+		}},
+		"shortened": {personal, func(tok auth.IssuedToken) error {
+			// The access token that is asked for ends before, and its grant would not.
+			_, err := s.tokens.Change(t.Context(), by(s.member), tok.ID, auth.TokenChange{Expires: new(time.Now().Add(2 * time.Hour))})
 			return err
 		}},
 		"rotated": {personal, func(tok auth.IssuedToken) error {

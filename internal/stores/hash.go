@@ -11,35 +11,38 @@ type hashKey struct{}
 // A Hash keeps the hash of a password that a look-up of its user by name has read
 // along, so that a login needs no second query.
 type Hash struct {
-	by           any // a pointer
+	of           store.Users // who alone may note it: a store of the host may know more about a hash
+	noted        bool
 	userID, hash string
 }
 
-// WithHash returns a context for a look-up by name that may note the hash.
-func WithHash(ctx context.Context) (context.Context, *Hash) {
-	h := new(Hash)
+// WithHash returns a context for a look-up by name in users, which may note the hash.
+func WithHash(ctx context.Context, users store.Users) (context.Context, *Hash) {
+	h := &Hash{of: users}
 	return context.WithValue(ctx, hashKey{}, h), h
 }
 
-// WantedHash returns where a look-up by name notes the hash, or nil.
-func WantedHash(ctx context.Context) *Hash {
-	h, _ := ctx.Value(hashKey{}).(*Hash)
-	return h
+// WantedHash returns where a look-up by name in users, a pointer, notes the hash. It
+// returns nil if nobody asked users itself. A store of the host that asks users may do
+// so more than once, and go on without the answer.
+func WantedHash(ctx context.Context, users store.Users) *Hash {
+	if h, ok := ctx.Value(hashKey{}).(*Hash); ok && h.of == users {
+		return h
+	}
+	return nil
 }
 
-// Note notes what by has read: the hash of that user, or "" and "" for nobody. By must
-// be a pointer.
-func (h *Hash) Note(by store.Users, userID, hash string) { h.by, h.userID, h.hash = by, userID, hash }
+// Note notes the hash of that user, or "" and "" for nobody.
+func (h *Hash) Note(userID, hash string) { h.noted, h.userID, h.hash = true, userID, hash }
 
-// Noted reports whether anybody has noted a hash.
-func (h *Hash) Noted() bool { return h != nil && h.by != nil }
+// Noted reports whether the hash was noted.
+func (h *Hash) Noted() bool { return h != nil && h.noted }
 
-// Of returns the hash of that user as users.PasswordHash does, without a query if users
-// itself has noted it, or if the ID is that of nobody. A store of the host may know
-// more about a hash.
+// Of returns the hash of that user as PasswordHash of users does, without a query if it
+// was noted, or if the ID is that of nobody.
 func (h *Hash) Of(ctx context.Context, users store.Users, userID string) (string, error) {
 	switch {
-	case !h.Noted() || h.by != any(users):
+	case !h.Noted():
 	case userID == "":
 		return "", store.ErrNotFound
 	case userID == h.userID:

@@ -58,8 +58,9 @@ func (s *Store) serves(applicationID int64) bool {
 // minter returns the family that mints r.
 func (s *Store) minter(r store.Token, limits store.InsertLimits) (*family, error) {
 	f := s.family(r.ParentID)
+	ends := max(instantOf(r.Expires), instantOf(r.Refresh.GrantExpires))
 	if f == nil || !slices.ContainsFunc(s.members(f), func(t *token) bool {
-		return s.ended(t) == 0 && instantOf(r.Created) < t.expires && instantOf(r.Expires) <= t.expires &&
+		return s.ended(t) == 0 && instantOf(r.Created) < t.expires && ends <= t.expires &&
 			(limits.ParentDigest == (store.Digest{}) || limits.ParentDigest == t.getDigest() && limits.ParentScopes == s.scopesOf(t))
 	}) {
 		return nil, store.ErrConflict

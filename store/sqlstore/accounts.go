@@ -25,14 +25,14 @@ func (s *Store) UserByID(ctx context.Context, id string) (store.User, error) {
 
 // UserByName implements [store.Users].
 func (s *Store) UserByName(ctx context.Context, name string) (store.User, error) {
-	h := stores.WantedHash(ctx)
+	h := stores.WantedHash(ctx, s)
 	if h == nil {
 		return s.user(ctx, userByName, name)
 	}
 	var hash string
 	u, err := s.user(ctx, userAndHash, name, &hash)
 	if err == nil || errors.Is(err, store.ErrNotFound) { // the time must not tell which names exist
-		h.Note(s, u.ID, hash)
+		h.Note(u.ID, hash)
 		stores.See(ctx, s, u)
 	}
 	return u, err

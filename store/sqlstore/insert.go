@@ -205,7 +205,8 @@ func mintedArgs(p place, t store.Token, limits store.InsertLimits) []any {
 	if limits.ParentDigest != (store.Digest{}) {
 		digest, scopes = bytesOf(limits.ParentDigest), limits.ParentScopes
 	}
-	return []any{p.parent, created, micros(t.Expires), digest, scopes, p.root, created, limits.Live}
+	ends := max(micros(t.Expires), micros(t.Refresh.GrantExpires)) // with all refreshes
+	return []any{p.parent, created, ends, digest, scopes, p.root, created, limits.Live}
 }
 
 // andOwned is the condition that a user has fewer tokens than a limit.

@@ -21,6 +21,7 @@ var tokenMutants = []mutant{
 	{"64 bits of nanoseconds", "Tokens/every field is kept", func(r right) storetest.Store { return nanoseconds{r} }},
 	{"shares addresses", "Tokens/records share no memory", func(r right) storetest.Store { return sharesAddresses{r, map[int64][]netip.Prefix{}} }},
 	{"takes orphans", "Tokens/a parent must live", func(r right) storetest.Store { return takesOrphans{r} }},
+	{"forgets the grant of a child", "Tokens/a parent must live", func(r right) storetest.Store { return forgetsGrant{r} }},
 	{"finds a refresh token that is none", "Tokens/no refresh token is no digest", func(r right) storetest.Store { return findsNone{r} }},
 	{"a refresh token opens doors", "Tokens/an absent token is ErrNotFound", func(r right) storetest.Store { return refreshOpens{r} }},
 	{"notes one use in a call", "Tokens/Touch: the newest wins", func(r right) storetest.Store { return notesOne{r} }},
@@ -249,6 +250,16 @@ type grandchildrenLive struct{ right }
 func (m grandchildrenLive) InsertToken(ctx context.Context, t store.Token, limits store.InsertLimits) (store.Token, error) {
 	if parent, err := m.TokenByID(ctx, t.ParentID); err == nil && parent.ParentID != 0 {
 		t.ParentID = 0
+	}
+	return m.Store.InsertToken(ctx, t, limits)
+}
+
+// forgetsGrant lets the grant of a child outlive the parent.
+type forgetsGrant struct{ right }
+
+func (m forgetsGrant) InsertToken(ctx context.Context, t store.Token, limits store.InsertLimits) (store.Token, error) {
+	if parent, err := m.TokenByID(ctx, t.ParentID); err == nil && parent.Expires.Before(t.Refresh.GrantExpires) {
+		t.Refresh.GrantExpires = parent.Expires
 	}
 	return m.Store.InsertToken(ctx, t, limits)
 }

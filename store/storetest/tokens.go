@@ -33,7 +33,7 @@ var tokenChecks = []check{
 	},
 	{
 		name:    "a parent must live",
-		promise: "InsertToken returns ErrConflict if t.ParentID names a family without a live token: one that is not revoked, has not expired at t.Created, and does not expire before t does",
+		promise: "InsertToken returns ErrConflict if t.ParentID names a family without a live token: one that is not revoked, has not expired at t.Created, and does not expire before t or t.Refresh.GrantExpires",
 		run:     tokenParent,
 	},
 	{
@@ -198,12 +198,16 @@ func tokenParent(t *tester) {
 		{"expires at that instant", parent.ID, func(c *store.Token) { c.Created = parent.Expires }, store.ErrConflict},
 		{"has expired", parent.ID, func(c *store.Token) { c.Created = parent.Expires.Add(day) }, store.ErrConflict},
 		{"expires first", parent.ID, func(c *store.Token) { c.Expires = parent.Expires.Add(us) }, store.ErrConflict},
+		{"expires before the grant", parent.ID, func(c *store.Token) { c.Refresh.GrantExpires = parent.Expires.Add(us) }, store.ErrConflict},
+		{"expires with the grant", parent.ID, func(c *store.Token) { c.Refresh.GrantExpires = parent.Expires }, nil},
 		{"expires a microsecond later", parent.ID, func(c *store.Token) { c.Created = parent.Expires.Add(-us) }, nil},
 		{"expires a nanosecond later", parent.ID, func(c *store.Token) { c.Created = parent.Expires.Add(-1) }, nil},
 	} {
 		given := t.personal(u.ID)
 		given.ParentID = tt.parent
-		tt.created(&given)
+		if tt.created(&given); !given.Refresh.GrantExpires.IsZero() {
+			given.Refresh.Digest, given.Refresh.Expires = t.digest(), parent.Expires
+		}
 		stored, err := t.st.InsertToken(t.Context(), given, limits)
 		t.refused("the parent "+tt.name, tt.want, err)
 		if err == nil {
