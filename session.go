@@ -314,22 +314,6 @@ func (f *frame) Value(key any) any {
 // Format keeps the credentials of the request out of logs that print contexts.
 func (f *frame) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "auth.frame") }
 
-// carrying returns a copy of r that carries p.
-func carrying(r incoming, p *Principal) *http.Request {
-	ctx := r.Context()
-	var c *carrier
-	if f, ok := ctx.(*frame); ok && !f.lent.Swap(true) {
-		c = &f.inner
-	} else if r.beside == nil {
-		return withPrincipal(r.Request, p)
-	} else {
-		c = new(carrier)
-	}
-	c.Context, c.principal, c.peer = ctx, *p, r.RemoteAddr
-	c.request = *r.Request.WithContext(c) // which stays on the stack
-	return &c.request
-}
-
 // serve is Handler for a request whose session is to be read.
 func (s *Session) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	st, err := s.load(r)

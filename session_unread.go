@@ -45,12 +45,20 @@ func (s *Session) skipped(ctx context.Context) bool {
 	return false
 }
 
-// withPrincipal returns a copy of r that carries p.
-func withPrincipal(r *http.Request, p *Principal) *http.Request {
-	if u, ok := r.Context().(*unread); ok && !u.lent.Swap(true) {
-		return u.inner.carry(r, p)
+// carrying returns a copy of r that carries p.
+func carrying(r incoming, p *Principal) *http.Request {
+	ctx := r.Context()
+	switch outer := ctx.(type) {
+	case *frame:
+		if !outer.lent.Swap(true) {
+			return outer.inner.carry(ctx, r.Request, p)
+		}
+	case *unread:
+		if !outer.lent.Swap(true) {
+			return outer.inner.carry(ctx, r.Request, p)
+		}
 	}
-	return new(carrier).carry(r, p)
+	return new(carrier).carry(ctx, r.Request, p)
 }
 
 // Format keeps the credentials of the request out of logs that print contexts.
