@@ -1,7 +1,6 @@
 package stores_test
 
 import (
-	"context"
 	"errors"
 	"testing"
 
@@ -42,16 +41,5 @@ func TestHashReadAlong(t *testing.T) {
 	var none *stores.Hash
 	if hash, err := none.Of(t.Context(), db, "1"); hash != "asked" || err != nil || none.Noted() || stores.WantedHash(t.Context()) != nil {
 		t.Errorf("without a place for it: %q, %v", hash, err)
-	}
-}
-
-// An application that was read goes to who asked for it.
-func TestSeeApplication(t *testing.T) {
-	var app store.Application
-	ctx := stores.WithApplication(t.Context(), &app)
-	stores.SeeApplication(context.WithoutCancel(ctx), store.Application{ID: 1, Name: "seen"})
-	stores.SeeApplication(t.Context(), store.Application{ID: 2}) // nobody asked
-	if app.ID != 1 || app.Name != "seen" {
-		t.Errorf("%+v", app)
 	}
 }
