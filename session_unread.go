@@ -27,6 +27,37 @@ type unread struct {
 	inner   carrier // for the first gate behind, which then allocates none
 }
 
+// A frame is the context of a request whose session is not read, as unread is. It is
+// for a request whose next handler is a gate, which puts its carrier into the frame:
+// one allocation and one copy of the request do for both.
+type frame struct {
+	context.Context
+	session *Session
+	peer    string                 // RemoteAddr
+	skipped atomic.Pointer[unread] // nil until somebody asks for the session
+	lent    atomic.Bool            // inner is in use
+	inner   carrier
+}
+
+// unread returns what the rest of this package knows of a session that is not read.
+func (f *frame) unread() *unread {
+	if u := f.skipped.Load(); u != nil {
+		return u
+	}
+	f.skipped.CompareAndSwap(nil, &unread{Context: f.Context, session: f.session, peer: f.peer})
+	return f.skipped.Load()
+}
+
+func (f *frame) Value(key any) any {
+	if key == (sessionKey{}) || key == f.session.values.key {
+		return f.unread().Value(key)
+	}
+	return client.Value(f.Context, key, f.peer)
+}
+
+// Format keeps the credentials of the request out of logs that print contexts.
+func (f *frame) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "auth.frame") }
+
 // withoutSession returns r for the handlers behind [Session.Handler].
 func (s *Session) withoutSession(r *http.Request) *http.Request {
 	c := &unread{Context: r.Context(), session: s, peer: r.RemoteAddr}
