@@ -146,7 +146,8 @@ func checkService(by *Principal, u store.User, c AccountChange) error {
 // of u. A superuser sets the password of others. For their own, everybody needs
 // more than a session that somebody left open, or a token.
 func (a *Accounts) proved(ctx context.Context, by *Principal, u store.User, current string) error {
-	// Another node may be ahead, or the clock was set back: neither makes a login fresh for longer.
+	// Another node may be ahead a little. A login that is far ahead, because a clock was
+	// set back, is not fresh.
 	fresh := !by.Proved.IsZero() && time.Since(by.Proved).Abs() < a.fresh
 	if by.ID != u.ID || fresh && current == "" { // a wrong password is never ignored
 		return nil

@@ -69,8 +69,9 @@ type settings struct {
 // readings tests passwords that call the methods of store.Users, and those that read a
 // memory.Store in a way of their own.
 func readings(t *testing.T, test func(*testing.T, func(*settings))) {
-	t.Run("any store", func(t *testing.T) { test(t, nil) })
-	t.Run("memory", func(t *testing.T) { test(t, func(o *settings) { o.inMemory = true }) })
+	for in, how := range sessionStores {
+		t.Run(in, func(t *testing.T) { test(t, how) })
+	}
 }
 
 // system is this package put together over one store, with the people of the

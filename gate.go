@@ -28,7 +28,7 @@ type Gate struct {
 	applications bool
 	warnBefore   time.Duration
 	log          *slog.Logger
-	made         uintptr // where NewGate was called: the source of events that strangers can have as often as they like
+	made         uintptr // where NewGate was called: the source of refusals, since a look at the stack takes time
 	hook         *hook.Hook
 	deny         func(http.ResponseWriter, *http.Request, *Error) // of the host, or nil
 	prepared     map[*Error]*prepared
@@ -293,7 +293,7 @@ func (g *Gate) RequirePrincipal(next func(http.ResponseWriter, *http.Request, Pr
 			next(w, r.Request, p)
 		}
 	})
-	return http.HandlerFunc(h.ServeHTTP) // which makes no copy that a frame could hold
+	return http.HandlerFunc(h.ServeHTTP) // without ServeIn: it makes no copy that a frame could hold
 }
 
 // admit reports whether check lets r in. It writes the fields of the answer that a

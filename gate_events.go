@@ -75,7 +75,7 @@ func (g *Gate) eventRefused(r *http.Request, p *Principal, e *Error, ready *prep
 	}
 	event := slog.NewRecord(time.Now(), level, audit.RequestRefused, g.made)
 	event.AddAttrs(attrs...)
-	_ = g.log.Handler().Handle(ctx, event) // as a logger does, which would look for its caller
+	_ = g.log.Handler().Handle(ctx, event) // as a logger does, but that looks for its caller
 }
 
 func (g *Gate) observeRefused(r *http.Request, p *Principal, e *Error) {

@@ -117,10 +117,10 @@ type carrier struct {
 	request   http.Request
 }
 
-// carry returns a copy of r that carries p. C is new.
-func (c *carrier) carry(r *http.Request, p *Principal) *http.Request {
+// carry returns a copy of r in the context ctx that carries p. C is new.
+func (c *carrier) carry(ctx context.Context, r *http.Request, p *Principal) *http.Request {
 	// One by one: a list of assignments would copy the principal twice.
-	c.Context, c.peer = r.Context(), r.RemoteAddr
+	c.Context, c.peer = ctx, r.RemoteAddr
 	c.principal = *p
 	// WithContext is inlined and its copy stays on the stack: only the carrier
 	// is allocated. TestBearerAllocations holds this.

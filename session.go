@@ -5,11 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -281,53 +279,6 @@ func (h *sessionHandler) serve(w http.ResponseWriter, r incoming) {
 	default:
 		s.serve(w, r.settle(), h.next)
 	}
-}
-
-// A frame is the context of a request whose session is not read, as unread is. It is
-// for a request whose next handler is a gate, which puts its carrier into the frame:
-// one allocation and one copy of the request do for both.
-type frame struct {
-	context.Context
-	session *Session
-	peer    string                 // RemoteAddr
-	skipped atomic.Pointer[unread] // nil until somebody asks for the session
-	lent    atomic.Bool            // inner is in use
-	inner   carrier
-}
-
-// unread returns what the rest of this package knows of a session that is not read.
-func (f *frame) unread() *unread {
-	if u := f.skipped.Load(); u != nil {
-		return u
-	}
-	f.skipped.CompareAndSwap(nil, &unread{Context: f.Context, session: f.session, peer: f.peer})
-	return f.skipped.Load()
-}
-
-func (f *frame) Value(key any) any {
-	if key == (sessionKey{}) || key == f.session.values.key {
-		return f.unread().Value(key)
-	}
-	return client.Value(f.Context, key, f.peer)
-}
-
-// Format keeps the credentials of the request out of logs that print contexts.
-func (f *frame) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "auth.frame") }
-
-// carrying returns a copy of r that carries p.
-func carrying(r incoming, p *Principal) *http.Request {
-	ctx := r.Context()
-	var c *carrier
-	if f, ok := ctx.(*frame); ok && !f.lent.Swap(true) {
-		c = &f.inner
-	} else if r.beside == nil {
-		return withPrincipal(r.Request, p)
-	} else {
-		c = new(carrier)
-	}
-	c.Context, c.principal, c.peer = ctx, *p, r.RemoteAddr
-	c.request = *r.Request.WithContext(c) // which stays on the stack
-	return &c.request
 }
 
 // serve is Handler for a request whose session is to be read.

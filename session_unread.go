@@ -27,6 +27,37 @@ type unread struct {
 	inner   carrier // for the first gate behind, which then allocates none
 }
 
+// A frame is the context of a request whose session is not read, as unread is. It is
+// for a request whose next handler is a gate, which puts its carrier into the frame:
+// one allocation and one copy of the request do for both.
+type frame struct {
+	context.Context
+	session *Session
+	peer    string                 // RemoteAddr
+	skipped atomic.Pointer[unread] // nil until somebody asks for the session
+	lent    atomic.Bool            // inner is in use
+	inner   carrier
+}
+
+// unread returns what the rest of this package knows of a session that is not read.
+func (f *frame) unread() *unread {
+	if u := f.skipped.Load(); u != nil {
+		return u
+	}
+	f.skipped.CompareAndSwap(nil, &unread{Context: f.Context, session: f.session, peer: f.peer})
+	return f.skipped.Load()
+}
+
+func (f *frame) Value(key any) any {
+	if key == (sessionKey{}) || key == f.session.values.key {
+		return f.unread().Value(key)
+	}
+	return client.Value(f.Context, key, f.peer)
+}
+
+// Format keeps the credentials of the request out of logs that print contexts.
+func (f *frame) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "auth.frame") }
+
 // withoutSession returns r for the handlers behind [Session.Handler].
 func (s *Session) withoutSession(r *http.Request) *http.Request {
 	c := &unread{Context: r.Context(), session: s, peer: r.RemoteAddr}
@@ -45,12 +76,20 @@ func (s *Session) skipped(ctx context.Context) bool {
 	return false
 }
 
-// withPrincipal returns a copy of r that carries p.
-func withPrincipal(r *http.Request, p *Principal) *http.Request {
-	if u, ok := r.Context().(*unread); ok && !u.lent.Swap(true) {
-		return u.inner.carry(r, p)
+// carrying returns a copy of r that carries p.
+func carrying(r incoming, p *Principal) *http.Request {
+	ctx := r.Context()
+	switch outer := ctx.(type) {
+	case *frame:
+		if !outer.lent.Swap(true) {
+			return outer.inner.carry(ctx, r.Request, p)
+		}
+	case *unread:
+		if !outer.lent.Swap(true) {
+			return outer.inner.carry(ctx, r.Request, p)
+		}
 	}
-	return new(carrier).carry(r, p)
+	return new(carrier).carry(ctx, r.Request, p)
 }
 
 // Format keeps the credentials of the request out of logs that print contexts.

@@ -116,8 +116,7 @@ func (a *api) appendToken(b []byte, t *store.Token, of parties, secrets tokenSec
 	b = appendText(b, `,"description":`, t.Description)
 	b = append(b, `,"user":`...)
 	b = userID(t.UserID).append(b)
-	b = append(b, `,"token":`...)
-	b = appendSecret(b, secrets.access)
+	b = appendSecret(append(b, `,"token":`...), secrets.access)
 	if t.Refresh.Digest == (store.Digest{}) {
 		b = append(b, `,"refresh_token":null`...)
 	} else {

@@ -66,8 +66,8 @@ func TestSite(t *testing.T) {
 	}
 }
 
-// FuzzTextOf holds that TextOf is the text of Of.
-func FuzzTextOf(f *testing.F) {
+// FuzzTextAt holds that TextAt is the text of Of.
+func FuzzTextAt(f *testing.F) {
 	for _, s := range []string{"", ":", "127.0.0.1:1", "127.0.0.1", "[::1]:1", "[::ffff:127.0.0.1]:1", "[127.0.0.1]:1", "127.0.0.01:1", "[fe80::1%eth0]:1", "@", "127.0.0.1:1:1"} {
 		f.Add(s)
 	}

@@ -16,7 +16,7 @@ import (
 type Hook struct {
 	call  observe.Func
 	log   *slog.Logger
-	made  time.Time
+	made  time.Time    // from which Now counts
 	noted atomic.Int64 // when a panic was logged, in microseconds
 }
 

@@ -10,11 +10,11 @@ import (
 var errNoObject = errors.New("is not one JSON object")
 
 // Members returns the members of a JSON object. Unlike package json it refuses
-// doubled names and what is no text, see [IsText], and it does not fold the case of names.
+// doubled names and what is no text by [IsText]. It does not fold the case of names.
 // Its errors complete a sentence about the body, and have nothing of it.
 func Members(body []byte) (map[string]json.RawMessage, error) {
 	if !IsText(body) {
-		return nil, errors.New("is not in UTF-8")
+		return nil, errors.New("is not in UTF-8, or has an escape that is half a character")
 	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	if open, err := d.Token(); err != nil || open != json.Delim('{') {

@@ -17,8 +17,8 @@ const first, last = 10_000, 32_000
 // tries is how many ports are looked at: a machine does not use as many.
 const tries = 1000
 
-// Free returns n ports of a host, at least one, that nobody has, and that nobody gets who does not
-// name them.
+// Free returns n ports of a host, at least one. Nobody has them, and nobody gets one
+// without naming it.
 func Free(host string, n int) (ports []int, err error) {
 	for range tries {
 		port := first + rand.IntN(last-first)

@@ -1,7 +1,6 @@
 package stores_test
 
 import (
-	"context"
 	"errors"
 	"testing"
 
@@ -63,15 +62,4 @@ type decorator struct{ store.Users }
 type incomparable struct {
 	store.Users
 	_ []string
-}
-
-// An application that was read goes to who asked for it.
-func TestSeeApplication(t *testing.T) {
-	var app store.Application
-	ctx := stores.WithApplication(t.Context(), &app)
-	stores.SeeApplication(context.WithoutCancel(ctx), store.Application{ID: 1, Name: "seen"})
-	stores.SeeApplication(t.Context(), store.Application{ID: 2}) // nobody asked
-	if app.ID != 1 || app.Name != "seen" {
-		t.Errorf("%+v", app)
-	}
 }

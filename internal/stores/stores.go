@@ -1,5 +1,6 @@
 // Package stores has what all parts of this module do with stores: writes that
-// outlive a request, purges in steps, and the earlier of two ends.
+// outlive a request, purges in steps, the earlier of two ends, and what one step has
+// read along for the next.
 package stores
 
 import (

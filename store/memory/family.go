@@ -17,8 +17,8 @@ import (
 // minted is not kept: it has the ID of the token and ends with it.
 type family struct {
 	id     atomic.Int64
-	seq    atomic.Int64  // of the first token: successors were issued no later; so is party
-	party  atomic.Uint32 // of tokens.parties
+	seq    atomic.Int64  // of the first token: successors were issued no later
+	party  atomic.Uint32 // of tokens.parties, that of the first token
 	live   atomic.Int32  // tokens that are not marked as revoked
 	parent atomic.Uint32 // the family that minted it, 0 for none
 	mints  atomic.Uint32 // of tokens.mints; 0 before it mints
@@ -30,7 +30,7 @@ type family struct {
 
 // The flags of a family.
 const (
-	independent = 1 << iota // of those above
+	independent = 1 << iota // it goes on without those above
 	mixed                   // it had tokens of another party or number than the first one
 )
 
@@ -209,7 +209,7 @@ func (ts *tokens) dropMember(f *family, t *token) {
 }
 
 // takeSpent returns tokens of a family that stay for the sake of replays, at most most
-// of them. They need not any more. It reports whether there are more.
+// of them, and reports whether there are more. The caller lets them go.
 func (ts *tokens) takeSpent(f *family, most int) (list []*token, more bool) {
 	c := ts.crowds[f.self]
 	if c != nil {
@@ -220,8 +220,8 @@ func (ts *tokens) takeSpent(f *family, most int) (list []*token, more bool) {
 	if more = len(list) > most; more {
 		list = list[:most]
 	}
-	for _, t := range list {
-		if c != nil {
+	if c != nil {
+		for _, t := range list {
 			c.spent.remove(t.self)
 		}
 	}

@@ -44,7 +44,8 @@ func newLister[T any](p store.Page, order func(a, b T) int) *lister[T] {
 	return l
 }
 
-// knows says how many records there are, so that none is counted.
+// knows says how many records there are, so that none is counted. The total is no
+// more than counting would say.
 func (l *lister[T]) knows(n int) { l.known, l.count = min(n, max(l.need, l.count)), 0 }
 
 // take takes the records of a source for which listed returns true, as far as they

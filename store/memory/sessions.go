@@ -202,12 +202,12 @@ func (s *Store) sessionAndUser(d store.Digest, r *store.Session, of *store.User)
 // noUser is the user of a session without one. It is never changed.
 var noUser store.User
 
-// ReadSession is [Store.SessionByDigest] for a request of package auth: it writes its
-// answer into r, which must be zero, and copies nothing that a request does not need.
-// The user is zero if there is none, and must not be changed; one of the host is put in
-// room. ReadSession reads Data if known returns false for the ID and the Revision of the
-// session, and at the same instant as the rest. It may call known more than once. If it
-// returns an error, r says nothing.
+// ReadSession is [Store.SessionByDigest] for package auth alone. It writes its answer
+// into r, which must be zero, and copies nothing that a request does not need. It returns
+// the user, which must not be changed and is zero if there is none. A user of the host
+// is put in room. ReadSession reads Data if known returns false for the ID and the
+// Revision of the session, at the same instant as the rest. It may call known more than
+// once. If it returns an error, such as [store.ErrNotFound], r says nothing.
 func (s *Store) ReadSession(ctx context.Context, d *store.Digest, r *stores.SessionRow, room *store.User, known func(id, revision int64) bool) (_ *store.User, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -263,8 +263,9 @@ func (s *Store) sessionRow(d *store.Digest, r *stores.SessionRow, known func(id,
 }
 
 // SessionData returns the Data of the session with that ID, which [Store.ReadSession]
-// has found at that place, and its Revision at the same instant. The revision is 0 if
-// the session was purged in the meantime.
+// has found at that place, and its Revision at the same instant. It is for package auth
+// alone. The caller owns the data. They are nil, and the revision is 0, if the session
+// was purged in the meantime.
 func (s *Store) SessionData(place uint32, id int64) (data []byte, revision int64) {
 	s.look(func() {
 		data, revision = nil, 0

@@ -30,21 +30,20 @@ func (s *Store) counted(f store.TokenFilter) (n int, known bool) {
 		return n, true
 	}
 	for app := range s.appsOf(f.Organizations) {
-		switch {
-		case f.OwnerID != "":
+		if f.OwnerID != "" {
 			n += s.countedBoth(f.OwnerID, app.ID)
-		default:
-			n += s.byVia.count(app.ID)
-			if f.UserID != "" {
-				n -= s.countedBoth(f.UserID, app.ID)
-			}
+			continue
+		}
+		n += s.byVia.count(app.ID)
+		if f.UserID != "" { // whose own are counted already
+			n -= s.countedBoth(f.UserID, app.ID)
 		}
 	}
 	return n, true
 }
 
-// countedOf is counted for the tokens of the filter's application. all says that all
-// of them are visible that f does not leave out.
+// countedOf is counted for the tokens of the filter's application. All says that f
+// leaves out none of them for who asks.
 func (s *Store) countedOf(f store.TokenFilter, all bool) int {
 	owner := f.OwnerID
 	if app := s.apps[f.ApplicationID]; !all && (app == nil || !slices.Contains(f.Organizations, app.OrganizationID)) {

@@ -174,9 +174,10 @@ func (s *Store) PasswordHash(ctx context.Context, userID string) (string, error)
 	return u.hash, err
 }
 
-// ReadUser is [Store.UserByName] and [Store.PasswordHash] of that user in one step. It
-// writes the user into u, which saves the copies of a large record. If it returns an
-// error, u says nothing.
+// ReadUser is [Store.UserByName] and [Store.PasswordHash] of that user in one step, for
+// package auth. It writes the user into u, which saves the copies of a large record. It
+// returns [store.ErrNotFound] if nobody has the name. If it returns an error, u says
+// nothing.
 func (s *Store) ReadUser(ctx context.Context, name string, u *store.User) (hash string, err error) {
 	found, err := s.foundUser(ctx, s.userByName, name)
 	*u = found.User

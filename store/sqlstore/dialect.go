@@ -133,8 +133,9 @@ func serial(prefix string) string {
 	return "pg_get_serial_sequence('" + prefix + "tokens', 'id')"
 }
 
-// tokenIDsOf returns a shorter way to it, because PostgreSQL would look the name up in
-// each statement. It has no schema: it is in that of the table.
+// tokenIDsOf returns a shorter name than [serial], because PostgreSQL would look that up
+// in each statement. It has no schema, as the name of the table has none. For the other
+// dialects, whose statements do not need it, it is "".
 func tokenIDsOf(ctx context.Context, db *sql.DB, d Dialect, prefix string) (name string, err error) {
 	if d != Postgres {
 		return "", nil

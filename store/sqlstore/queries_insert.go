@@ -61,7 +61,7 @@ const (
 	andServed = `
 		AND EXISTS (SELECT 1 FROM auth_applications a WHERE a.id = ? AND NOT a.disabled)`
 
-	// andMinted is about the parent, and what else must hold of it follows.
+	// andMinted is about the parent. See the function minted for what follows.
 	andMinted = `
 		AND EXISTS (
 			SELECT 1 FROM auth_tokens t

@@ -268,8 +268,8 @@ func (t *tx) insert(query string, args ...any) (id int64, err error) {
 	return res.LastInsertId()
 }
 
-// insertSome runs an INSERT with conditions, but for PostgreSQL. It returns the ID, 0 if
-// they do not hold.
+// insertSome runs an INSERT with conditions on a database that is not PostgreSQL. It
+// returns the ID, 0 if they do not hold.
 func (t *tx) insertSome(query string, args ...any) (id int64, err error) {
 	res, err := t.result(query, args)
 	if err != nil {
