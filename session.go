@@ -92,8 +92,8 @@ type SessionOptions struct {
 
 	// Manager is the scs session manager through which the host reads and
 	// writes values. Nil means a new one, see [Session.Manager]. Its Store,
-	// Codec, Cookie and timeouts are not used. Two Sessions whose Handlers are
-	// nested must have different managers.
+	// Codec, Cookie and timeouts are not used. Of Sessions whose Handlers are
+	// nested, each must have another manager, and at most one can have nil.
 	Manager *scs.SessionManager
 
 	// Logger receives the audit events. Nil means [slog.Default].
@@ -291,8 +291,7 @@ type frame struct {
 	session *Session
 	peer    string                 // RemoteAddr
 	skipped atomic.Pointer[unread] // nil until somebody asks for the session
-	lent    atomic.Bool            // inner is in use
-	inner   carrier
+	lentCarrier
 }
 
 // unread returns what the rest of this package knows of a session that is not read.
@@ -313,22 +312,6 @@ func (f *frame) Value(key any) any {
 
 // Format keeps the credentials of the request out of logs that print contexts.
 func (f *frame) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "auth.frame") }
-
-// carrying returns a copy of r that carries p.
-func carrying(r incoming, p *Principal) *http.Request {
-	ctx := r.Context()
-	var c *carrier
-	if f, ok := ctx.(*frame); ok && !f.lent.Swap(true) {
-		c = &f.inner
-	} else if r.beside == nil {
-		return withPrincipal(r.Request, p)
-	} else {
-		c = new(carrier)
-	}
-	c.Context, c.principal, c.peer = ctx, *p, r.RemoteAddr
-	c.request = *r.Request.WithContext(c) // which stays on the stack
-	return &c.request
-}
 
 // serve is Handler for a request whose session is to be read.
 func (s *Session) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"sync"
-	"sync/atomic"
 
 	"github.com/ostiary/auth/internal/client"
 )
@@ -21,10 +20,9 @@ type unread struct {
 	peer    string       // RemoteAddr
 	request http.Request // with this context
 	load    sync.Once
-	lent    atomic.Bool // inner is in use
 	values  context.Context
-	over    bool    // the session is read after all, further in
-	inner   carrier // for the first gate behind, which then allocates none
+	over    bool // the session is read after all, further in
+	lentCarrier
 }
 
 // withoutSession returns r for the handlers behind [Session.Handler].
@@ -43,14 +41,6 @@ func (s *Session) skipped(ctx context.Context) bool {
 		}
 	}
 	return false
-}
-
-// withPrincipal returns a copy of r that carries p.
-func withPrincipal(r *http.Request, p *Principal) *http.Request {
-	if u, ok := r.Context().(*unread); ok && !u.lent.Swap(true) {
-		return u.inner.carry(r, p)
-	}
-	return new(carrier).carry(r, p)
 }
 
 // Format keeps the credentials of the request out of logs that print contexts.
