@@ -90,8 +90,8 @@ type SessionOptions struct {
 
 	// Manager is the scs session manager through which the host reads and
 	// writes values. Nil means a new one, see [Session.Manager]. Its Store,
-	// Codec, Cookie and timeouts are not used. Two Sessions whose Handlers are
-	// nested must have different managers.
+	// Codec, Cookie and timeouts are not used. Of Sessions whose Handlers are
+	// nested, each must have another manager, and at most one can have nil.
 	Manager *scs.SessionManager
 
 	// Logger receives the audit events. Nil means [slog.Default].

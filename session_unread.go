@@ -21,10 +21,9 @@ type unread struct {
 	peer    string       // RemoteAddr
 	request http.Request // with this context
 	load    sync.Once
-	lent    atomic.Bool // inner is in use
 	values  context.Context
-	over    bool    // the session is read after all, further in
-	inner   carrier // for the first gate behind, which then allocates none
+	over    bool // the session is read after all, further in
+	lentCarrier
 }
 
 // A frame is the context of a request whose session is not read, as unread is. It is
@@ -35,8 +34,7 @@ type frame struct {
 	session *Session
 	peer    string                 // RemoteAddr
 	skipped atomic.Pointer[unread] // nil until somebody asks for the session
-	lent    atomic.Bool            // inner is in use
-	inner   carrier
+	lentCarrier
 }
 
 // unread returns what the rest of this package knows of a session that is not read.
@@ -74,22 +72,6 @@ func (s *Session) skipped(ctx context.Context) bool {
 		}
 	}
 	return false
-}
-
-// carrying returns a copy of r that carries p.
-func carrying(r incoming, p *Principal) *http.Request {
-	ctx := r.Context()
-	switch outer := ctx.(type) {
-	case *frame:
-		if !outer.lent.Swap(true) {
-			return outer.inner.carry(ctx, r.Request, p)
-		}
-	case *unread:
-		if !outer.lent.Swap(true) {
-			return outer.inner.carry(ctx, r.Request, p)
-		}
-	}
-	return new(carrier).carry(ctx, r.Request, p)
 }
 
 // Format keeps the credentials of the request out of logs that print contexts.
