@@ -69,7 +69,8 @@ func TestNewTokenIsOneStatement(t *testing.T) {
 }
 
 // The insert of SQLite gives the IDs that AUTOINCREMENT would give: none a second time,
-// and all above those that are there, also where its own table has lost the row.
+// and all above those that are there, also where its own table has lost the row, and
+// where the host has a temporary table that counts, too.
 func TestTokenIDsOfSQLite(t *testing.T) {
 	p := freshSQLite(t)
 	st, db := p.openDB(t)
@@ -96,8 +97,15 @@ func TestTokenIDsOfSQLite(t *testing.T) {
 		t.Errorf("IDs %d after %d, want %d", got, first.ID, want)
 	}
 	run("DELETE FROM auth_tokens")
-	if fifth := insert("fifth"); fifth.ID != fourth.ID+1 {
+	fifth := insert("fifth")
+	if fifth.ID != fourth.ID+1 {
 		t.Errorf("ID %d after %d", fifth.ID, fourth.ID)
+	}
+	db.SetMaxOpenConns(1)
+	run("CREATE TEMPORARY TABLE host (id INTEGER PRIMARY KEY AUTOINCREMENT)")
+	run("DELETE FROM auth_tokens")
+	if sixth := insert("sixth"); sixth.ID != fifth.ID+1 {
+		t.Errorf("ID %d after %d, on a connection with a temporary table", sixth.ID, fifth.ID)
 	}
 }
 

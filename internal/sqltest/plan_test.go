@@ -159,7 +159,7 @@ func (p place) scan(t *testing.T, db *sql.DB, query string) string {
 // noTable is a scan in SQLite of what other searches found, which has the names v, n,
 // u and r with a number, of a row of constants, or of the few rows of SQLite's own about
 // numbers, and what is made from them.
-var noTable = regexp.MustCompile(`SCAN (?:[vnui]\b|r\d+\b|\(subquery|CONSTANT ROW|sqlite_sequence\b)`)
+var noTable = regexp.MustCompile(`SCAN (?:[vnui]\b|r\d+\b|\(subquery|CONSTANT ROW|(?:main\.)?sqlite_sequence\b)`)
 
 func (p place) postgresScan(t *testing.T, db *sql.DB, query string) string {
 	t.Helper()

@@ -34,10 +34,12 @@ const (
 	INSERT INTO auth_tokens (id, family,` + insertColumns + `
 	OVERRIDING SYSTEM VALUE`
 
-	// nextTokenIDSQLite is what AUTOINCREMENT would give it. Nobody else writes.
+	// nextTokenIDSQLite is what AUTOINCREMENT would give it. Nobody else writes. A
+	// connection on which the host has made a temporary table with AUTOINCREMENT has a
+	// second sqlite_sequence, which goes before that of the file.
 	nextTokenIDSQLite = `
 	WITH i AS (SELECT 1 + MAX(
-		COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'auth_tokens'), 0),
+		COALESCE((SELECT seq FROM main.sqlite_sequence WHERE name = 'auth_tokens'), 0),
 		COALESCE((SELECT MAX(t.id) FROM auth_tokens t), 0)) AS id)
 	INSERT INTO auth_tokens (id, family,` + insertColumns
 

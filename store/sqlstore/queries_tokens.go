@@ -221,6 +221,9 @@ const (
 	newestCutoffs = `
 	SELECT c.user_id, c.application_id, c.family, c.seq FROM auth_cutoffs c ORDER BY c.seq DESC`
 
+	someCutoffs = `
+	SELECT 1 AS one FROM auth_cutoffs c WHERE c.seq > 0`
+
 	// cutoffsOfUser returns those that concern a user: the user's own, those of
 	// applications, and those of everything. No user is named, because it is theirs.
 	cutoffsOfUser = `

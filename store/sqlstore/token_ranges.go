@@ -24,8 +24,13 @@ const (
 	mostValues = 20_000
 
 	// mostCuts is how many cut-offs are conditions. With more of them the
-	// statement looks them up for each token that one of them may be about.
+	// statement looks them up for each token, see mostNaming.
 	mostCuts = 64
+
+	// mostNaming is among how many cut-offs it first asks whether any names the user or the
+	// application. For that it reads them all, and where there are more, that would take
+	// longer than a page.
+	mostNaming = 2_000
 
 	// mostSpared is how many conditions on cut-offs a union has. Each part has its own,
 	// and the planner takes the longer the more there are.
@@ -359,7 +364,7 @@ func (v visible) only(f store.TokenFilter) string {
 
 // uncut returns the conditions that leave out of so many ranges what a cut-off ended.
 // They are those that concern one user, the newest of all, or a look-up for each token
-// that any may concern if both are too many.
+// if both are too many.
 func (s *Store) uncut(ctx context.Context, user string, ranges int) (f filter, err error) {
 	few := func(cuts []cutoff) bool { return len(cuts) <= mostCuts && len(cuts)*ranges <= mostSpared }
 	if user != "" {
@@ -376,7 +381,14 @@ func (s *Store) uncut(ctx context.Context, user string, ranges int) (f filter, e
 	if s.dialect == Postgres {
 		alive = notCut
 	}
-	f.and("(t.seq >= ? OR "+unnamed+" OR "+alive+")", cuts[0].seq)
+	n, err := s.count(ctx, "count cut-offs", someCutoffs+limitTo(mostNaming+1), nil)
+	if err != nil {
+		return f, err
+	}
+	if n <= mostNaming {
+		alive = unnamed + " OR " + alive
+	}
+	f.and("(t.seq >= ? OR "+alive+")", cuts[0].seq)
 	return f, nil
 }
 
