@@ -74,6 +74,43 @@ func (s *Session) skipped(ctx context.Context) bool {
 	return false
 }
 
+// carrying returns a copy of r that carries p.
+func carrying(r incoming, p *Principal) *http.Request {
+	ctx := r.Context()
+	var c *carrier
+	switch outer := ctx.(type) {
+	case *frame:
+		c = outer.lend()
+	case *unread:
+		c = outer.lend()
+	}
+	if c == nil {
+		c = new(carrier)
+	}
+	// One by one: a list of assignments would copy the principal twice.
+	c.Context, c.peer = ctx, r.RemoteAddr
+	c.principal = *p
+	// WithContext is inlined and its copy stays on the stack: only the carrier
+	// is allocated. TestBearerAllocations holds this.
+	c.request = *r.WithContext(c)
+	return &c.request
+}
+
+// A lentCarrier is room for the carrier of the first gate behind a context, which then
+// allocates none.
+type lentCarrier struct {
+	lent  atomic.Bool // inner is in use
+	inner carrier
+}
+
+// lend returns the carrier once, and then nil.
+func (l *lentCarrier) lend() *carrier {
+	if l.lent.Swap(true) {
+		return nil
+	}
+	return &l.inner
+}
+
 // Format keeps the credentials of the request out of logs that print contexts.
 func (c *unread) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "auth.unread") }
 
