@@ -60,10 +60,10 @@ func takeConnections(t *testing.T, p *postgres) (goOn func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const others = ` FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend' AND application_name <> 'taker'`
+	const ours = `(pid = pg_backend_pid() OR application_name = 'taker')`
 	var taken []*sql.Conn
 	for left := 1; left > 0; {
-		if _, err := operator.ExecContext(t.Context(), "SELECT pg_terminate_backend(pid)"+others); err != nil {
+		if _, err := operator.ExecContext(t.Context(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND NOT "+ours); err != nil {
 			t.Fatal(err)
 		}
 		for {
@@ -76,8 +76,8 @@ func takeConnections(t *testing.T, p *postgres) (goOn func()) {
 			}
 			taken = append(taken, conn)
 		}
-		// The nodes may have been faster.
-		if err := operator.QueryRowContext(t.Context(), "SELECT COUNT(*)"+others).Scan(&left); err != nil {
+		// The nodes may have been faster, and a connection that ends is no longer listed before its place is free.
+		if err := operator.QueryRowContext(t.Context(), "SELECT current_setting('max_connections')::int - COUNT(*) FROM pg_stat_activity WHERE "+ours).Scan(&left); err != nil {
 			t.Fatal(err)
 		}
 	}
