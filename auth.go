@@ -38,8 +38,8 @@
 // A wrong credential is final and never falls through to another one or to
 // anonymous. An outage of a store is answered 503. Secrets are stored as digests
 // only. The zero value of every option is the safe one. A constructor refuses an
-// option that is out of range. A negative number is, unless the option says what
-// it means. All types here are safe for concurrent use and do not change after
+// option that is out of range. A negative number is out of range unless the option
+// says otherwise. All types here are safe for concurrent use and do not change after
 // construction.
 //
 // The library does not protect against a handler that misuses the rights of its

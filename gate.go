@@ -67,7 +67,8 @@ type GateOptions struct {
 
 	// Logger receives the audit events. Nil means [slog.Default]. The event of a
 	// refusal can have a group without a name, whose attributes a handler must
-	// write as those of the event, see [slog.Handler].
+	// write as those of the event, see [slog.Handler]. The source of a refusal is the
+	// call of NewGate.
 	Logger *slog.Logger
 
 	// Observe is called for the events RequestAllowed and RequestRefused, see package observe.

@@ -55,7 +55,8 @@ type SessionOptions struct {
 	IdleTimeout time.Duration
 
 	// Lifetime is the longest life of a session. Zero means 12 hours, or
-	// IdleTimeout if that is longer. It must not be shorter than IdleTimeout.
+	// IdleTimeout if that is longer. It must not be shorter than IdleTimeout. The
+	// maximum is 36,500 days.
 	Lifetime time.Duration
 
 	// CookieName is the name of the cookie. The default is "__Host-session", or

@@ -251,12 +251,12 @@ func sameValues(a, b []byte) bool {
 	if !holdsGob(a) && !holdsGob(b) {
 		return bytes.Equal(a[codecHeader:], b[codecHeader:])
 	}
-	x, errX := parse(a)
+	_, errX := parse(a)
 	if errX == nil && len(a) == len(b) && b[0] == codecVersion && bytes.Equal(a[codecHeader:], b[codecHeader:]) {
 		return true
 	}
-	y, errY := parse(b)
-	if errX != nil || errY != nil || !x.gob && !y.gob {
+	_, errY := parse(b)
+	if errX != nil || errY != nil {
 		return false
 	}
 	_, p, errX := codec{}.Decode(a)

@@ -17,8 +17,8 @@ import (
 // Login starts a session for u in place of the session of the request. The
 // identifier is new, the old one is dead, and the oldest sessions of the user
 // beyond PerUser end. Values of the host stay, unless the old session was
-// another user's. The session is stored when Login returns, and the cookie is
-// sent with the header of the response.
+// another user's or a login of this request has failed before. The session is stored
+// when Login returns, and the cookie is sent with the header of the response.
 //
 // U must be the user that the login verified. Login reads the user again, and
 // returns an [*Error] with status 401 if the user is not active, is a service
@@ -36,7 +36,7 @@ func (s *Session) Login(r *http.Request, u store.User) error {
 	if u, err = s.current(r.Context(), u); err != nil {
 		return err
 	}
-	if st.row.userID != "" && st.row.userID != u.ID {
+	if st.row.userID != "" && st.row.userID != u.ID || st.broken {
 		if err := s.values.clear(st); err != nil {
 			return fmt.Errorf("auth: log in: %w", err)
 		}

@@ -200,7 +200,7 @@ func TestLoginWithoutSession(t *testing.T) {
 // After a login that failed nothing is saved, because the values may be another user's.
 // After the next one that succeeds everything is.
 func TestLoginAgainAfterAnOutage(t *testing.T) {
-	for _, again := range []bool{false, true} {
+	for _, again := range []string{"", "bob", "alice"} {
 		s := newSystem(t, nil)
 		m, cookie := s.session.Manager(), s.login(s.alice)
 		w := s.run(cookie, func(_ http.ResponseWriter, r *http.Request) {
@@ -214,19 +214,20 @@ func TestLoginAgainAfterAnOutage(t *testing.T) {
 				t.Error("the login did not fail")
 			}
 			s.db.on(nil)
-			if again {
-				if err := s.session.Login(r, s.bob); err != nil {
+			m.Put(r.Context(), "bobs", "x")
+			if again != "" {
+				if err := s.session.Login(r, map[string]store.User{"bob": s.bob, "alice": s.alice}[again]); err != nil {
 					t.Error(err)
 				}
 			}
 			m.Put(r.Context(), "k", "v")
 		})
-		want := map[bool]string{false: "", true: "v"}[again]
-		if again {
-			cookie = s.cookie(w)
+		want := ""
+		if again != "" {
+			cookie, want = s.cookie(w), "v"
 		}
-		if got := s.value(cookie, "k"); got != want {
-			t.Errorf("again %v: the value is %q, want %q", again, got, want)
+		if bobs, got := s.value(cookie, "bobs"), s.value(cookie, "k"); bobs != "" || got != want {
+			t.Errorf("again %q: the values are %q and %q, want none and %q", again, bobs, got, want)
 		}
 	}
 }

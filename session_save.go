@@ -191,10 +191,12 @@ func (st *sessionState) insert(data []byte, login *store.User) error {
 		st.event(slog.LevelInfo, audit.SessionLimit, user)
 	}
 	st.session.observeEnded(st, observe.KindLimit, evicted)
-	st.stored, st.cookie, st.absence, st.quiet = new(stored), cookieSet, present, isQuiet(st.request)
-	st.token, st.name, st.admin, st.auditor = token, user.Name, user.Admin, user.Auditor
-	st.row = sessionRow{row.ID, row.UserID, row.Epoch, row.Created.UnixMicro(), st.session.ends(row.Expires, now)}
-	st.read, st.held = true, heldValues{row.Data, row.Revision}
+	st.stored = &stored{
+		token: token, name: user.Name, admin: user.Admin, auditor: user.Auditor,
+		row:  sessionRow{row.ID, row.UserID, row.Epoch, row.Created.UnixMicro(), st.session.ends(row.Expires, now)},
+		read: true, held: heldValues{row.Data, row.Revision},
+	}
+	st.cookie, st.absence, st.quiet = cookieSet, present, isQuiet(st.request)
 	return nil
 }
 
@@ -212,8 +214,8 @@ func sameBytes(a, b []byte) bool { return len(a) > 0 && len(a) == len(b) && &a[0
 
 // saveData stores the values of the host in the session that they were read
 // from. If another request of the session was faster, saveData writes only the
-// keys that this request changed since its last save. Another goroutine of the
-// request may end the session meanwhile, so that f is no longer that of st.
+// keys that this request changed since its last save. The session may be
+// ended meanwhile, so that f is no longer that of st.
 func (st *sessionState) saveData(f *stored, data []byte) error {
 	held := f.encoded(st.session)
 	if sameBytes(data, held.data) || sameValues(data, held.data) {

@@ -136,3 +136,28 @@ func TestInsertAfterALostRace(t *testing.T) {
 		}
 	}
 }
+
+// A parent that is narrowed meanwhile bounds the grant of its child, too.
+func TestInsertGrantOfNarrowedParent(t *testing.T) {
+	s := newSystem(t, nil)
+	ctx := t.Context()
+	issued, err := s.tokens.Issue(ctx, by(s.alice), auth.TokenRequest{Scopes: auth.ScopeWrite})
+	if err != nil {
+		t.Fatal(err)
+	}
+	asking := s.of(issued)
+	tok, parent, err := s.tokens.Prepare(ctx, asking, auth.TokenRequest{Scopes: auth.ScopeRead}, time.Hour, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok.Digest = store.Digest{1}
+	tok.Refresh = store.Refresh{Digest: store.Digest{2}, Scopes: auth.ScopeWrite, Expires: tok.Expires, GrantExpires: tok.Expires}
+	if _, err := s.tokens.Change(ctx, by(s.alice), issued.ID, auth.TokenChange{Scopes: new(auth.Scopes(auth.ScopeRead))}); err != nil {
+		t.Fatal(err)
+	}
+	stored, err := s.tokens.Insert(ctx, s.db, asking, tok, parent)
+	if err == nil {
+		t.Fatalf("stored %+v", stored)
+	}
+	refusesStatus(t, err, 403, "")
+}

@@ -88,11 +88,12 @@ func replaced(by *Principal, tok store.Token) bool {
 // application where it has any. Parent is that of Prepare. In one step with the insert
 // it must not have ended or changed, and the limits of TokensOptions must hold: MaxDepth,
 // MaxMinted and MaxPerUser. If a limit is reached, Insert counts the tokens of the user
-// by [Tokens.CheckQuota], and tries once more without MaxPerUser if that finds room: the
+// by [Tokens.CheckQuota], and goes on without MaxPerUser if that finds room: the
 // store may have counted tokens that have ended. A change of the parent that leaves it
 // the right is followed.
 // Refusals are an [*Error], also those of a child that Prepare does not return for by:
-// of another user, or with more scopes, addresses or resources than parent. ErrLimit
+// of another user, with more scopes, addresses or resources than parent, with another
+// Independent, or with a grant that has more scopes or no end. ErrLimit
 // and ErrConflict of [store.Tokens].InsertToken come as they are. Later changes by the
 // owner reach the token like every minted token. Package oauth calls Insert for the
 // tokens of applications.
@@ -135,6 +136,9 @@ func (t *Tokens) Insert(ctx context.Context, st store.Tokens, by *Principal, tok
 			if limits.Owned == 0 && now.Digest == parent.Digest && now.Scopes == parent.Scopes {
 				return store.Token{}, err
 			}
+			if now.ID != 0 && !t.bound(tok, now) {
+				return store.Token{}, errForbidden
+			}
 			parent = now
 		default:
 			return store.Token{}, err
@@ -142,8 +146,8 @@ func (t *Tokens) Insert(ctx context.Context, st store.Tokens, by *Principal, tok
 	}
 }
 
-// bound reports whether tok has the bounds that adopt gives to a child of parent, and so
-// has its grant. The store compares their ends.
+// bound reports whether tok has the bounds that adopt gives to a child of parent, and its
+// grant no more scopes, and an end. The store compares the ends.
 func (t *Tokens) bound(tok, parent store.Token) bool {
 	grant := tok.Refresh
 	if grant.Digest != (store.Digest{}) && (grant.GrantExpires.IsZero() || !Scopes(grant.Scopes).Within(Scopes(parent.Scopes))) {

@@ -109,18 +109,32 @@ func TestTokenIDsOfSQLite(t *testing.T) {
 	}
 }
 
-// The sequence of PostgreSQL may have any name, and stands in the schema of the table.
+// The sequence of PostgreSQL may have any name, also that of one in a schema that is looked
+// through first.
 func TestSequenceOfAnyName(t *testing.T) {
 	p := freshOn(sharedPostgres)(t)
 	_, db := p.openDB(t)
-	if _, err := db.Exec(p.sql(`ALTER SEQUENCE auth_tokens_id_seq RENAME TO "An 'Odd' Name of `, p.Prefix, `"`)); err != nil {
-		t.Fatal(err)
-	}
-	st := openShaky(t, db, p, 0)
-	for n := range int64(3) {
-		tok, err := st.InsertToken(t.Context(), tokenNamed(fmt.Sprint(n), time.Now()), limits)
-		if err != nil || tok.ID != n+1 || tok.Family != tok.ID {
-			t.Errorf("%+v, %v", tok, err)
+	run := func(query string) {
+		t.Helper()
+		if _, err := db.Exec(query); err != nil {
+			t.Fatal(err)
 		}
 	}
+	name, schema := `"An 'Odd' Name of `+p.Prefix+`"`, `"first of `+p.Prefix+`"`
+	run(p.sql("ALTER SEQUENCE auth_tokens_id_seq RENAME TO " + name))
+	insert := func(st store.Tokens, id int64) {
+		t.Helper()
+		tok, err := st.InsertToken(t.Context(), tokenNamed(fmt.Sprint(id), time.Now()), limits)
+		if err != nil || tok.ID != id || tok.Family != tok.ID {
+			t.Errorf("%+v, %v, want ID %d", tok, err, id)
+		}
+	}
+	st := openShaky(t, db, p, 0)
+	insert(st, 1)
+	insert(st, 2)
+	db.SetMaxOpenConns(1)
+	run("CREATE SCHEMA " + schema)
+	run("CREATE SEQUENCE " + schema + "." + name + " START 40")
+	run("SET search_path = " + schema + ", public")
+	insert(openShaky(t, db, p, 0), 3)
 }

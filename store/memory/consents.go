@@ -107,9 +107,7 @@ func (s *Store) ListConsents(ctx context.Context, userID string, p store.Page) (
 		l.take(source[*consent]{records: slices.Values(s.consents.consentsOf[userID])}, func(c *consent) bool {
 			return s.apps[c.ApplicationID] != nil
 		})
-		for _, c := range l.page() {
-			list = append(list, c.Consent)
-		}
+		list = shown(l.page(), func(c *consent) store.Consent { return c.Consent })
 		total = l.total
 		return nil
 	})

@@ -213,7 +213,10 @@ func (ts *tokens) dropMember(f *family, t *token) {
 func (ts *tokens) takeSpent(f *family, most int) (list []*token, more bool) {
 	c := ts.crowds[f.self]
 	if c != nil {
-		list = ts.tokensOf(&c.spent)
+		c.spent.each(func(r ref) bool {
+			list = append(list, ts.slab.locked(r))
+			return len(list) <= most
+		})
 	} else {
 		list = slices.DeleteFunc(ts.members(f), func(t *token) bool { return !ts.waits(t) })
 	}

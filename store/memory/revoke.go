@@ -212,8 +212,9 @@ func markingBelow(f *family, at instant) *marking {
 	return &marking{key: cutKey{mintedBy: id}, at: at, families: []int64{id}, bound: true, next: 1}
 }
 
-// beforeRevival marks all that ended with a family that is to get a live token. They are
-// as many as a tree has. Without a mark they would live again with the family.
+// beforeRevival marks all that ended with a family that is to get a live token. Without a
+// mark they would live again with the family. They are as many as the tree has, with those
+// that expired and are not purged: only a host that chooses a family gets here.
 func (s *Store) beforeRevival(f *family) {
 	if f.live.Load() == 0 && s.hasChildren(f) {
 		s.markSome(markingBelow(f, s.ends(f)), math.MaxInt)

@@ -13,7 +13,8 @@ type shared[K comparable, T any] struct {
 	seed  maphash.Seed
 }
 
-// An item never changes but for the number of its holders, and what its value says.
+// An item never changes but for the number of its holders, and what the type of its value
+// says may change.
 type item[K comparable, T any] struct {
 	key   K
 	value T

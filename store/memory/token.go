@@ -48,7 +48,7 @@ type partyKey struct {
 // A party has the cuts of the user and of the application through which the right came.
 type party = item[partyKey, standing]
 
-// A standing is that of a party. All but live never changes.
+// A standing is that of a party. Its pointers never change.
 type standing struct {
 	reach
 	live int // its tokens that are not marked as revoked; guarded by Store.mu

@@ -134,13 +134,13 @@ func serial(prefix string) string {
 }
 
 // tokenIDsOf returns a shorter name than [serial], because PostgreSQL would look that up
-// in each statement. It has no schema, as the name of the table has none. For the other
-// dialects, whose statements do not need it, it is "".
+// in each statement. It has a schema only if another sequence would be found without. For
+// the other dialects, whose statements do not need it, it is "".
 func tokenIDsOf(ctx context.Context, db *sql.DB, d Dialect, prefix string) (name string, err error) {
 	if d != Postgres {
 		return "", nil
 	}
-	err = db.QueryRowContext(ctx, "SELECT quote_literal(quote_ident(relname)) || '::regclass' FROM pg_catalog.pg_class WHERE oid = "+serial(prefix)+"::regclass").Scan(&name)
+	err = db.QueryRowContext(ctx, "SELECT quote_literal("+serial(prefix)+"::regclass::text) || '::regclass'").Scan(&name)
 	if err != nil {
 		return "", fmt.Errorf("sqlstore: look for the sequence of the tokens: %w", err)
 	}
