@@ -78,8 +78,13 @@ func (c *proofs) find(credentials string, network netip.Prefix) *proof {
 		return nil // a stranger may send more than is worth hashing
 	}
 	d := c.digest(credentials)
-	e := c.head(&d).Load()
-	for e != nil && (e.digest != d || e.network != network) {
+	return c.at(&d, network)
+}
+
+// at returns the proof with a digest from a network, or nil.
+func (c *proofs) at(digest *[sha256.Size]byte, network netip.Prefix) *proof {
+	e := c.head(digest).Load()
+	for e != nil && (e.digest != *digest || e.network != network) {
 		e = e.next.Load()
 	}
 	return e
@@ -102,7 +107,7 @@ func (c *proofs) put(credentials string, a *attempt, now time.Time) {
 		c.shrink(now)
 	}
 	// It takes the place of an old one, so that a reader finds either, or the last one.
-	old := c.find(credentials, a.network)
+	old := c.at(&e.digest, a.network)
 	link := c.link(&e.digest, old)
 	if old != nil { // of the same user, or of an earlier one
 		e.next.Store(old.next.Load())
