@@ -75,7 +75,7 @@ release: ## make VERSION=v1.2.3 the current version in all modules, and check th
 vulnerabilities: ## look for known vulnerabilities in what importers build (needs jq)
 	@.ci/vulnerabilities $(RELEASED) examples examples/mcp
 
-bench: ## measure beside floors and other libraries (writes doc/performance.md; ARGS="-rounds 60 -tokens 1000000 -loopback 7")
+bench: ## measure beside floors and other libraries (writes doc/performance.md; ARGS="-rounds 60 -tokens 1000000 -loopback 11")
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
 	(cd internal/sqltest && CI= OSTIARY_PAGES="$$dir/pages" go test -run '^$$' -bench '^BenchmarkPages$$' -benchtime 5x -timeout 30m .) && \
 	cd bench/rivals && go run . -pages "$$dir/pages" -o ../../doc/performance.md $(ARGS)

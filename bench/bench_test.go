@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -81,6 +82,23 @@ func TestRatios(t *testing.T) {
 	}
 }
 
+// What is compared is measured at about the same time.
+func TestTurns(t *testing.T) {
+	servers := []Server{{Name: "a"}, {Name: "b"}, {Name: "a1", Base: "a"}, {Name: "b1", Base: "b"}, {Name: "a2", Base: "a"}, {Name: "alone"}}
+	for range 50 {
+		order := turns(servers)
+		groups := ""
+		for _, i := range order {
+			if g := servers[i].Name[:1]; servers[i].Name != "alone" && !strings.HasSuffix(groups, g) {
+				groups += g
+			}
+		}
+		if slices.Sort(order); len(groups) != 2 || !slices.Equal(order, []int{0, 1, 2, 3, 4, 5}) {
+			t.Fatalf("the groups are %q, of the servers %v", groups, order)
+		}
+	}
+}
+
 // Without wrk the program asks by itself, and says so.
 func TestLoopback(t *testing.T) {
 	t.Setenv("PATH", "")
@@ -89,13 +107,13 @@ func TestLoopback(t *testing.T) {
 		t.Errorf("the clients are %s", l.Generator)
 	}
 	for _, s := range l.Shares {
-		if s.PerSecond <= 0 || s.Base != "" && s.Of <= 0 || s.CPU != 0 || s.OfCPU != 0 {
+		if s.PerSecond <= 0 || s.Base != "" && s.Of <= 0 || s.CPU != 0 || s.OfCPU != 0 || s.Bytes != 0 {
 			t.Errorf("%+v", s)
 		}
 	}
-	l.Shares = append(l.Shares, Share{Name: "gate", Base: "bare", PerSecond: 2000, Of: 0.875, CPU: 1500, OfCPU: 0.925})
+	l.Shares = append(l.Shares, Share{Name: "gate", Base: "bare", PerSecond: 2000, Of: 0.875, CPU: 1500, OfCPU: 0.925, Bytes: 2262.4})
 	text := Report{Loopback: l, Pages: "| all |\n"}.Markdown()
-	for _, want := range []string{l.Generator, "| /api/v2/me/, bearer |", "| gate | 2000 | 88 % | 1.50 µs | 92 % | bare |\n", "### Lists\n\n| all |"} {
+	for _, want := range []string{l.Generator, "| /api/v2/me/, bearer |", "| gate | 2000 | 88 % | 1.50 µs | 92 % | 2262 | bare |\n", "### Lists\n\n| all |"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in:\n%s", want, text)
 		}

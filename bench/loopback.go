@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"os/exec"
 	"regexp"
+	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -47,6 +49,8 @@ type Share struct {
 	// where the server alone has the processor. Neighbours on the machine hardly change
 	// it. Both are 0 without wrk, because the clients are then part of the process.
 	CPU, OfCPU float64
+	// Bytes is what the server allocates for one request. It is 0 without wrk.
+	Bytes float64
 }
 
 // Loopback is what a run over loopback has measured.
@@ -66,12 +70,26 @@ func Servers(tb testing.TB) []Server {
 	cookie := http.Header{"Cookie": {s.login(func(*http.Request) {})}}
 	basic := http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte("alice:"+password))}}
 	bare := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(Passed) })
+	varied := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header()["Vary"] = varies
+		w.WriteHeader(Passed)
+	})
+	spoken := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { speak(w) })
+	oursSpoken := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p, ok := auth.FromContext(r.Context()); ok && p.Name == "alice" {
+			speak(w)
+		}
+	})
 	api := auth.Must(httpapi.New(httpapi.Config{Gate: s.gate, Users: s.db, Passwords: s.words, Tokens: s.tokens, Session: s.session, Logger: quiet}))
 	const me = "/api/v2/me/"
 	return []Server{
 		{"bare", "", bare, "/", token, Passed, 0},
+		{"bare, with Vary", "bare", varied, "/", token, Passed, 0},
 		{"floor, tuned", "bare", tuned(tokens, theirs), "/", token, Passed, 0},
+		{"floor, every duty", "bare", newDuties(tokens, s.alice).require(dutiful), "/", token, Passed, 0},
 		{"Require, bearer", "bare", s.gate.Require(ours), "/", token, Passed, 0},
+		{"bare, with a body", "", spoken, "/", token, http.StatusOK, 0},
+		{"Require, bearer, with a body", "bare, with a body", s.gate.Require(oursSpoken), "/", token, http.StatusOK, 0},
 		{"Require, bearer, 16 clients", "", s.gate.Require(ours), "/", token, Passed, 16},
 		{"Require, bearer, 256 clients", "Require, bearer, 16 clients", s.gate.Require(ours), "/", token, Passed, 256},
 		{"bare, 16 clients", "", bare, "/", token, Passed, 16},
@@ -83,6 +101,12 @@ func Servers(tb testing.TB) []Server {
 		{"bare, what me/ answers", "", echo(api, me, token), me, token, http.StatusOK, 0},
 		{me + ", bearer", "bare, what me/ answers", api, me, token, http.StatusOK, 0},
 	}
+}
+
+// speak answers as an API does, with a field of its own and a body.
+func speak(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = io.WriteString(w, `{"id":1,"name":"alice"}`)
 }
 
 // echo returns a handler that answers what h does, the same for every request.
@@ -115,7 +139,7 @@ func (w *recorder) Write(b []byte) (int, error) {
 }
 
 // MeasureLoopback serves all servers on 127.0.0.1 and asks them in turn, in an order
-// that changes with each round, each for so many seconds. Clients are wrk, and a
+// that changes with each round, each for so long. Clients are wrk, and a
 // part of this process where wrk is not installed. It panics if an answer has not
 // the status of its server.
 func MeasureLoopback(servers []Server, rounds int, each time.Duration) Loopback {
@@ -139,23 +163,28 @@ func MeasureLoopback(servers []Server, rounds int, each time.Duration) Loopback 
 		urls[i] = "http://" + listener.Addr().String() + s.Path
 		ask(http.DefaultClient, urls[i], s) // wrk only tells that a status is no success
 	}
-	rates, cpus := make([][]float64, len(servers)), make([][]float64, len(servers))
+	rates, cpus, bytes := make([][]float64, len(servers)), make([][]float64, len(servers)), make([][]float64, len(servers))
+	var before, after runtime.MemStats
 	for range rounds {
-		for _, i := range rand.Perm(len(servers)) {
-			spent := processTime()
+		for _, i := range turns(servers) {
 			if wrk == "" {
 				rates[i] = append(rates[i], askAll(urls[i], servers[i], each))
 				continue
 			}
+			runtime.ReadMemStats(&before)
+			spent := processTime()
 			n, perSecond := runWrk(wrk, urls[i], servers[i], each)
+			spent = processTime() - spent
+			runtime.ReadMemStats(&after)
 			rates[i] = append(rates[i], perSecond)
-			cpus[i] = append(cpus[i], (processTime()-spent)/n)
+			cpus[i] = append(cpus[i], spent/n)
+			bytes[i] = append(bytes[i], float64(after.TotalAlloc-before.TotalAlloc)/n)
 		}
 	}
 	for i, s := range servers {
 		share := Share{Name: s.Name, Base: s.Base, PerSecond: median(rates[i])}
 		if wrk != "" {
-			share.CPU = median(cpus[i])
+			share.CPU, share.Bytes = median(cpus[i]), median(bytes[i])
 		}
 		for j, base := range servers {
 			if base.Name == s.Base {
@@ -168,6 +197,21 @@ func MeasureLoopback(servers []Server, rounds int, each time.Duration) Loopback 
 		l.Shares = append(l.Shares, share)
 	}
 	return l
+}
+
+// turns returns the servers in the order of a round. Those that are compared follow
+// one another, so that what the machine does else hits both alike.
+func turns(servers []Server) []int {
+	order := rand.Perm(len(servers))
+	group := func(i int) string { return cmp.Or(servers[i].Base, servers[i].Name) }
+	place := make(map[string]int)
+	for n, i := range order {
+		if _, ok := place[group(i)]; !ok {
+			place[group(i)] = n
+		}
+	}
+	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(place[group(i)], place[group(j)]) })
+	return order
 }
 
 // ratios returns a/b for each round.

@@ -41,19 +41,19 @@ func (r Report) Markdown() string {
 	}
 	if l := r.Loopback; l.Rounds > 0 {
 		fmt.Fprintf(&b, "\n### Loopback\n\nClients: %s, 1 thread, %d connections; %d rounds of %v.\n\n", l.Generator, connections, l.Rounds, l.Each)
-		b.WriteString("| what | requests a second | left of its base | CPU of the server | left by CPU | base |\n| --- | ---: | ---: | ---: | ---: | --- |\n")
+		b.WriteString("| what | requests a second | left of its base | CPU of the server | left by CPU | bytes | base |\n| --- | ---: | ---: | ---: | ---: | ---: | --- |\n")
 		for _, s := range l.Shares {
-			of, cpu, ofCPU := "", "", ""
+			of, cpu, ofCPU, bytes := "", "", "", ""
 			if s.Base != "" {
 				of = fmt.Sprintf("%.0f %%", 100*s.Of)
 			}
 			if s.CPU > 0 {
-				cpu = nanoseconds(s.CPU)
+				cpu, bytes = nanoseconds(s.CPU), fmt.Sprintf("%.0f", s.Bytes)
 			}
 			if s.OfCPU > 0 {
 				ofCPU = fmt.Sprintf("%.0f %%", 100*s.OfCPU)
 			}
-			fmt.Fprintf(&b, "| %s | %.0f | %s | %s | %s | %s |\n", s.Name, s.PerSecond, of, cpu, ofCPU, s.Base)
+			fmt.Fprintf(&b, "| %s | %.0f | %s | %s | %s | %s | %s |\n", s.Name, s.PerSecond, of, cpu, ofCPU, bytes, s.Base)
 		}
 	}
 	if r.Pages != "" {

@@ -1,7 +1,7 @@
 // The program rivals measures this module beside other libraries and beside floors,
 // prints the table, and writes it to a document.
 //
-//	go run . [-o ../../doc/performance.md] [-rounds 60] [-tokens 1000000] [-loopback 7] [-pages FILE]
+//	go run . [-o ../../doc/performance.md] [-rounds 60] [-tokens 1000000] [-loopback 11] [-pages FILE]
 package main
 
 import (
@@ -18,7 +18,7 @@ func main() {
 	out := flag.String("o", "", "the document whose generated section is replaced; none only prints")
 	rounds := flag.Int("rounds", 60, "slices of each contestant; 0 leaves them out")
 	tokens := flag.Int("tokens", 1_000_000, "tokens of the figures of memory; 0 leaves them out")
-	loopback := flag.Int("loopback", 7, "rounds over loopback of 2 s for each server; 0 leaves them out")
+	loopback := flag.Int("loopback", 11, "rounds over loopback of 1 s for each server; 0 leaves them out")
 	pages := flag.String("pages", "", "the table that BenchmarkPages of internal/sqltest has written")
 	flag.Parse()
 
@@ -50,7 +50,7 @@ func main() {
 			report.Figures = append(report.Figures, c.Run(bench.Effort{Slice: 10 * time.Millisecond, Rounds: *rounds, Parallel: true})...)
 		}
 		if *loopback > 0 {
-			report.Loopback = bench.MeasureLoopback(append(bench.Servers(t), loopbackRivals()...), *loopback, 2*time.Second)
+			report.Loopback = bench.MeasureLoopback(append(bench.Servers(t), loopbackRivals()...), *loopback, time.Second)
 		}
 		measured = true
 	})
