@@ -220,7 +220,7 @@ func (srv *Server) changeable(ctx context.Context, by *auth.Principal, id int64)
 // confidential has no secret until [Server.RotateSecret]. A confidential client
 // that becomes public loses its secret. A change of Disabled alone checks no other
 // field, since the application may be older than the rules. No token, not even that of a
-// superuser, changes anything else of an application with SkipConsent: it takes a
+// superuser, changes anything else of an application that keeps SkipConsent: it takes a
 // session or Basic. An application that was made
 // of a document can be disabled and enabled, and otherwise only its document changes
 // it.
