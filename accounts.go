@@ -18,7 +18,9 @@ import (
 
 // Accounts manages users on behalf of a [Principal]. A superuser manages all of
 // them, and users manage their own names, address and password. A token that
-// came through an application manages nobody.
+// came through an application manages nobody. The scopes of a token are the affair of
+// the gate in front, see [Gate.Require] and [Gate.RequireScope]: Accounts does not look
+// at them.
 type Accounts struct {
 	store     store.Accounts
 	passwords *Passwords

@@ -65,6 +65,11 @@ func TestProofs(t *testing.T) {
 	if c.drop(bob.pair()); c.find("Ym9iOnB3", here) != nil {
 		t.Error("a second refusal ends nothing")
 	}
+	// A proof that was on its way during a refusal lasts until the next one.
+	c.put("Ym9iOnB3", &bob, now)
+	if c.drop(bob.pair()); c.find("Ym9iOnB3", here) != nil {
+		t.Error("a proof that came late outlives the next refusal")
+	}
 }
 
 // proofs are bounded, and so is what finds them.

@@ -22,7 +22,9 @@ import (
 // looked up each time.
 //
 // A hit costs no attempt. A proof counts for one network only and is dropped when the
-// throttle refuses an attempt from there, so that the proofs answer no guesses.
+// throttle refuses an attempt from there, so that the proofs answer no guesses. An
+// attempt that was right at that moment may put its proof afterwards: that one answers
+// the next guess, and a wrong guess drops it.
 type proofs struct {
 	secret [16]byte // 128 bits; with it most credentials fit into one block of SHA-256
 	// heads begin chains of proofs, whose digests name the head. Readers take no lock

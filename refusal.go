@@ -39,6 +39,12 @@ var (
 
 // refusalFields sets the fields of a refusal that do not depend on its body.
 func refusalFields(h http.Header, e *Error) {
+	// A middleware that rewrites a challenge in place must not change the ones to come.
+	for _, name := range []string{"Www-Authenticate", "Allow"} {
+		if v := h[name]; v != nil {
+			h[name] = slices.Clone(v)
+		}
+	}
 	vary(h)
 	h["Cache-Control"] = noStore
 	h["X-Content-Type-Options"] = noSniff
@@ -175,7 +181,7 @@ func detailJSON(detail string) []byte {
 }
 
 // Header fields that are shared by all replies; their capacity makes an append
-// copy them.
+// copy them. doc/limits.md says that nobody may change one in place.
 var (
 	varies  = []string{"Authorization, Cookie"}
 	noStore = []string{"no-store"}

@@ -44,6 +44,11 @@ func drain(t *testing.T, s *activity.Stream) {
 	s.Run(ctx)
 }
 
+// lazy is text that is a value only when a handler asks.
+type lazy string
+
+func (l lazy) LogValue() slog.Value { return slog.StringValue(string(l)) }
+
 func TestEntries(t *testing.T) {
 	by := []any{audit.KeyActor, "root", audit.KeyActorID, "1", audit.KeyActorTokenID, int64(9)}
 	for _, tt := range []struct {
@@ -65,6 +70,15 @@ func TestEntries(t *testing.T) {
 			}, by...),
 			store.Activity{
 				Operation: store.OperationUpdate, Object: store.ObjectToken, ActorID: "1", Actor: "root", ActorTokenID: 9, UserID: "2", TokenID: 3,
+				Changes: `[{"field":"scope","old":"read write","new":"read"}]`,
+			},
+		}, {
+			"groups without a name, which count as what is in them", audit.TokenChanged, []any{
+				slog.Attr{}, slog.Group("", audit.KeyTokenID, int64(3), slog.Group("", audit.KeyUserID, "2", audit.KeyScope, lazy("read"))), slog.Group("empty"),
+				slog.Group(audit.KeyBefore, slog.Group("", audit.KeyScope, lazy("read write")), slog.Group("")),
+			},
+			store.Activity{
+				Operation: store.OperationUpdate, Object: store.ObjectToken, UserID: "2", TokenID: 3,
 				Changes: `[{"field":"scope","old":"read write","new":"read"}]`,
 			},
 		}, {

@@ -80,7 +80,7 @@ func entryOf(r slog.Record) (store.Activity, bool) {
 	}
 	attrs := make(attributes)
 	r.Attrs(func(a slog.Attr) bool {
-		attrs[a.Key] = a.Value.Resolve()
+		each(a, func(key string, v slog.Value) { attrs[key] = v })
 		return true
 	})
 	a := store.Activity{
@@ -120,6 +120,19 @@ func ofMany(a store.Activity) store.Activity {
 // attributes are those of an event.
 type attributes map[string]slog.Value
 
+// each calls f with an attribute, resolved. In place of a group without a name it takes
+// what is in the group, see [slog.Handler].
+func each(a slog.Attr, f func(key string, v slog.Value)) {
+	v := a.Value.Resolve()
+	if a.Key != "" || v.Kind() != slog.KindGroup {
+		f(a.Key, v)
+		return
+	}
+	for _, inner := range v.Group() {
+		each(inner, f)
+	}
+}
+
 func (a attributes) text(key string) string {
 	if v, ok := a[key]; ok && v.Kind() == slog.KindString {
 		return clean(v.String())
@@ -143,17 +156,17 @@ func (a attributes) changes(ev event, of store.Activity) (list []Change) {
 		return []Change{{Field: audit.KeyScope, New: a.value(audit.KeyScope)}}
 	case of.Operation == store.OperationUpdate:
 		if before, ok := a[audit.KeyBefore]; ok && before.Kind() == slog.KindGroup {
-			for _, old := range before.Group() {
-				was, is := old.Value.Resolve(), a[old.Key]
+			each(slog.Attr{Value: before}, func(key string, was slog.Value) {
+				is := a[key]
 				if same(was, is) {
-					continue
+					return
 				}
 				if l, m := texts(was), texts(is); tooLong(l) || tooLong(m) {
 					// What is new must not be behind the cut.
 					was, is = slog.AnyValue(without(l, m)), slog.AnyValue(without(m, l))
 				}
-				list = append(list, Change{old.Key, valueOf(was), valueOf(is)})
-			}
+				list = append(list, Change{key, valueOf(was), valueOf(is)})
+			})
 		}
 	case of.Associated == "":
 		for _, key := range shown[of.Object] {

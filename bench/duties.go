@@ -35,7 +35,7 @@ type duty struct {
 type duties struct {
 	table atomic.Pointer[map[store.Digest]*duty]
 	log   *slog.Logger
-	hook  observe.Func
+	hook  observe.Func // nil: that a gate may have one costs the look at it
 	touch func(*duty, time.Time)
 }
 

@@ -111,7 +111,7 @@ type browserHandler struct {
 // ServeIn implements [incontext.Handler].
 func (h *browserHandler) ServeIn(ctx context.Context, w http.ResponseWriter, r *http.Request) {
 	if browses(r) {
-		h.ServeHTTP(w, r.WithContext(ctx))
+		h.serveBrowser(w, r.WithContext(ctx))
 		return
 	}
 	incontext.Serve(ctx, h.gated, w, r)
@@ -119,10 +119,14 @@ func (h *browserHandler) ServeIn(ctx context.Context, w http.ResponseWriter, r *
 
 // ServeHTTP implements [http.Handler].
 func (h *browserHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !browses(r) {
-		h.gated.ServeHTTP(w, r)
+	if browses(r) {
+		h.serveBrowser(w, r)
 		return
 	}
+	h.gated.ServeHTTP(w, r)
+}
+
+func (h *browserHandler) serveBrowser(w http.ResponseWriter, r *http.Request) {
 	p, err := h.api.Gate.Check(r)
 	if err != nil {
 		w.Header().Set("Cache-Control", "no-store")

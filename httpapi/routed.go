@@ -62,7 +62,8 @@ func newRouted(r *http.Request, path *pathValues) *http.Request {
 }
 
 // serveRouted calls h with r as newRouted returns it. A request with an Authorization
-// field is not copied before the gate has let it in.
+// field, which no browser sends, goes to the gate without a copy where the handlers in
+// front of the gate take a context.
 func serveRouted(h http.Handler, w http.ResponseWriter, r *http.Request, path *pathValues) {
 	if in, ok := h.(incontext.Handler); ok && len(r.Header["Authorization"]) > 0 {
 		in.ServeIn(&routed{Context: r.Context(), peer: r.RemoteAddr, path: path}, w, r)

@@ -219,7 +219,9 @@ func (srv *Server) changeable(ctx context.Context, by *auth.Principal, id int64)
 // changed the application at the same time. A public client that becomes
 // confidential has no secret until [Server.RotateSecret]. A confidential client
 // that becomes public loses its secret. A change of Disabled alone checks no other
-// field, since the application may be older than the rules. An application that was made
+// field, since the application may be older than the rules. No token, not even that of a
+// superuser, changes anything else of an application that keeps SkipConsent: it takes a
+// session or Basic. An application that was made
 // of a document can be disabled and enabled, and otherwise only its document changes
 // it.
 func (srv *Server) ChangeApplication(ctx context.Context, by *auth.Principal, id int64, c ApplicationChange) (store.Application, error) {

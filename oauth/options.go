@@ -60,7 +60,8 @@ type Options struct {
 	RequirePKCE bool
 
 	// Resources are the URIs of further APIs that clients may request tokens
-	// for (RFC 8707), besides [auth.TokensOptions].Resource. See
+	// for (RFC 8707), in the spelling that tokens have: a slash at the end and the case
+	// of the path count. They come besides [auth.TokensOptions].Resource. See
 	// [auth.Bearer.For].
 	Resources []string
 

@@ -128,7 +128,7 @@ func agree(t *testing.T, s *Store) {
 	count("refreshes", taken(&s.refreshes), refreshes)
 	count("spendings", taken(&s.spendings), spendings)
 	count("families", taken(&s.familySlab), len(kept))
-	count("families that minted", taken(&s.mints.slab), minting)
+	count("families that minted", taken(&s.offsprings.slab), minting)
 	delete(texts, 0)
 	delete(bounds, 0)
 	count("texts", taken(&s.texts.slab), len(texts))

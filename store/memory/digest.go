@@ -38,4 +38,4 @@ func (x *digest) isDigest(d *store.Digest) bool {
 func hash32(d store.Digest) uint32 { return binary.BigEndian.Uint32(d[:]) }
 
 // hashText is hash32 for a text that somebody may choose.
-func (s *Store) hashText(text string) uint32 { return uint32(maphash.String(s.seed, text)) }
+func (s *Store) hashText(text string) uint32 { return uint32(maphash.String(s.textSeed, text)) }

@@ -16,13 +16,13 @@ import (
 // The family of a token that was never refreshed and neither minted others nor was
 // minted is not kept: it has the ID of the token and ends with it.
 type family struct {
-	id     atomic.Int64
-	seq    atomic.Int64  // of the first token: successors were issued no later
-	party  atomic.Uint32 // of tokens.parties, that of the first token
-	live   atomic.Int32  // tokens that are not marked as revoked
-	parent atomic.Uint32 // the family that minted it, 0 for none
-	mints  atomic.Uint32 // of tokens.mints; 0 before it mints
-	flags  atomic.Uint32
+	id        atomic.Int64
+	seq       atomic.Int64  // of the first token: successors were issued no later
+	party     atomic.Uint32 // of tokens.parties, that of the first token
+	live      atomic.Int32  // tokens that are not marked as revoked
+	parent    atomic.Uint32 // the family that minted it, 0 for none
+	offspring atomic.Uint32 // of tokens.offsprings; 0 before it mints
+	flags     atomic.Uint32
 
 	self ref
 	few  [2]ref // its tokens, unless there is a crowd
@@ -40,8 +40,8 @@ type crowd struct {
 	spent   refs // those that stay for the sake of replays
 }
 
-// mints is what a family minted.
-type mints struct {
+// An offspring is what a family minted.
+type offspring struct {
 	cut                   // concerns all of it
 	ended    atomic.Int64 // the instant at which none of the family's tokens was live any more
 	children refs         // families; Store.mu guards this and the rest
@@ -51,19 +51,19 @@ type mints struct {
 
 // families are those that are kept: with members, or whose children have some.
 type families struct {
-	familySlab slab[family]
-	mints      handles[mints]
-	crowds     map[ref]*crowd // by family
-	familyByID *index
-	seed       maphash.Seed
-	mixed      int // mixed ones that minted
+	familySlab   slab[family]
+	offsprings   handles[offspring]
+	crowds       map[ref]*crowd // by family
+	familyByID   *index
+	idSeed       maphash.Seed
+	mixedMinters int // families with the flag mixed that minted
 }
 
 func newFamilies() families {
-	return families{crowds: make(map[ref]*crowd), familyByID: newIndex(), seed: maphash.MakeSeed()}
+	return families{crowds: make(map[ref]*crowd), familyByID: newIndex(), idSeed: maphash.MakeSeed()}
 }
 
-func (fs *families) hashID(id int64) uint32 { return uint32(maphash.Comparable(fs.seed, id)) }
+func (fs *families) hashID(id int64) uint32 { return uint32(maphash.Comparable(fs.idSeed, id)) }
 
 // keptByID returns the family with that ID, or nil if there is none or it is not kept.
 func (fs *families) keptByID(id int64) *family {
@@ -77,7 +77,7 @@ func (fs *families) kept(t *token) *family { return fs.familySlab.at(ref(t.famil
 func (fs *families) parentOf(f *family) *family { return fs.familySlab.at(ref(f.parent.Load())) }
 
 // minted returns what a family minted, or nil.
-func (fs *families) minted(f *family) *mints { return fs.mints.get(ref(f.mints.Load())) }
+func (fs *families) minted(f *family) *offspring { return fs.offsprings.get(ref(f.offspring.Load())) }
 
 // hasChildren reports whether there are families below.
 func (fs *families) hasChildren(f *family) bool {
@@ -98,10 +98,10 @@ func (fs *families) childrenOf(f *family) iter.Seq[*family] {
 func (fs *families) addChild(f, child *family) {
 	m := fs.minted(f)
 	if m == nil {
-		m = new(mints)
-		f.mints.Store(uint32(fs.mints.put(m)))
+		m = new(offspring)
+		f.offspring.Store(uint32(fs.offsprings.put(m)))
 		if f.is(mixed) {
-			fs.mixed++
+			fs.mixedMinters++
 		}
 	}
 	m.children.add(child.self)
@@ -113,8 +113,8 @@ func (f *family) is(flag uint32) bool { return f.flags.Load()&flag != 0 }
 
 // setMixed notes that a family is mixed.
 func (fs *families) setMixed(f *family) {
-	if f.mints.Load() != 0 && !f.is(mixed) {
-		fs.mixed++
+	if f.offspring.Load() != 0 && !f.is(mixed) {
+		fs.mixedMinters++
 	}
 	f.flags.Store(f.flags.Load() | mixed)
 }
@@ -255,7 +255,7 @@ func (s *Store) keep(id int64, held ref, seq int64) *family {
 	f.seq.Store(seq)
 	f.party.Store(uint32(held))
 	f.live.Store(0)
-	for _, none := range []*atomic.Uint32{&f.parent, &f.mints, &f.flags} {
+	for _, none := range []*atomic.Uint32{&f.parent, &f.offspring, &f.flags} {
 		none.Store(0)
 	}
 	s.parties.get(held).refs++
@@ -299,10 +299,10 @@ func (s *Store) forget(f *family) {
 	for f != nil && f.few == [2]ref{} && s.crowds[f.self] == nil && !s.hasChildren(f) {
 		s.familyByID.remove(s.hashID(f.id.Load()), f.self)
 		s.releaseParty(ref(f.party.Load()))
-		if r := ref(f.mints.Load()); r != 0 {
-			s.mints.drop(r)
+		if r := ref(f.offspring.Load()); r != 0 {
+			s.offsprings.drop(r)
 			if f.is(mixed) {
-				s.mixed--
+				s.mixedMinters--
 			}
 		}
 		parent := s.parentOf(f)

@@ -34,8 +34,8 @@ type Store struct {
 	// steps counts the beginnings and ends of changes: it is odd during one. A
 	// reader that takes no lock looks again, with the lock, if it has changed
 	// meanwhile. So it never sees half of a change.
-	steps atomic.Uint64
-	seed  maphash.Seed // of the indexes of texts
+	steps    atomic.Uint64
+	textSeed maphash.Seed // of the indexes of texts
 
 	users store.Users // the host's, nil where the store has them itself
 
@@ -82,7 +82,7 @@ func NewWithUsers(users store.Users) *Store {
 // New returns an empty store with users of its own, of which there are none yet.
 func New() *Store {
 	s := &Store{
-		seed:     maphash.MakeSeed(),
+		textSeed: maphash.MakeSeed(),
 		cuts:     newCuts(),
 		consents: newConsents(),
 		grants:   newGrants(),

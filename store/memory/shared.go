@@ -9,8 +9,8 @@ import (
 // parties. A value goes with the last record that holds it.
 type shared[K comparable, T any] struct {
 	handles[item[K, T]]
-	byKey *index
-	seed  maphash.Seed
+	byKey   *index
+	keySeed maphash.Seed
 }
 
 // An item never changes but for the number of its holders, and what the type of its value
@@ -23,12 +23,12 @@ type item[K comparable, T any] struct {
 }
 
 func newShared[K comparable, T any]() shared[K, T] {
-	return shared[K, T]{byKey: newIndex(), seed: maphash.MakeSeed()}
+	return shared[K, T]{byKey: newIndex(), keySeed: maphash.MakeSeed()}
 }
 
 // find returns the item with that key, or 0. Store.mu is held.
 func (s *shared[K, T]) find(key K) (r ref, hash uint32) {
-	hash = uint32(maphash.Comparable(s.seed, key))
+	hash = uint32(maphash.Comparable(s.keySeed, key))
 	return s.byKey.find(hash, func(r ref) bool { return s.get(r).key == key }), hash
 }
 

@@ -13,7 +13,7 @@ import (
 // family with tokens of several users has minted: its children can end by a cut-off of
 // one of its users, and no marking follows.
 func (s *Store) counted(f store.TokenFilter) (n int, known bool) {
-	if len(s.cuts.todo) > 0 || s.mixed > 0 ||
+	if len(s.cuts.todo) > 0 || s.mixedMinters > 0 ||
 		f.ID != 0 || f.Scopes != "" || f.Description != nil || f.Search != "" || len(f.Where) > 0 {
 		return 0, false
 	}

@@ -91,7 +91,7 @@ func (ts *tokens) free(r store.Token) bool {
 // hasRoomForToken reports whether there is room for all that insert takes.
 func (s *Store) hasRoomForToken() bool {
 	return s.slab.hasRoom(1) && s.refreshes.hasRoom(1) && s.spendings.hasRoom(2) && s.texts.hasRoom(3) &&
-		s.tokens.bounds.hasRoom(1) && s.parties.hasRoom(1) && s.familySlab.hasRoom(2) && s.mints.hasRoom(1) && s.accounts.hasRoom(1)
+		s.tokens.bounds.hasRoom(1) && s.parties.hasRoom(1) && s.familySlab.hasRoom(2) && s.offsprings.hasRoom(1) && s.accounts.hasRoom(1)
 }
 
 // insert stores a new token, whose digests are free, in a family: nil for one

@@ -59,16 +59,12 @@ func (s *Store) InsertSession(ctx context.Context, v store.Session, replaces sto
 	if replaces == out.Digest {
 		replaces = store.Digest{}
 	}
-	insertFew := func(insert func(query string, args ...any) (int64, error)) (int64, error) {
-		return insert(insertFewSessions, append(slices.Clone(args), out.UserID, micros(out.Created), keep)...)
-	}
+	argsOfFew := func() []any { return append(slices.Clone(args), out.UserID, micros(out.Created), keep) }
 	switch {
 	case s.dialect == Postgres && v.UserID != "":
 		out.ID, evicted, err = s.insertSessionAtOnce(ctx, out, args, replaces, keep)
 	case s.dialect == SQLite && limited && replaces == (store.Digest{}):
-		out.ID, err = insertFew(func(query string, args ...any) (int64, error) {
-			return s.insertAlone(ctx, "insert a session", query, args)
-		})
+		out.ID, err = s.insertAlone(ctx, "insert a session", insertFewSessions, argsOfFew())
 	}
 	if out.ID != 0 || err != nil {
 		return out, evicted, err
@@ -88,7 +84,7 @@ func (s *Store) InsertSession(ctx context.Context, v store.Session, replaces sto
 			}
 		}
 		if limited && s.dialect != Postgres {
-			if out.ID, err = insertFew(tx.insertSome); out.ID != 0 || err != nil {
+			if out.ID, err = tx.insertSome(insertFewSessions, argsOfFew()...); out.ID != 0 || err != nil {
 				return err
 			}
 		}
