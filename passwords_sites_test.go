@@ -70,3 +70,24 @@ func TestNetworksOfOneSiteTakeTurns(t *testing.T) {
 		time.Sleep(time.Minute)
 	})
 }
+
+// B6: a service without IPv4 sees every IPv4 client behind the prefix of a translator.
+// They are as many networks, so that none of them refuses the others.
+func TestTranslatedClientsAreApart(t *testing.T) {
+	for _, prefix := range []string{"64:ff9b::", "64:ff9b:1:fffe::"} {
+		t.Run(prefix, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSystem(t, nil)
+				for i := range 2000 {
+					_, _ = s.passwords.Verify(at(t, prefix+"198.51.100.7"), fmt.Sprint("nobody", i), "guess")
+				}
+				if _, err := s.passwords.Verify(at(t, prefix+"198.51.100.7"), "alice", goodPassword); err == nil {
+					t.Error("the network that guesses is not refused")
+				}
+				if _, err := s.passwords.Verify(at(t, prefix+"203.0.113.9"), "alice", goodPassword); err != nil {
+					t.Errorf("another IPv4 client: %v", err)
+				}
+			})
+		})
+	}
+}

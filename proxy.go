@@ -236,7 +236,8 @@ func (p *Proxy) proves() bool {
 // the host of the client in the context. Forwarding fields that no trusted
 // proxy has set are removed from the header, in every spelling. The given
 // request and its RemoteAddr do not change: next gets a copy if something
-// differs. Handler never refuses a request. Nested use is harmless.
+// differs. Without a trusted proxy the peer is the client. Handler never refuses a
+// request. Nested use is harmless.
 func (p *Proxy) Handler(next http.Handler) http.Handler {
 	mustHandle("Proxy.Handler", next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -271,10 +272,13 @@ func (p *Proxy) resolve(r *http.Request) *http.Request {
 	}
 	forged := p.fields.AnyForged(r.Header, credit)
 	if !trusted {
+		// A handler that hands on the context alone needs the address there, or the
+		// throttle takes all clients for one.
+		inner := withClient(r)
 		if !forged && body == nil {
-			return r
+			return inner
 		}
-		r = r.WithContext(r.Context())
+		r = inner.WithContext(inner.Context())
 		if body != nil {
 			r.Body = body
 		}

@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/internal/client"
 	"github.com/ostiary/auth/store/memory"
 )
 
@@ -421,6 +422,40 @@ func TestProxyChangesNothingShared(t *testing.T) {
 		wg.Wait()
 		if diff := cmp.Diff(before, r.Header); diff != "" {
 			t.Errorf("header (-want +got):\n%s", diff)
+		}
+	}
+}
+
+// B7: a handler that hands on the context of its request gives the throttle and the
+// events the address of the client, whoever the peer is.
+func TestProxyPutsTheAddressIntoTheContext(t *testing.T) {
+	for name, opts := range map[string]auth.ProxyOptions{
+		"no proxy":       {Logger: quiet},
+		"a proxy":        {Peers: peers("10.0.0.0/8"), Logger: quiet},
+		"a signed proxy": {Peers: peers("10.0.0.0/8"), Proof: &auth.ProofOptions{Keys: []*rsa.PublicKey{&gatewayKey().PublicKey}}, Logger: quiet},
+	} {
+		for _, tt := range []struct{ peer, forwarded, want string }{
+			{"192.0.2.1:1", "", "192.0.2.1"},
+			{"[::ffff:192.0.2.1]:1", "6.6.6.6", "192.0.2.1"},
+			{"[2001:db8::1]:1", "6.6.6.6, 10.0.0.1", "2001:db8::1"},
+			{"10.0.0.1:1", "", "10.0.0.1"},
+		} {
+			r := httptest.NewRequest("POST", "/", nil)
+			r.RemoteAddr = tt.peer
+			if tt.forwarded != "" {
+				r.Header.Set("X-Forwarded-For", tt.forwarded)
+			}
+			before := r.Context()
+			auth.Must(auth.NewProxy(&opts)).Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				// As passwords.Verify(r.Context(), …) finds it.
+				got, _ := client.From(r.Context())
+				if got.String() != tt.want || auth.ClientAddr(r) != got {
+					t.Errorf("%s, %s: context says %v, want %s", name, tt.peer, got, tt.want)
+				}
+			})).ServeHTTP(httptest.NewRecorder(), r)
+			if r.Context() != before {
+				t.Errorf("%s, %s: the caller's request changed", name, tt.peer)
+			}
 		}
 	}
 }

@@ -86,7 +86,9 @@ func browses(r *http.Request) bool {
 // clicked reports whether a GET with this header opens a page, after a click on
 // a link or a typed address. Browsers mark a GET for a prefetch, a picture, a
 // frame or a script (Fetch Metadata sections 2.1 and 2.2, Fetch section 2.2.5);
-// older ones have other fields for it. Other clients send none of the fields.
+// older ones have other fields for it. Over plain HTTP and in browsers before 2023 a
+// page is what the request asks for, or what may be upgraded to HTTPS (Upgrade
+// Insecure Requests section 3.2.1). Other clients send none of the fields.
 func clicked(h http.Header) bool {
 	for _, name := range []string{"Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"} {
 		if len(h[name]) > 0 {
@@ -94,6 +96,9 @@ func clicked(h http.Header) bool {
 		}
 	}
 	mode, dest := h["Sec-Fetch-Mode"], h["Sec-Fetch-Dest"]
+	if len(mode) == 0 && len(dest) == 0 && strings.HasPrefix(h.Get("User-Agent"), "Mozilla/") {
+		return len(h["Upgrade-Insecure-Requests"]) > 0 || strings.Contains(strings.Join(h["Accept"], ","), "text/html")
+	}
 	return (len(mode) == 0 || len(mode) == 1 && mode[0] == "navigate") &&
 		(len(dest) == 0 || len(dest) == 1 && dest[0] == "document")
 }

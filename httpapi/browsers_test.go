@@ -16,6 +16,7 @@ import (
 // browsers load ahead, or into a page, does nothing.
 func TestLogoutByGET(t *testing.T) { // C3
 	s := newSystem(t)
+	firefox, page := header("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"), header("Accept", "text/html,*/*;q=0.8")
 	for name, tt := range map[string]struct {
 		method string
 		header []with
@@ -44,6 +45,19 @@ func TestLogoutByGET(t *testing.T) { // C3
 		"HEAD":                    {"HEAD", nil, false},
 		"OPTIONS":                 {"OPTIONS", nil, false},
 		"a browser that is quiet": {"GET", []with{header("Accept", "text/html")}, true},
+
+		// Over plain HTTP browsers send none of the fields above.
+		"in clear, a link":                 {"GET", []with{firefox, page, header("Upgrade-Insecure-Requests", "1"), header("Referer", "http://app.example/api/account/")}, true},
+		"in clear, a typed address":        {"GET", []with{firefox, page, header("Upgrade-Insecure-Requests", "1")}, true},
+		"in clear, an old browser":         {"GET", []with{firefox, page}, true},
+		"in clear, a picture":              {"GET", []with{firefox, header("Accept", "image/avif,image/webp,*/*;q=0.8")}, false},
+		"in clear, fetch()":                {"GET", []with{firefox, header("Accept", "*/*")}, false},
+		"in clear, a script":               {"GET", []with{firefox}, false},
+		"in clear, a page of another host": {"GET", []with{firefox, page, header("Referer", "https://evil.example/")}, false},
+		"in clear, a page beside":          {"GET", []with{firefox, page, header("Referer", "http://sub.app.example/x")}, false},
+		"in clear, a page over TLS":        {"GET", []with{firefox, page, header("Referer", "https://app.example/")}, false},
+		"a program with a Referer":         {"GET", []with{header("Referer", "http://app.example/api/")}, true},
+		"a Referer that is no address":     {"GET", []with{header("Referer", "%")}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := s.login("alice", "alice-pw")

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"net/url"
 
 	"github.com/ostiary/auth"
 )
@@ -14,8 +15,13 @@ func (a *api) logout(w http.ResponseWriter, r *http.Request) error {
 	if err := a.Session.CheckOrigin(r); err != nil {
 		return err
 	}
-	if r.Method == http.MethodGet && !clicked(r.Header) {
-		return errNotClicked
+	if r.Method == http.MethodGet {
+		if !clicked(r.Header) {
+			return errNotClicked
+		}
+		if err := a.checkReferer(r); err != nil {
+			return err
+		}
 	}
 	// AWX documents GET; programs that check links send HEAD.
 	if r.Method != http.MethodHead {
@@ -38,6 +44,22 @@ func (a *api) logout(w http.ResponseWriter, r *http.Request) error {
 	}
 	http.Redirect(w, r, next, http.StatusFound)
 	return nil
+}
+
+// checkReferer returns an error if a page of another origin has a link to a request by
+// GET. Over plain HTTP browsers mark such a request in no other way. A page can keep
+// the field away.
+func (a *api) checkReferer(r *http.Request) error {
+	if len(r.Header["Sec-Fetch-Site"]) > 0 || len(r.Header["Origin"]) > 0 {
+		return nil // CheckOrigin has looked at them
+	}
+	from, err := url.Parse(r.Header.Get("Referer"))
+	if err != nil || from.Host == "" {
+		return nil
+	}
+	linked := r.WithContext(r.Context())
+	linked.Header = http.Header{"Origin": {from.Scheme + "://" + from.Host}}
+	return a.Session.CheckOrigin(linked)
 }
 
 // getLoggedOut says that the visitor is logged out.

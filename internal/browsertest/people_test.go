@@ -2,6 +2,7 @@ package browsertest_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	"github.com/chromedp/cdproto/page"
@@ -273,5 +274,42 @@ func TestDeadCookie(t *testing.T) { // C6
 	click(t, ctx, allow)
 	if got := s.owner(t, ctx, app); got != user {
 		t.Errorf("the code is good for %q", got)
+	}
+}
+
+// A page beside the service, at another origin of the same site, logs nobody out by
+// loading the logout as a picture, a script or a frame. Over plain HTTP the cookie
+// goes along, and the browser says little.
+func TestPagesBesideLogNobodyOut(t *testing.T) {
+	s := startAt(t, "awx.lan", "beside.awx.lan")
+	ctx := browser(t)
+	visit(t, ctx, s.url+"/api/login/")
+	login(t, ctx, user, password)
+	until(t, ctx, `!location.pathname.startsWith("/api/login/")`)
+	for name, script := range map[string]string{
+		"a picture":       `let e = new Image(); e.onload = e.onerror = window.done; e.src = %q`,
+		"a script":        `let e = document.createElement("script"); e.onload = e.onerror = window.done; e.src = %q; document.body.append(e)`,
+		"a frame":         `let e = document.createElement("iframe"); e.onload = window.done; e.src = %q; document.body.append(e)`,
+		"fetch()":         `fetch(%q, {mode: "no-cors", credentials: "include"}).finally(window.done)`,
+		"a quiet fetch()": `fetch(%q, {mode: "no-cors", credentials: "include", referrerPolicy: "no-referrer"}).finally(window.done)`,
+	} {
+		visit(t, ctx, s.client+"/cb")
+		run(t, ctx, chromedp.Evaluate(fmt.Sprintf(`window.asked = false; window.done = () => { window.asked = true }; {`+script+`}`, s.url+"/api/logout/"), nil))
+		until(t, ctx, `window.asked`)
+		if got := s.me(t, ctx); got != user {
+			t.Fatalf("%s: logged out", name)
+		}
+	}
+	// A link there asks first, too: the click is on a page of somebody else.
+	visit(t, ctx, s.client+"/cb")
+	run(t, ctx, chromedp.Evaluate(fmt.Sprintf(`location.href = %q`, s.url+"/api/logout/"), nil))
+	wantAt(t, ctx, s.url)
+	if got := s.me(t, ctx); got != user {
+		t.Error("a link of another origin logged out")
+	}
+	// The own address bar does.
+	visit(t, ctx, s.url+"/api/logout/")
+	if got := s.me(t, ctx); got != "" {
+		t.Errorf("still %s after a logout", got)
 	}
 }

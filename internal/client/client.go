@@ -128,16 +128,25 @@ func String(addr netip.Addr) string {
 	return addr.String()
 }
 
+// translators are the prefixes in which a translator puts the address of an IPv4
+// client at the end of an IPv6 one: the well-known one (RFC 6052 section 2.1) and that
+// for local use (RFC 8215). A service without IPv4 sees all IPv4 clients there.
+var translators = [...]netip.Prefix{netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48")}
+
+func translated(addr netip.Addr) bool {
+	return translators[0].Contains(addr) || translators[1].Contains(addr)
+}
+
 // Network returns the network that a throttle counts addr by: an IPv4 address,
-// or the /64 of an IPv6 address, which is the least that one customer has. It is
-// the zero Prefix for no address.
+// an IPv6 address that stands for one, or the /64 of another IPv6 address, which is
+// the least that one customer has. It is the zero Prefix for no address.
 func Network(addr netip.Addr) netip.Prefix {
 	if addr.Is4() {
 		return netip.PrefixFrom(addr, 32)
 	}
 	addr = canonical(addr)
 	bits := addr.BitLen()
-	if addr.Is6() {
+	if addr.Is6() && !translated(addr) {
 		bits = 64
 	}
 	network, _ := addr.Prefix(bits)
@@ -147,7 +156,7 @@ func Network(addr netip.Addr) netip.Prefix {
 // Site returns the site that a [Network] belongs to: its /48 for IPv6, which is the
 // most that a customer commonly has (RFC 6177), and the network itself for IPv4.
 func Site(network netip.Prefix) netip.Prefix {
-	if !network.Addr().Is6() {
+	if !network.Addr().Is6() || translated(network.Addr()) {
 		return network
 	}
 	site, _ := network.Addr().Prefix(48)

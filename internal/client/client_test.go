@@ -18,6 +18,11 @@ func TestOneClientOneNetwork(t *testing.T) {
 		{"::ffff:192.0.2.2", "192.0.2.2", "192.0.2.2/32"},
 		{"2001:db8:1:2:3:4:5:6", "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"},
 		{"fe80::1%eth0", "fe80::1", "fe80::/64"},
+		// B6: a translator gives each IPv4 client one.
+		{"64:ff9b::192.0.2.1", "64:ff9b::c000:201", "64:ff9b::c000:201/128"},
+		{"64:ff9b:1:2::192.0.2.1", "64:ff9b:1:2::c000:201", "64:ff9b:1:2::c000:201/128"},
+		{"64:ff9b:0:0:0:1:0:1", "64:ff9b::1:0:1", "64:ff9b::/64"},
+		{"64:ff9b:2::1", "64:ff9b:2::1", "64:ff9b:2::/64"},
 	} {
 		addr := netip.MustParseAddr(tt.addr)
 		ctx := client.With(context.Background(), addr)
@@ -56,6 +61,7 @@ func TestUnknownClient(t *testing.T) {
 func TestSite(t *testing.T) {
 	for network, want := range map[string]string{
 		"192.0.2.1/32": "192.0.2.1/32", "2001:db8:1:2::/64": "2001:db8:1::/48", "2001:db8:1:ffff::/64": "2001:db8:1::/48", "2001:db8:2::/64": "2001:db8:2::/48",
+		"64:ff9b::c000:201/128": "64:ff9b::c000:201/128", "64:ff9b:1:2::c000:201/128": "64:ff9b:1:2::c000:201/128",
 	} {
 		if got := client.Site(netip.MustParsePrefix(network)).String(); got != want {
 			t.Errorf("Site(%s) = %s, want %s", network, got, want)

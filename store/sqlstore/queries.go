@@ -203,6 +203,9 @@ const (
 		ended_at = ?, reason = ?, gone_at = CASE WHEN gone_at > ? THEN ? ELSE gone_at END
 	WHERE ended_at IS NULL AND `
 
+	sessionsToEnd = `
+	SELECT id FROM auth_sessions WHERE ended_at IS NULL AND id > ? AND digest <> ? ORDER BY id LIMIT ?`
+
 	listSessions = `
 	SELECT s.id, s.user_id, s.epoch, s.created_at, s.seen_at, s.expires_at, s.revision, s.address, COALESCE(s.agent, '')
 	FROM auth_sessions s`

@@ -159,7 +159,10 @@ func (t *tx) each(query string, ids []int64, args ...any) (changed int64, err er
 
 // inBatches calls f with " IN (?, ?, …)" and the arguments for it.
 func inBatches(ids []int64, f func(in string, args []any) error) error {
-	const most = 500
+	// From 200 on, MySQL looks up no value in the index to see how many rows it has
+	// (eq_range_index_dive_limit). It then takes each family for one of average size,
+	// and reads the whole table if most tokens have no parent.
+	const most = 100
 	for len(ids) > 0 {
 		n := min(len(ids), most)
 		args := make([]any, n)

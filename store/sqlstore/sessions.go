@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"math"
 	"net/netip"
 	"slices"
 	"time"
@@ -222,6 +223,9 @@ func (s *Store) EndSessions(ctx context.Context, sel store.SessionSelection, rea
 	if where == "" {
 		return 0, ctx.Err()
 	}
+	if sel == (store.SessionSelection{All: true, Except: sel.Except}) {
+		return s.endAllSessions(ctx, sel.Except, reason, at)
+	}
 	if sel.UserID == "" || sel.ID != 0 || sel.Digest != (store.Digest{}) {
 		n, err := s.change(ctx, "end sessions", true, endSessions+where, endArgs(reason, at, args)...)
 		return int(n), err
@@ -240,6 +244,34 @@ func (s *Store) EndSessions(ctx context.Context, sel store.SessionSelection, rea
 		return 0, err
 	}
 	return int(n), nil
+}
+
+// endStep is how many sessions one step of the end of all sessions ends.
+const endStep = 500
+
+// endAllSessions ends the sessions in steps that are transactions of their own. One
+// statement for all would hold up the logins of everybody, and with enough sessions it
+// would run into the timeout and end none.
+func (s *Store) endAllSessions(ctx context.Context, except store.Digest, reason store.EndReason, at time.Time) (ended int, err error) {
+	args := endArgs(reason, at, nil)
+	for after, more := int64(math.MinInt64), true; more; {
+		var ids []int64
+		var n int64
+		err := s.write(ctx, "end all sessions", func(tx *tx) (err error) {
+			if ids, err = column[int64](tx, sessionsToEnd, after, bytesOf(except), endStep); err == nil {
+				n, err = tx.each(endSessions+"id", ids, args...)
+			}
+			return err
+		})
+		if err != nil {
+			return ended, err
+		}
+		ended += int(n)
+		if more = len(ids) == endStep; more {
+			after = ids[len(ids)-1]
+		}
+	}
+	return ended, nil
 }
 
 func (t *tx) endSessions(sel store.SessionSelection, reason store.EndReason, at time.Time) (int64, error) {
