@@ -34,7 +34,8 @@ type User struct {
 }
 
 // Users finds users and keeps their password hashes. It is usually the host's own
-// table.
+// table. Every method returns [ErrNotFound] for a user that does not exist. Another
+// error, such as sql.ErrNoRows, is an outage.
 type Users interface {
 	// UserByID returns the user with that ID, active or not.
 	UserByID(ctx context.Context, id string) (User, error)
