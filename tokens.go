@@ -317,7 +317,8 @@ func (t *Tokens) Prepare(ctx context.Context, by *Principal, req TokenRequest, l
 		return tok, parent, err
 	}
 	if !Scopes(tok.Scopes).Within(by.Scopes) {
-		return tok, parent, &Error{Status: http.StatusForbidden, Code: "insufficient_scope", Detail: detailForbidden, Scope: tok.Scopes}
+		why := fmt.Errorf("a Principal with the scopes %q issues no token for %q", by.Scopes, tok.Scopes)
+		return tok, parent, &Error{Status: http.StatusForbidden, Code: "insufficient_scope", Detail: detailForbidden, Scope: tok.Scopes, Err: why}
 	}
 	if parent, err = t.adopt(ctx, by, &tok); err != nil {
 		return tok, parent, err
@@ -335,12 +336,27 @@ func (t *Tokens) Prepare(ctx context.Context, by *Principal, req TokenRequest, l
 	return tok, parent, nil
 }
 
+// Why a principal owns no token. The client does not learn more than that it may not.
+var (
+	errNoOwner = &Error{
+		Status: http.StatusForbidden,
+		Detail: detailForbidden,
+		Err:    errors.New("the users that NewTokens got have no active user with the ID of the owner"),
+	}
+	errOwnsNothing = &Error{Status: http.StatusForbidden, Detail: detailForbidden, Err: errors.New("Principal.ID is empty, and an application alone owns no token")}
+	errOwnerEpoch  = &Error{
+		Status: http.StatusUnauthorized,
+		Detail: detailUnauthorized,
+		Err:    errors.New("Principal.Epoch is not that of the user: the password has changed since the login, or all of the user's sessions were ended"),
+	}
+)
+
 // Owner returns the user with that ID, who must be active and accepted by
 // TokensOptions.MayIssue. Otherwise it returns an [*Error] with status 403.
 func (t *Tokens) Owner(ctx context.Context, id string) (store.User, error) {
 	u, err := stores.RecheckedUser(ctx, t.users, id)
 	if errors.Is(err, store.ErrNotFound) || err == nil && (!u.Active || u.ID != id) {
-		return store.User{}, errForbidden
+		return store.User{}, errNoOwner
 	}
 	if err != nil {
 		return store.User{}, fmt.Errorf("auth: look up the owner of a token: %w", err)
@@ -356,11 +372,11 @@ func (t *Tokens) OwnerBy(ctx context.Context, by *Principal) (store.User, error)
 	case by == nil:
 		return store.User{}, errNobody
 	case by.ID == "":
-		return store.User{}, errForbidden // an application alone owns nothing
+		return store.User{}, errOwnsNothing
 	}
 	u, err := t.Owner(ctx, by.ID)
 	if err == nil && by.HasEpoch && u.Epoch != by.Epoch {
-		return store.User{}, errUnauthorized
+		return store.User{}, errOwnerEpoch
 	}
 	return u, err
 }
