@@ -336,21 +336,6 @@ func (t *Tokens) Prepare(ctx context.Context, by *Principal, req TokenRequest, l
 	return tok, parent, nil
 }
 
-// Why a principal owns no token. The client does not learn more than that it may not.
-var (
-	errNoOwner = &Error{
-		Status: http.StatusForbidden,
-		Detail: detailForbidden,
-		Err:    errors.New("the users that NewTokens got have no active user with the ID of the owner"),
-	}
-	errOwnsNothing = &Error{Status: http.StatusForbidden, Detail: detailForbidden, Err: errors.New("Principal.ID is empty, and an application alone owns no token")}
-	errOwnerEpoch  = &Error{
-		Status: http.StatusUnauthorized,
-		Detail: detailUnauthorized,
-		Err:    errors.New("Principal.Epoch is not that of the user: the password has changed since the login, or all of the user's sessions were ended"),
-	}
-)
-
 // Owner returns the user with that ID, who must be active and accepted by
 // TokensOptions.MayIssue. Otherwise it returns an [*Error] with status 403.
 func (t *Tokens) Owner(ctx context.Context, id string) (store.User, error) {

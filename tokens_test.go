@@ -376,3 +376,18 @@ func TestPurge(t *testing.T) {
 		}
 	})
 }
+
+// E8: a log of a refusal says which field is at fault, because the details alone are
+// the same for several.
+func TestErrorNamesItsField(t *testing.T) {
+	for want, e := range map[string]*auth.Error{
+		"auth: Name: This field is required.": {Field: "Name", Detail: "This field is required."},
+		"auth: Name: Wrong.: why":             {Field: "Name", Detail: "Wrong.", Err: errors.New("why")},
+		"auth: Wrong.: why":                   {Detail: "Wrong.", Err: errors.New("why")},
+		"auth: Wrong.":                        {Detail: "Wrong."},
+	} {
+		if got := e.Error(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}

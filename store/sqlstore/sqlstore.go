@@ -263,7 +263,7 @@ func checkSettings(ctx context.Context, db *sql.DB, d Dialect) error {
 			return err
 		}
 		if mode != "wal" {
-			return fmt.Errorf("sqlstore: the journal mode of SQLite is %q: it must be a file in WAL mode, which Migrate sets", mode)
+			return fmt.Errorf("sqlstore: the journal mode of SQLite is %q: it must be a file in WAL mode, which Migrate sets; package memory is for tests", mode)
 		}
 		if level, err := ask("PRAGMA synchronous"); err != nil {
 			return err
