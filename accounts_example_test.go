@@ -40,7 +40,7 @@ func ExampleTokens_IssueTo() {
 	_, err = passwords.Verify(ctx, "backup", "whatever it may be")
 	fmt.Println(err)
 	// Output:
-	// auth: A token of a service account needs a name.
+	// auth: Description: A token of a service account needs a name.
 	// backup read <nil>
 	// auth: Incorrect user name or password.
 }

@@ -93,12 +93,17 @@ type Error struct {
 	Err        error         // for the log only
 }
 
-// Error returns the detail and the cause, for logs.
+// Error returns the field, the detail and the cause, for logs.
 func (e *Error) Error() string {
-	if e.Err != nil {
-		return "auth: " + e.Detail + ": " + e.Err.Error()
+	text := "auth: "
+	if e.Field != "" {
+		text += e.Field + ": "
 	}
-	return "auth: " + e.Detail
+	text += e.Detail
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
 }
 
 // Unwrap returns e.Err.

@@ -162,7 +162,7 @@ func ExampleNewPasswords() {
 	_, err = passwords.Verify(ctx, "nobody", "wrong")
 	fmt.Println(err)
 	// Output:
-	// auth: Must have at least 15 characters.
+	// auth: Password: Must have at least 15 characters.
 	// alice <nil>
 	// auth: Incorrect user name or password.
 	// auth: Incorrect user name or password.

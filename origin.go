@@ -196,14 +196,36 @@ func parseOrigins(list []string, insecure bool) (*Origins, error) {
 	for _, s := range list {
 		origin, ok := canonicalOrigin(s)
 		if !ok || s != strings.ToLower(s) {
-			return nil, fmt.Errorf("%q is not of the form https://host or https://host:port, in lower case and without wildcards", s)
+			return nil, fmt.Errorf("%q is not of the form https://host or https://host:port, in lower case, without a last slash and without wildcards; letters beyond ASCII are written as xn--", s)
+		}
+		if shortAddress(origin) {
+			return nil, fmt.Errorf("%q is an address that browsers write in another way: write it as four decimal numbers", s)
 		}
 		if strings.HasPrefix(origin, "http://") && !insecure && !loopback(origin) {
-			return nil, fmt.Errorf("%q is an origin of plain HTTP, whose pages anybody on the way can write", s)
+			return nil, fmt.Errorf("%q is an origin of plain HTTP, whose pages anybody on the way can write: use https, or, where there is no TLS, SessionOptions.InsecureCookie", s)
 		}
 		o.trusted[origin] = true
 	}
 	return o, nil
+}
+
+// shortAddress reports whether the host of a canonical origin ends in a number, so
+// that browsers take it for an IPv4 address, and is not the form that they send, as
+// in 127.1 or 0x7f000001 (WHATWG URL, "ends in a number checker").
+func shortAddress(origin string) bool {
+	u, err := url.Parse(origin)
+	if err != nil {
+		return true
+	}
+	host := strings.TrimSuffix(u.Hostname(), ".")
+	last := host[strings.LastIndexByte(host, '.')+1:]
+	if strings.Contains(host, ":") || last == "" || last[0] < '0' || last[0] > '9' {
+		return false
+	}
+	digits := strings.TrimLeft(last, "0123456789") == ""
+	hex := strings.HasPrefix(last, "0x") && strings.TrimLeft(last[2:], "0123456789abcdef") == ""
+	addr, err := netip.ParseAddr(u.Hostname())
+	return (digits || hex) && (err != nil || !addr.Is4())
 }
 
 // loopback reports whether pages of a canonical origin come from this machine.

@@ -66,9 +66,12 @@ func (p *Passwords) lookUp(ctx context.Context, name string, u *store.User) (has
 	case u.Name != name || u.ID == "":
 		// The table folds or trims names. Code that compares names would take
 		// each spelling for another user.
+		why := "UserByName returned " + audit.Clip(u.Name) + ", which is another name: nobody can log in by this spelling"
+		if u.Name == "" || u.ID == "" {
+			why = "UserByName returned neither an error nor a user with a name and an ID: store.ErrNotFound says that there is none"
+		}
 		p.note(ctx, &p.noted.spelling, audit.StoreFailed, slog.String(audit.KeyOperation, "look up a user"),
-			slog.String(audit.KeyUser, audit.Clip(name)),
-			slog.String(audit.KeyError, "UserByName returned "+audit.Clip(u.Name)+", which is another name: nobody can log in by this spelling"))
+			slog.String(audit.KeyUser, audit.Clip(name)), slog.String(audit.KeyError, why))
 		*u = store.User{}
 	}
 	if p.memory == nil {

@@ -289,6 +289,30 @@ func TestTableThatFoldsNames(t *testing.T) {
 	})
 }
 
+// E1: a table that returns an empty user in place of store.ErrNotFound lets nobody
+// in, and is told what to return.
+func TestTableThatReturnsNobody(t *testing.T) {
+	s := newSystem(t, nil)
+	log := new(logtest.Buffer)
+	p := auth.Must(auth.NewPasswords(emptyUsers{s.db.Store}, s.db, &auth.PasswordsOptions{Hasher: s.hasher, Logger: slog.New(slog.NewTextHandler(log, nil))}))
+	for _, name := range []string{"nobody", "somebody"} {
+		if got := verdictOf(p.Verify(at(t, "192.0.2.1"), name, goodPassword)); got != badLogin {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	if n := strings.Count(log.String(), "store.ErrNotFound says that there is none"); n != 1 {
+		t.Errorf("noted %d times, want 1:\n%s", n, log)
+	}
+}
+
+// emptyUsers forgets the error of a row that is not there.
+type emptyUsers struct{ *memory.Store }
+
+func (e emptyUsers) UserByName(ctx context.Context, name string) (store.User, error) {
+	u, _ := e.Store.UserByName(ctx, name)
+	return u, nil
+}
+
 // E1: a table whose SetPasswordHash leaves Epoch as it was is found out at the
 // first new password.
 func TestTableThatKeepsEpochs(t *testing.T) {

@@ -20,6 +20,11 @@ import (
 // another user's or a login of this request has failed before. The session is stored
 // when Login returns, and the cookie is sent with the header of the response.
 //
+// Login returns an [*Error] with status 403 if a page of another origin sends the
+// request, unless by a safe method, see [SessionOptions].TrustedOrigins: the page
+// would log its visitor in as somebody else. An identity provider that answers by a
+// form has to be one of those origins.
+//
 // U must be the user that the login verified. Login reads the user again, and
 // returns an [*Error] with status 401 if the user is not active, is a service
 // account, or has another Epoch, because the password has changed in the meantime.
@@ -29,6 +34,9 @@ import (
 // [*Error] with status 400. Login also returns an error if the request did not pass
 // [Session.Handler], the response has begun, or the store failed.
 func (s *Session) Login(r *http.Request, u store.User) error {
+	if err := s.origins.Check(r); err != nil {
+		return err
+	}
 	st, err := s.changeable(r, "Login")
 	if err != nil {
 		return err

@@ -15,6 +15,39 @@ import (
 	"github.com/ostiary/auth/store"
 )
 
+// A page of another origin must not log its visitor in as somebody else, whose
+// route a host wrote without a check of its own.
+func TestLoginFromAnotherOrigin(t *testing.T) {
+	s := newSystem(t, func(o *settings) { o.session.TrustedOrigins = []string{"https://idp.example"} })
+	gate := auth.NewGate(s.session, &auth.GateOptions{Logger: quiet})
+	h := s.session.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := s.session.Login(r, s.alice); err != nil {
+			gate.Deny(w, r, err)
+		}
+	}))
+	for _, tt := range []struct {
+		name, method, field, value string
+		want                       int
+	}{
+		{"no browser", "POST", "X-Other", "x", 200},
+		{"the own page", "POST", "Origin", "http://example.com", 200},
+		{"another page", "POST", "Sec-Fetch-Site", "cross-site", 403},
+		{"a sibling", "PUT", "Sec-Fetch-Site", "same-site", 403},
+		{"another page, old browser", "POST", "Origin", "https://evil.example", 403},
+		{"a page without an origin", "POST", "Origin", "null", 403},
+		{"a form of the identity provider", "POST", "Origin", "https://idp.example", 200},
+		{"a redirect of the identity provider", "GET", "Sec-Fetch-Site", "cross-site", 200},
+	} {
+		r := httptest.NewRequest(tt.method, "/callback", nil)
+		r.Header.Set(tt.field, tt.value)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != tt.want || (len(w.Result().Cookies()) > 0) != (tt.want == 200) {
+			t.Errorf("%s: status %d, cookies %v, want %d", tt.name, w.Code, w.Result().Cookies(), tt.want)
+		}
+	}
+}
+
 // E2, decision 30: a login is for the user as the store has it now. A record that
 // is older than a new password gives no session, neither a dead one nor one that
 // nobody proved, and the error says what to do.

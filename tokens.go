@@ -317,7 +317,8 @@ func (t *Tokens) Prepare(ctx context.Context, by *Principal, req TokenRequest, l
 		return tok, parent, err
 	}
 	if !Scopes(tok.Scopes).Within(by.Scopes) {
-		return tok, parent, &Error{Status: http.StatusForbidden, Code: "insufficient_scope", Detail: detailForbidden, Scope: tok.Scopes}
+		why := fmt.Errorf("a Principal with the scopes %q issues no token for %q", by.Scopes, tok.Scopes)
+		return tok, parent, &Error{Status: http.StatusForbidden, Code: "insufficient_scope", Detail: detailForbidden, Scope: tok.Scopes, Err: why}
 	}
 	if parent, err = t.adopt(ctx, by, &tok); err != nil {
 		return tok, parent, err
@@ -340,7 +341,7 @@ func (t *Tokens) Prepare(ctx context.Context, by *Principal, req TokenRequest, l
 func (t *Tokens) Owner(ctx context.Context, id string) (store.User, error) {
 	u, err := stores.RecheckedUser(ctx, t.users, id)
 	if errors.Is(err, store.ErrNotFound) || err == nil && (!u.Active || u.ID != id) {
-		return store.User{}, errForbidden
+		return store.User{}, errNoOwner
 	}
 	if err != nil {
 		return store.User{}, fmt.Errorf("auth: look up the owner of a token: %w", err)
@@ -356,11 +357,11 @@ func (t *Tokens) OwnerBy(ctx context.Context, by *Principal) (store.User, error)
 	case by == nil:
 		return store.User{}, errNobody
 	case by.ID == "":
-		return store.User{}, errForbidden // an application alone owns nothing
+		return store.User{}, errOwnsNothing
 	}
 	u, err := t.Owner(ctx, by.ID)
 	if err == nil && by.HasEpoch && u.Epoch != by.Epoch {
-		return store.User{}, errUnauthorized
+		return store.User{}, errOwnerEpoch
 	}
 	return u, err
 }

@@ -17,6 +17,21 @@ var errMintLimit = &Error{
 	Detail: "The token has issued as many tokens as it may, or is too far below the one that a person made: delete some, or log in.",
 }
 
+// Why a principal owns no token. The client does not learn more than that it may not.
+var (
+	errNoOwner = &Error{
+		Status: http.StatusForbidden,
+		Detail: detailForbidden,
+		Err:    errors.New("the users that NewTokens got have no active user with the ID of the owner"),
+	}
+	errOwnsNothing = &Error{Status: http.StatusForbidden, Detail: detailForbidden, Err: errors.New("Principal.ID is empty, and an application alone owns no token")}
+	errOwnerEpoch  = &Error{
+		Status: http.StatusUnauthorized,
+		Detail: detailUnauthorized,
+		Err:    errors.New("Principal.Epoch is not that of the user: the password has changed since the login, or all of the user's sessions were ended"),
+	}
+)
+
 // adopt makes tok a child of the token of by, if there is one, and returns that
 // token, or the zero Token.
 func (t *Tokens) adopt(ctx context.Context, by *Principal, tok *store.Token) (parent store.Token, err error) {

@@ -26,6 +26,34 @@ func (s *system) of(issued auth.IssuedToken) *auth.Principal {
 	return p
 }
 
+// E8: a program that makes the principal itself learns what is wrong with it. The
+// client does not.
+func TestIssueSaysWhy(t *testing.T) {
+	s := newSystem(t, nil)
+	inactive, err := s.db.InsertUser(t.Context(), store.User{Name: "forgot Active"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name string
+		by   auth.Principal
+		want string
+	}{
+		{"no scopes", auth.Principal{ID: s.alice.ID}, `a Principal with the scopes "" issues no token for "write"`},
+		{"fewer scopes", auth.Principal{ID: s.alice.ID, Scopes: auth.ScopeRead}, `with the scopes "read" issues no token for "write"`},
+		{"no ID", auth.Principal{Name: "alice", Scopes: auth.Unrestricted}, "Principal.ID is empty"},
+		{"a name for an ID", auth.Principal{ID: "alice", Scopes: auth.Unrestricted}, "no active user with the ID"},
+		{"a user who is not active", auth.Principal{ID: inactive.ID, Scopes: auth.Unrestricted}, "no active user with the ID"},
+		{"an old epoch", auth.Principal{ID: s.alice.ID, Scopes: auth.Unrestricted, HasEpoch: true, Epoch: s.alice.Epoch - 1}, "Principal.Epoch is not that of the user"},
+	} {
+		_, err := s.tokens.Issue(t.Context(), &tt.by, auth.TokenRequest{})
+		e, ok := errors.AsType[*auth.Error](err)
+		if !ok || !strings.Contains(err.Error(), tt.want) || strings.Contains(e.Detail, tt.want) {
+			t.Errorf("%s: %v, want a refusal for %q", tt.name, err, tt.want)
+		}
+	}
+}
+
 // Cases 112, 138, 139, R-041, R-045, R-046: the issued token, and the stored
 // one.
 func TestIssue(t *testing.T) {
@@ -347,4 +375,19 @@ func TestPurge(t *testing.T) {
 			t.Errorf("sessions, later: %d, %v", n, err)
 		}
 	})
+}
+
+// E8: a log of a refusal says which field is at fault, because the details alone are
+// the same for several.
+func TestErrorNamesItsField(t *testing.T) {
+	for want, e := range map[string]*auth.Error{
+		"auth: Name: This field is required.": {Field: "Name", Detail: "This field is required."},
+		"auth: Name: Wrong.: why":             {Field: "Name", Detail: "Wrong.", Err: errors.New("why")},
+		"auth: Wrong.: why":                   {Detail: "Wrong.", Err: errors.New("why")},
+		"auth: Wrong.":                        {Detail: "Wrong."},
+	} {
+		if got := e.Error(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
 }

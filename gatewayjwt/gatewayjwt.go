@@ -7,8 +7,8 @@
 //
 // A token has one of two forms. Both have the claims iss, aud, sub, exp,
 // version and user_data. A current gateway adds service_id and claims_hash, an
-// older one adds objects, object_roles and global_roles. This package ignores
-// roles.
+// older one adds objects, object_roles and global_roles, with or without
+// service_id. This package ignores roles.
 package gatewayjwt
 
 import (
@@ -42,7 +42,7 @@ type Claims struct {
 	Superuser bool
 
 	// ServiceID is the gateway's identifier of the service that made the token.
-	// It is "" in tokens of older gateways.
+	// It is "" in tokens of the oldest gateways.
 	ServiceID string
 
 	// ClaimsHash is the gateway's digest of the roles of the user, and changes
@@ -196,7 +196,7 @@ type payload struct {
 		Superuser *bool   `json:"is_superuser"`
 	} `json:"user_data"`
 
-	// Of a current gateway.
+	// Of a current gateway. The first came a while before the second.
 	ServiceID  *string `json:"service_id"`
 	ClaimsHash *string `json:"claims_hash"`
 
@@ -218,7 +218,7 @@ var (
 
 // claims returns the claims of p about the user subject. A token must have all
 // claims of one form. It may have those of the other form as well, but then all
-// of them.
+// of them, except that service_id may come with the roles alone.
 func (p *payload) claims(subject string) (Claims, error) {
 	if subject == "" || p.UserData == nil || p.Version == nil {
 		return Claims{}, errMissing
@@ -236,17 +236,22 @@ func (p *payload) claims(subject string) (Claims, error) {
 		Superuser: *d.Superuser,
 	}
 	roles := count(p.Objects != nil, p.ObjectRoles != nil, p.GlobalRoles != nil)
-	digest := count(p.ServiceID != nil, p.ClaimsHash != nil)
-	if roles%3 != 0 || digest%2 != 0 || roles+digest == 0 {
+	if roles%3 != 0 || roles == 0 && p.ClaimsHash == nil || p.ClaimsHash != nil && p.ServiceID == nil {
 		return Claims{}, errForm
 	}
-	if digest > 0 {
-		c.ServiceID, c.ClaimsHash = *p.ServiceID, *p.ClaimsHash
-		if c.ServiceID == "" || c.ClaimsHash == "" || len(c.ServiceID) > maxID || len(c.ClaimsHash) > maxID {
-			return Claims{}, errForm
-		}
+	if !readID(p.ServiceID, &c.ServiceID) || !readID(p.ClaimsHash, &c.ClaimsHash) {
+		return Claims{}, errForm
 	}
 	return c, nil
+}
+
+// readID sets id to a claim that may be absent, or reports that it cannot be one.
+func readID(claim, id *string) bool {
+	if claim == nil {
+		return true
+	}
+	*id = *claim
+	return *id != "" && len(*id) <= maxID
 }
 
 // count returns the number of true conditions.

@@ -34,9 +34,11 @@ type User struct {
 }
 
 // Users finds users and keeps their password hashes. It is usually the host's own
-// table.
+// table. Every method returns [ErrNotFound] for a user that does not exist. Another
+// error, such as sql.ErrNoRows, is an outage.
 type Users interface {
-	// UserByID returns the user with that ID, active or not.
+	// UserByID returns the user with that ID, active or not. A table whose key is
+	// a number must not find it by another spelling, such as "03" or "3 ".
 	UserByID(ctx context.Context, id string) (User, error)
 
 	// UserByName returns the user with that Name, active or not. It must not

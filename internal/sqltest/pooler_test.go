@@ -2,6 +2,7 @@ package sqltest
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"os"
 	"os/exec"
@@ -126,6 +127,44 @@ func TestPreparedNamesBehindPooler(t *testing.T) {
 				t.Errorf("Open = %v, want an error about %s", err, tt.want)
 			}
 		})
+	}
+}
+
+// Where another client has prepared what the driver prepares under the same name, the
+// first statement of Open or Migrate is the one that fails, and each says why, once.
+func TestTakenNameIsExplained(t *testing.T) {
+	p := freshOn(sharedPgBouncer)(t)
+	p.open(t) // migrates
+	p = p.inMode("cache_statement")
+	for call, do := range map[string]func(*sql.DB) error{
+		"Migrate": func(db *sql.DB) error { return sqlstore.Migrate(t.Context(), db, p.Dialect, p.options()) },
+		"Open": func(db *sql.DB) error {
+			st, err := sqlstore.Open(t.Context(), db, p.Dialect, p.options())
+			if err == nil {
+				err = st.Close()
+			}
+			return err
+		},
+	} {
+		taken := 0
+		for range 4 * poolerConns {
+			db, err := p.connect()
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = do(db)
+			db.Close()
+			if err == nil || !strings.Contains(err.Error(), "42P05") {
+				continue
+			}
+			taken++
+			if strings.Count(err.Error(), "Options.NoPreparedStatements") != 1 {
+				t.Errorf("%s: %v", call, err)
+			}
+		}
+		if taken == 0 {
+			t.Errorf("%s: no name was taken", call)
+		}
 	}
 }
 

@@ -121,6 +121,9 @@ func TestUselessConnections(t *testing.T) {
 				}
 				together(all...)
 				tt.spoil(t, db, p.Prefix)
+				if err := st.Ready(t.Context()); err != nil { // as a request is
+					t.Errorf("Ready: %v", err)
+				}
 				for i := range 5 {
 					if err := useEverything(st, fmt.Sprintf("after%d", i)); err != nil {
 						t.Errorf("call %d: %v", i, err)

@@ -170,12 +170,22 @@ const readyTimeout = 800 * time.Millisecond
 func (s *Store) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	if err := s.ask(ctx); err != nil {
-		if version := checkVersion(ctx, s.db, s.dialect, s.prefix); errors.Is(version, ErrSchema) {
-			return version // which is why it failed
+	var schema error
+	// With the repetitions of a look-up: connections that the database has closed say
+	// nothing about requests.
+	err := s.repeat(ctx, "ask whether the database is ready", true, func() error {
+		err := s.ask(ctx)
+		if err == nil {
+			s.answered(ctx)
 		}
-		return s.fail("ask whether the database is ready", err)
+		schema = checkVersion(ctx, s.db, s.dialect, s.prefix)
+		if err == nil || errors.Is(schema, ErrSchema) { // which may be why it failed
+			return schema
+		}
+		return err
+	})
+	if errors.Is(schema, ErrSchema) {
+		return schema
 	}
-	s.answered(ctx)
-	return checkVersion(ctx, s.db, s.dialect, s.prefix)
+	return err
 }

@@ -21,6 +21,14 @@ func lostStatement(err error) bool {
 	return errors.As(err, &e) && (e.SQLState() == "26000" || e.SQLState() == "42P05")
 }
 
+// explained adds the remedy to an error of [lostStatement].
+func explained(d Dialect, err error) error {
+	if d != Postgres || !lostStatement(err) {
+		return err
+	}
+	return fmt.Errorf("%w (%s)", err, lostStatementRemedy)
+}
+
 // poolerTimeout bounds [checkPrepared], which must not delay a start for long.
 const poolerTimeout = 2 * time.Second
 
@@ -36,7 +44,7 @@ func checkPrepared(ctx context.Context, db *sql.DB, d Dialect) error {
 	ctx, cancel := context.WithTimeout(ctx, poolerTimeout)
 	defer cancel()
 	if err := swapConnections(ctx, db); lostStatement(err) {
-		return fmt.Errorf("sqlstore: try a prepared statement: %w (%s)", err, lostStatementRemedy)
+		return fmt.Errorf("sqlstore: try a prepared statement: %w", err)
 	}
 	return nil // other faults show when the store is used
 }

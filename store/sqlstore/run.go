@@ -95,10 +95,7 @@ func (s *Store) fail(what string, err error) error {
 	if s.dialect.faultOf(err) == taken {
 		return store.ErrExists
 	}
-	if s.dialect == Postgres && lostStatement(err) {
-		return fmt.Errorf("sqlstore: %s: %w (%s)", what, err, lostStatementRemedy)
-	}
-	return fmt.Errorf("sqlstore: %s: %w", what, err)
+	return explained(s.dialect, fmt.Errorf("sqlstore: %s: %w", what, err))
 }
 
 // enter waits for the turn to write.

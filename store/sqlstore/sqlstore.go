@@ -175,6 +175,11 @@ var (
 // would lose acknowledged changes. It prepares all statements, unless
 // [Options.NoPreparedStatements] is set; [Store.Close] closes them.
 func Open(ctx context.Context, db *sql.DB, d Dialect, opts *Options) (*Store, error) {
+	s, err := open(ctx, db, d, opts)
+	return s, explained(d, err)
+}
+
+func open(ctx context.Context, db *sql.DB, d Dialect, opts *Options) (*Store, error) {
 	o, err := settle(d, opts)
 	if err != nil {
 		return nil, err
@@ -226,7 +231,7 @@ func Open(ctx context.Context, db *sql.DB, d Dialect, opts *Options) (*Store, er
 	for query, text := range s.texts {
 		stmt, err := db.PrepareContext(ctx, text)
 		if err != nil {
-			return nil, errors.Join(s.fail("prepare a statement", err), s.Close())
+			return nil, errors.Join(fmt.Errorf("sqlstore: prepare a statement: %w", err), s.Close())
 		}
 		s.prepared[query] = stmt
 	}
@@ -258,7 +263,7 @@ func checkSettings(ctx context.Context, db *sql.DB, d Dialect) error {
 			return err
 		}
 		if mode != "wal" {
-			return fmt.Errorf("sqlstore: the journal mode of SQLite is %q: it must be a file in WAL mode, which Migrate sets", mode)
+			return fmt.Errorf("sqlstore: the journal mode of SQLite is %q: it must be a file in WAL mode, which Migrate sets; package memory is for tests", mode)
 		}
 		if level, err := ask("PRAGMA synchronous"); err != nil {
 			return err

@@ -26,8 +26,8 @@ var hostUserChecks = []check{
 		run:     hostUserAbsent,
 	},
 	{
-		name:    "a new user has no password",
-		promise: "PasswordHash returns \"\" where the user has no password",
+		name:    "a hash comes back whole",
+		promise: "PasswordHash returns the stored hash, and \"\" where the user has no password",
 		run:     hostUserPassword,
 	},
 }
@@ -51,10 +51,16 @@ func hostUserText(t *tester) {
 	got, err = t.st.UserByID(t.Context(), u.ID)
 	t.must(err)
 	t.same("UserByID", u, got)
-	for _, name := range []string{
+	others := []string{
 		strings.ToLower(u.Name), strings.ToUpper(u.Name), "a" + u.Name[1:], u.Name + " ", " " + u.Name, u.Name + "  ",
 		u.Name[:len(u.Name)-1], u.Name[:1] + "%", strings.Replace(u.Name, "a", "\u00e1", 1), u.Name + "\u200b",
-	} {
+		u.Name + "\t", u.Name + "\r\n", "A\u00ad" + u.Name[1:], "\uff21" + u.Name[1:], // what normalization removes or replaces
+		"A." + u.Name[1:], u.Name + "+x", u.Name + "@", u.Name + "@x.example", `x\` + u.Name, // addresses and domains
+	}
+	if u.Email != "" && u.Email != u.Name {
+		others = append(others, u.Email) // anybody may have this address as a name
+	}
+	for _, name := range others {
 		_, err := t.st.UserByName(t.Context(), name)
 		t.refused(fmt.Sprintf("UserByName(%q) where the name is %q", name, u.Name), store.ErrNotFound, err)
 	}
@@ -92,8 +98,17 @@ func hostUserAbsent(t *tester) {
 
 func hostUserPassword(t *tester) {
 	u, other := t.hostUser(true), t.hostUser(true)
-	t.must(t.st.SetPasswordHash(t.Context(), u.ID, "$argon2id$v=19$"+strings.Repeat("Aa0+/", 40)))
-	hash, err := t.st.PasswordHash(t.Context(), other.ID)
+	long := "$argon2id$v=19$" + strings.Repeat("Aa0+/", 40)
+	t.must(t.st.SetPasswordHash(t.Context(), u.ID, long))
+	hash, err := t.st.PasswordHash(t.Context(), u.ID)
+	t.must(err)
+	t.same("a long hash", long, hash) // a short column may have cut it
+	long += "="
+	t.must(t.st.SwapPasswordHash(t.Context(), u.ID, hash, long))
+	hash, err = t.st.PasswordHash(t.Context(), u.ID)
+	t.must(err)
+	t.same("a long hash that was swapped", long, hash)
+	hash, err = t.st.PasswordHash(t.Context(), other.ID)
 	t.must(err)
 	t.same("the password of a new user", "", hash)
 	t.oldEpoch("another user's password", other)

@@ -22,7 +22,11 @@ type HostUsers struct {
 // table that shares nothing with the others and is closed through t.Cleanup.
 func RunUsers(t *testing.T, open func(t *testing.T) HostUsers) {
 	run(t, usersPart, false, func(t *testing.T, _ store.Users) Store {
-		return composed{Accounts: accounts{HostUsers: open(t)}}
+		h := open(t)
+		if h.Users == nil || h.Add == nil {
+			t.Fatal("storetest: RunUsers: HostUsers.Users and HostUsers.Add must be set")
+		}
+		return composed{Accounts: accounts{HostUsers: h}}
 	})
 }
 
