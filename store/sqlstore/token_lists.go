@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"maps"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,9 +44,9 @@ func (s *Store) ListTokens(ctx context.Context, f store.TokenFilter, p store.Pag
 	return all, max(found.total-(len(found.list)-len(all)), found.next), err
 }
 
-// countTokens counts the tokens of ranges up to a limit. It reads those of applications
-// first: of a range that leaves out what the others have, it needs at most as many as
-// they can have, and as many again.
+// countTokens counts the tokens of ranges up to a limit. From no range it reads more: what
+// a range leaves out is in the others, and with the rest of so many it makes the limit.
+// It reads a range that leaves something out last.
 func (s *Store) countTokens(ctx context.Context, ranges []rowRange, limit int) (int, error) {
 	ranges = slices.Clone(ranges)
 	slices.SortStableFunc(ranges, func(a, b rowRange) int { return len(a.apart.parts) - len(b.apart.parts) })
@@ -59,7 +58,7 @@ func (s *Store) countTokens(ctx context.Context, ranges []rowRange, limit int) (
 	arm := func(r rowRange) string {
 		switch {
 		case r.apart.parts != nil:
-			return idsByOwner + s.live(tokenOwners, r, 2*min(limit, math.MaxInt/2)) + idsByOwnerEnd + r.apart.text() + limitTo(limit)
+			return idsByOwner + s.live(tokenOwners, r, limit) + idsByOwnerEnd + r.apart.text()
 		case s.dialect == SQLite && len(ranges) > 1:
 			return s.live(tokenIDs, r, 0) // it ends with the union, and is faster without a limit
 		}
