@@ -154,8 +154,14 @@ func (m *listModel) fill(apps, cutoffs int) {
 	}
 }
 
-// cutOff ends many tokens. None of them is marked afterwards.
+// cutOff ends many tokens. All of them are marked afterwards, or none.
 func (m *listModel) cutOff(dead map[int64]bool) {
+	marked := m.r.IntN(2) == 0
+	undo := func(query string) {
+		if _, err := m.db.ExecContext(m.t.Context(), query); err != nil {
+			m.t.Fatal(err)
+		}
+	}
 	sel := store.Selection{UserID: m.user(), ApplicationID: m.app()}
 	switch m.r.IntN(12) {
 	case 0:
@@ -169,18 +175,18 @@ func (m *listModel) cutOff(dead map[int64]bool) {
 	for _, t := range m.tokens {
 		if !dead[t.ID] && (sel.All || (sel.UserID == "" || sel.UserID == t.UserID) && (sel.ApplicationID == 0 || sel.ApplicationID == t.ApplicationID)) {
 			dead[t.ID] = true
-			defer func() {
-				query := fmt.Sprintf("UPDATE %stokens SET revoked_at = NULL WHERE id = %d", m.prefix, t.ID)
-				if _, err := m.db.ExecContext(m.t.Context(), query); err != nil {
-					m.t.Fatal(err)
-				}
-			}()
+			if !marked {
+				defer undo(fmt.Sprintf("UPDATE %stokens SET revoked_at = NULL WHERE id = %d", m.prefix, t.ID))
+			}
 		}
 	}
 	stored(m, func(s modelStore) (int, error) {
 		_, err := s.RevokeTokens(m.t.Context(), sel, m.now)
 		return 0, err
 	})
+	if !marked { // the newest, which was marked last
+		undo(fmt.Sprintf("UPDATE %[1]scutoffs SET stage = 0, waits_until = 0 WHERE seq = (SELECT last_id FROM %[1]scounters WHERE name = 'cutoffs')", m.prefix))
+	}
 }
 
 func (m *listModel) page() store.Page {

@@ -72,11 +72,16 @@ func page[T any](ctx context.Context, s *Store, what, count, query, where, order
 
 // count returns how many rows a query has.
 func (s *Store) count(ctx context.Context, what, query string, args []any) (int, error) {
-	totals, err := list(ctx, s, what, countOf+query+countOfEnd, args, func(scan func(...any) error) (n int, err error) {
+	return s.number(ctx, what, countOf+query+countOfEnd, args)
+}
+
+// number returns the number that a query has as its only row.
+func (s *Store) number(ctx context.Context, what, query string, args []any) (int, error) {
+	found, err := list(ctx, s, what, query, args, func(scan func(...any) error) (n int, err error) {
 		return n, scan(&n)
 	})
 	if err != nil {
 		return 0, err
 	}
-	return totals[0], nil
+	return found[0], nil
 }

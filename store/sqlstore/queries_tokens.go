@@ -174,6 +174,14 @@ const (
 	tokenIDs = `
 	SELECT t.id`
 
+	// tokenOwners begins a query that idsByOwner goes around, with conditions.
+	tokenOwners = `
+	SELECT t.id, t.user_id, t.application_id`
+	idsByOwner = `
+	SELECT v.id FROM (`
+	idsByOwnerEnd = `
+	) v WHERE `
+
 	whereLive = `
 	WHERE t.revoked_at IS NULL`
 
@@ -218,8 +226,19 @@ const (
 	inOrganizations = `
 	t.application_id IN (SELECT a.id FROM auth_applications a WHERE a.organization_id`
 
+	// newestCutoffs has a limit before its end. It finds them by an index that has
+	// nothing else: MySQL would rather sort all of them than look up a few.
 	newestCutoffs = `
-	SELECT c.user_id, c.application_id, c.family, c.seq FROM auth_cutoffs c ORDER BY c.seq DESC`
+	SELECT c.user_id, c.application_id, c.family, c.seq, c.stage FROM (
+	SELECT n.user_id, n.application_id, n.family FROM auth_cutoffs n ORDER BY n.seq DESC`
+	newestCutoffsEnd = `
+	) v LEFT JOIN auth_cutoffs c ON c.user_id = v.user_id AND c.application_id = v.application_id AND c.family = v.family
+	ORDER BY c.seq DESC`
+
+	// unmarkedCutoffs returns those that a step of marking is due for.
+	unmarkedCutoffs = `
+	SELECT c.user_id, c.application_id, c.family, c.seq, c.stage FROM auth_cutoffs c
+	WHERE c.waits_until = 0 ORDER BY c.waits_until, c.seq`
 
 	someCutoffs = `
 	SELECT 1 AS one FROM auth_cutoffs c WHERE c.seq > 0`
@@ -227,11 +246,11 @@ const (
 	// cutoffsOfUser returns those that concern a user: the user's own, those of
 	// applications, and those of everything. No user is named, because it is theirs.
 	cutoffsOfUser = `
-	SELECT '', c.application_id, c.family, c.seq FROM auth_cutoffs c WHERE c.user_id = ?
+	SELECT '', c.application_id, c.family, c.seq, c.stage FROM auth_cutoffs c WHERE c.user_id = ?
 	UNION ALL
-	SELECT '', c.application_id, c.family, c.seq FROM auth_cutoffs c WHERE c.user_id = '' AND c.application_id > 0
+	SELECT '', c.application_id, c.family, c.seq, c.stage FROM auth_cutoffs c WHERE c.user_id = '' AND c.application_id > 0
 	UNION ALL
-	SELECT '', c.application_id, c.family, c.seq FROM auth_cutoffs c WHERE c.user_id = '' AND c.application_id = 0 AND c.family = 0`
+	SELECT '', c.application_id, c.family, c.seq, c.stage FROM auth_cutoffs c WHERE c.user_id = '' AND c.application_id = 0 AND c.family = 0`
 
 	// countUncut begins a query as countOf does. It also tells whether there are
 	// cut-offs that concern a user.

@@ -24,7 +24,7 @@ func (s *Store) ListTokens(ctx context.Context, f store.TokenFilter, p store.Pag
 	if n, known, err := s.countOwn(ctx, f, p); known || err != nil {
 		return nil, n, err
 	}
-	ranges, err := s.tokenRanges(ctx, f)
+	ranges, counted, err := s.tokenRanges(ctx, f)
 	if err != nil || len(ranges) == 0 {
 		return nil, 0, err
 	}
@@ -35,19 +35,45 @@ func (s *Store) ListTokens(ctx context.Context, f store.TokenFilter, p store.Pag
 			func(scan func(...any) error) (r tokenRecord, err error) {
 				return r, scan(r.dest()...)
 			})
-	}, func(limit int) (int, error) {
-		query, args := union(s.disjoint(ranges), func(r rowRange) string { return s.liveIDs(r, limit) })
-		if len(ranges) > 1 {
-			query += limitTo(limit)
-		}
-		return s.count(ctx, "count tokens", query, args)
-	})
+	}, func(limit int) (int, error) { return s.countTokens(ctx, counted, limit) })
 	if err != nil {
 		return nil, 0, err
 	}
 	all, err := s.settleAll(ctx, found.list)
 	// What ended with a token above it, and is not marked yet, is no record.
 	return all, max(found.total-(len(found.list)-len(all)), found.next), err
+}
+
+// countTokens counts the tokens of ranges up to a limit. From no range it reads more: what
+// a range leaves out is in the others, and with the rest of so many it makes the limit.
+// It reads a range that leaves something out last.
+func (s *Store) countTokens(ctx context.Context, ranges []rowRange, limit int) (int, error) {
+	ranges = slices.Clone(ranges)
+	slices.SortStableFunc(ranges, func(a, b rowRange) int { return len(a.apart.parts) - len(b.apart.parts) })
+	for i := range ranges {
+		r := &ranges[i]
+		r.overlaps = false
+		r.args = slices.Concat(r.args, r.apart.args)
+	}
+	arm := func(r rowRange) string {
+		switch {
+		case r.apart.parts != nil:
+			return idsByOwner + s.live(tokenOwners, r, limit) + idsByOwnerEnd + r.apart.text()
+		case s.dialect == SQLite && len(ranges) > 1:
+			return s.live(tokenIDs, r, 0) // it ends with the union, and is faster without a limit
+		}
+		return s.live(tokenIDs, r, limit)
+	}
+	if s.dialect == MySQL && len(ranges) > 1 { // it would write down what a union has
+		query, args := sum(ranges, func(r rowRange) string { return countOf + arm(r) + countOfEnd })
+		n, err := s.number(ctx, "count tokens", query, args)
+		return min(n, limit), err
+	}
+	query, args := union(ranges, arm)
+	if len(ranges) > 1 {
+		query += limitTo(limit)
+	}
+	return s.count(ctx, "count tokens", query, args)
 }
 
 // countOwn counts all tokens of a user, by one statement as long as no cut-off
@@ -61,7 +87,7 @@ func (s *Store) countOwn(ctx context.Context, f store.TokenFilter, p store.Page)
 		return 0, false, err
 	}
 	own := s.rangeOf(indexListed, filter{}, "t.user_id", f.UserID)
-	query := countUncut + s.liveIDs(own, reach(p)) + countOfEnd
+	query := countUncut + s.live(tokenIDs, own, reach(p)) + countOfEnd
 	_, err = list(ctx, s, "count tokens", query, append([]any{f.UserID}, own.args...), func(scan func(...any) error) (none struct{}, err error) {
 		var cuts int
 		err = scan(&n, &cuts)
@@ -71,14 +97,17 @@ func (s *Store) countOwn(ctx context.Context, f store.TokenFilter, p store.Page)
 	return n, known, err
 }
 
-// liveIDs returns a query for the IDs of some tokens of a range. The order keeps
-// PostgreSQL from making a bitmap of all of them before it begins to count.
-func (s *Store) liveIDs(r rowRange, limit int) string {
-	order := ""
+// live returns a query for some tokens of a range, 0 for all. The order keeps PostgreSQL
+// from making a bitmap of all of them before it begins to count.
+func (s *Store) live(columns string, r rowRange, limit int) string {
+	query := columns + s.dialect.tokensBy(r.index) + whereLive + r.where()
 	if s.dialect == Postgres {
-		order = s.dialect.orderLive(r.column, false, "t.id")
+		query += s.dialect.orderLive(r.column, false, "t.id")
 	}
-	return tokenIDs + s.dialect.tokensBy(r.index) + whereLive + r.where() + order + limitTo(limit)
+	if limit > 0 {
+		query += limitTo(limit)
+	}
+	return query
 }
 
 // SummarizeTokens implements [store.Applications].
@@ -154,7 +183,7 @@ func (s *Store) firstTokens(ctx context.Context, ranges []rowRange, most int) (a
 
 // firstUncut is firstTokens without what a cut-off ended.
 func (s *Store) firstUncut(ctx context.Context, ranges []rowRange, f store.TokenFilter, most int) ([]tokenRecord, error) {
-	uncut, err := s.uncut(ctx, visibleOf(f).only(f), len(ranges))
+	uncut, _, err := s.uncut(ctx, visibleOf(f).only(f), len(ranges))
 	if err != nil {
 		return nil, err
 	}
@@ -175,14 +204,14 @@ func (s *Store) countMore(ctx context.Context, ranges []rowRange, f store.TokenF
 	if more == nil {
 		return totals, nil
 	}
-	uncut, err := s.uncut(ctx, visibleOf(f).only(f), len(more))
+	_, uncut, err := s.uncut(ctx, visibleOf(f).only(f), len(more))
 	if err != nil {
 		return nil, err
 	}
 	for some := range unions(with(more, uncut)) {
 		query, args := union(some, func(r rowRange) string {
 			id := strconv.FormatInt(r.application, 10)
-			return "\n\tSELECT " + id + ", COUNT(*) FROM (" + s.liveIDs(r, store.MaxCount+1) + countOfEnd
+			return "\n\tSELECT " + id + ", COUNT(*) FROM (" + s.live(tokenIDs, r, store.MaxCount+1) + countOfEnd
 		})
 		_, err := list(ctx, s, "count tokens of applications", query, args, func(scan func(...any) error) (none struct{}, err error) {
 			var id int64

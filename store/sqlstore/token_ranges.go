@@ -45,7 +45,7 @@ type rowRange struct {
 	column      string // with which the index begins, "" for no one
 	application int64  // the only one whose tokens are in it, 0 if nobody needs to know
 	overlaps    bool   // rows in it may be in later ranges, too
-	apart       filter // leaves out those of the one before that overlaps
+	apart       filter // leaves out those that another range has, by the columns of tokenOwners
 }
 
 // rangeOf returns the tokens with a value of the column with which an index begins,
@@ -86,6 +86,17 @@ func union(ranges []rowRange, arm func(r rowRange) string) (query string, args [
 		args = append(args, r.args...)
 	}
 	return b.String(), args
+}
+
+// sum returns a query for the sum of the numbers that arm asks for, with the arguments
+// of all ranges.
+func sum(ranges []rowRange, arm func(r rowRange) string) (query string, args []any) {
+	var arms []string
+	for _, r := range ranges {
+		arms = append(arms, "("+arm(r)+")")
+		args = append(args, r.args...)
+	}
+	return "\n\tSELECT " + strings.Join(arms, " + "), args
 }
 
 // unions cuts ranges into those of one union each.
@@ -174,44 +185,36 @@ func (o order) ids(ranges []rowRange, limit, offset int) (query string, args []a
 	return mergedIDs + query + mergedIDsEnd + orderBy(o.descending, keys...) + limitTo(limit) + " OFFSET ?", append(args, offset)
 }
 
-// disjoint returns ranges for counts, none of which overlaps: they end with the first
-// range if that has enough, and need no comparison of all with all. A page would read
-// past all tokens that they leave out, and so would MySQL, which reads each part of a
-// union to its end.
-func (s *Store) disjoint(ranges []rowRange) []rowRange {
-	if s.dialect == MySQL {
-		return ranges
-	}
-	ranges = slices.Clone(ranges)
-	for i := range ranges {
-		r := &ranges[i]
-		r.overlaps = false
-		r.filter = r.filter.with(r.apart)
-	}
-	return ranges
-}
-
-// tokenRanges returns where the tokens are that f names, none if there are none.
-func (s *Store) tokenRanges(ctx context.Context, f store.TokenFilter) (ranges []rowRange, err error) {
+// tokenRanges returns where the tokens are that f names, none if there are none: for
+// pages, and for counts, which leave less out, see uncut.
+func (s *Store) tokenRanges(ctx context.Context, f store.TokenFilter) (pages, counts []rowRange, err error) {
 	narrow, some, err := s.narrowed(f)
 	v := visibleOf(f)
 	if !some || v.nothing() || err != nil {
-		return nil, errors.Join(err, ctx.Err())
+		return nil, nil, errors.Join(err, ctx.Err())
 	}
-	uncut, err := s.uncut(ctx, v.only(f), 1)
+	uncut, unmarked, err := s.uncut(ctx, v.only(f), 1)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	narrow.add(uncut)
+	ranges, err := s.visibleRanges(ctx, f, v, narrow, narrow.with(uncut))
+	if err != nil {
+		return nil, nil, err
+	}
+	return with(ranges, uncut), with(ranges, unmarked), nil
+}
+
+// visibleRanges returns where the tokens are that f names and that may be listed. What
+// narrows the ranges further is in all.
+func (s *Store) visibleRanges(ctx context.Context, f store.TokenFilter, v visible, narrow, all filter) (ranges []rowRange, err error) {
 	if v.all {
 		return []rowRange{{index: indexOf(f), column: columnOf(f), filter: narrow}}, nil
 	}
-	var notOwn filter
-	if v.user != "" && (f.OwnerID == "" || f.OwnerID == v.user) {
+	owns := v.user != "" && (f.OwnerID == "" || f.OwnerID == v.user)
+	if owns {
 		own := s.rangeOf(indexOf(store.TokenFilter{ID: f.ID, OwnerID: v.user}), narrow, "t.user_id", v.user)
 		own.overlaps = true
 		ranges = append(ranges, own)
-		notOwn.and("t.user_id <> ?", v.user)
 	}
 	if len(v.organizations) == 0 {
 		return ranges, nil
@@ -225,18 +228,22 @@ func (s *Store) tokenRanges(ctx context.Context, f store.TokenFilter) (ranges []
 		if err != nil {
 			return nil, err
 		}
-		if narrow.fit(len(applications)) {
+		if all.fit(len(applications)) {
+			if owns && len(applications) > 0 {
+				ranges[0].apart.and("v.application_id NOT"+inList(len(applications)), numbers(applications)...)
+			}
 			for _, id := range applications {
-				r := s.rangeOf(indexIssued, narrow, "t.application_id", id)
-				r.apart = notOwn
-				ranges = append(ranges, r)
+				ranges = append(ranges, s.rangeOf(indexIssued, narrow, "t.application_id", id))
 			}
 			return ranges, nil
 		}
 	}
-	rest := rowRange{column: columnOf(f), apart: notOwn}
+	rest := rowRange{column: columnOf(f)}
 	rest.and(inOrganizations+inList(len(v.organizations))+")", numbers(v.organizations)...)
 	rest.add(narrow)
+	if owns {
+		rest.apart.and("v.user_id <> ?", v.user)
+	}
 	return append(ranges, rest), nil
 }
 
@@ -365,17 +372,31 @@ func (v visible) only(f store.TokenFilter) string {
 // uncut returns the conditions that leave out of so many ranges what a cut-off ended.
 // They are those that concern one user, the newest of all, or a look-up for each token
 // if both are too many.
-func (s *Store) uncut(ctx context.Context, user string, ranges int) (f filter, err error) {
+//
+// Counts, which read many tokens, have only those of the cut-offs whose records are not
+// all marked. What was stored at the very moment of a revocation they may count until
+// its records are marked for the second time.
+func (s *Store) uncut(ctx context.Context, user string, ranges int) (page, count filter, err error) {
 	few := func(cuts []cutoff) bool { return len(cuts) <= mostCuts && len(cuts)*ranges <= mostSpared }
+	both := func(cuts []cutoff) (page, count filter, err error) {
+		page = spared(cuts)
+		return page, spared(slices.DeleteFunc(cuts, func(c cutoff) bool { return c.stage >= markWait })), nil
+	}
 	if user != "" {
 		cuts, err := s.cutoffs(ctx, "look up cut-offs of a user", cutoffsOfUser, user)
-		if err != nil || few(cuts) {
-			return spared(cuts), err
+		if err != nil {
+			return page, count, err
+		}
+		if few(cuts) {
+			return both(cuts)
 		}
 	}
-	cuts, err := s.cutoffs(ctx, "look up the newest cut-offs", newestCutoffs)
-	if err != nil || few(cuts) {
-		return spared(cuts), err
+	cuts, err := s.cutoffs(ctx, "look up the newest cut-offs", newestCutoffs+limitTo(mostCuts+1)+newestCutoffsEnd)
+	if err != nil {
+		return page, count, err
+	}
+	if few(cuts) {
+		return both(cuts)
 	}
 	alive := cutToken + " IS NULL"
 	if s.dialect == Postgres {
@@ -383,19 +404,23 @@ func (s *Store) uncut(ctx context.Context, user string, ranges int) (f filter, e
 	}
 	n, err := s.count(ctx, "count cut-offs", someCutoffs+limitTo(mostNaming+1), nil)
 	if err != nil {
-		return f, err
+		return page, count, err
 	}
 	if n <= mostNaming {
 		alive = unnamed + " OR " + alive
 	}
-	f.and("(t.seq >= ? OR "+alive+")", cuts[0].seq)
-	return f, nil
+	page.and("(t.seq >= ? OR "+alive+")", cuts[0].seq)
+	unmarked, err := s.cutoffs(ctx, "look up cut-offs that are not marked", unmarkedCutoffs)
+	if err != nil || !few(unmarked) {
+		return page, page, err
+	}
+	return page, spared(unmarked), nil
 }
 
 // cutoffs returns what a query finds, one more than mostCuts at most.
 func (s *Store) cutoffs(ctx context.Context, what, query string, args ...any) ([]cutoff, error) {
 	return list(ctx, s, what, query+limitTo(mostCuts+1), args, func(scan func(...any) error) (c cutoff, err error) {
-		return c, scan(&c.userID, &c.applicationID, &c.family, &c.seq)
+		return c, scan(&c.userID, &c.applicationID, &c.family, &c.seq, &c.stage)
 	})
 }
 
