@@ -374,12 +374,15 @@ func (v visible) only(f store.TokenFilter) string {
 // if both are too many.
 //
 // Counts, which read many tokens, have only those of the cut-offs whose records are not
-// all marked. What was stored at the very moment of a revocation they may count until
-// its records are marked for the second time.
+// all marked where nothing is stored beside a revocation, which is in SQLite. Elsewhere
+// a token that is stored at that very moment is marked by a later step.
 func (s *Store) uncut(ctx context.Context, user string, ranges int) (page, count filter, err error) {
 	few := func(cuts []cutoff) bool { return len(cuts) <= mostCuts && len(cuts)*ranges <= mostSpared }
 	both := func(cuts []cutoff) (page, count filter, err error) {
 		page = spared(cuts)
+		if s.dialect != SQLite {
+			return page, page, nil
+		}
 		return page, spared(slices.DeleteFunc(cuts, func(c cutoff) bool { return c.stage >= markWait })), nil
 	}
 	if user != "" {
@@ -410,6 +413,9 @@ func (s *Store) uncut(ctx context.Context, user string, ranges int) (page, count
 		alive = unnamed + " OR " + alive
 	}
 	page.and("(t.seq >= ? OR "+alive+")", cuts[0].seq)
+	if s.dialect != SQLite {
+		return page, page, nil
+	}
 	unmarked, err := s.cutoffs(ctx, "look up cut-offs that are not marked", unmarkedCutoffs)
 	if err != nil || !few(unmarked) {
 		return page, page, err
