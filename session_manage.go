@@ -9,6 +9,7 @@ import (
 
 	"github.com/ostiary/auth/audit"
 	"github.com/ostiary/auth/internal/client"
+	"github.com/ostiary/auth/internal/stores"
 	"github.com/ostiary/auth/observe"
 	"github.com/ostiary/auth/store"
 )
@@ -83,16 +84,18 @@ func (s *Session) Search(ctx context.Context, by *Principal, f store.SessionFilt
 	if err != nil {
 		return nil, 0, fmt.Errorf("auth: list sessions: %w", err)
 	}
-	users := map[string]store.User{}
+	ids := make([]string, len(list))
+	for i, v := range list {
+		ids[i] = v.UserID
+	}
+	// What the request has seen before is too old to decide by.
+	users, err := stores.UsersByID(context.WithValue(ctx, stores.SeenKey{}, nil), s.users, ids)
+	if err != nil {
+		return nil, 0, fmt.Errorf("auth: list sessions: look up the users: %w", err)
+	}
 	alive := list[:0]
 	for _, v := range list {
-		u, known := users[v.UserID]
-		if !known {
-			if u, err = s.users.UserByID(ctx, v.UserID); err != nil && !errors.Is(err, store.ErrNotFound) {
-				return nil, 0, fmt.Errorf("auth: list sessions: look up a user: %w", err)
-			}
-			users[v.UserID] = u
-		}
+		u := users[v.UserID]
 		if u.ID == v.UserID && u.Active && !u.Service && u.Epoch == v.Epoch {
 			alive = append(alive, v)
 		}

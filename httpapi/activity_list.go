@@ -76,27 +76,26 @@ type actors struct {
 	applications map[int64]store.Application
 }
 
-// actorsOf looks up each user of the entries once, all tokens by one query and all
-// applications by another.
+// actorsOf looks up the users of the entries as [api.owners] does, all tokens by one
+// query and all applications by another.
 func (a *api) actorsOf(ctx context.Context, p *auth.Principal, entries []store.Activity) (actors, error) {
 	of := actors{map[string]store.User{}, map[string]bool{}, map[int64]store.Token{}, map[int64]store.Application{}}
+	var ids []string
 	for _, e := range entries {
-		for _, id := range []string{e.ActorID, e.UserID} {
-			if _, known := of.users[id]; known || id == "" {
-				continue
-			}
-			u, err := a.owner(ctx, id)
-			if err != nil {
-				return of, err
-			}
-			of.users[id], of.visible[id] = u, u.Name != "" && maySee(p, u)
-		}
+		ids = append(ids, e.ActorID, e.UserID)
 		if e.TokenID != 0 && e.Object == store.ObjectToken {
 			of.tokens[e.TokenID] = store.Token{}
 		}
 		if e.ApplicationID != 0 {
 			of.applications[e.ApplicationID] = store.Application{}
 		}
+	}
+	users, err := a.owners(ctx, ids)
+	if err != nil {
+		return of, err
+	}
+	for id, u := range users {
+		of.users[id], of.visible[id] = *u, u.Name != "" && maySee(p, *u)
 	}
 	return of, a.lookUp(ctx, p, &of)
 }

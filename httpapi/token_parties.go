@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/ostiary/auth/internal/stores"
@@ -15,33 +14,29 @@ type parties struct {
 	application string      // its name
 }
 
-// partiesOf looks up the parties of tokens: each owner once, and all
-// applications by one query.
+// partiesOf looks up the parties of tokens: all owners by one query where they are
+// the store's, each of them once where they are the host's, and all applications by
+// another query.
 func (a *api) partiesOf(ctx context.Context, tokens []store.Token) ([]parties, error) {
 	var ids []int64
+	var users []string
 	for i := range tokens { // a token is large
 		if id := tokens[i].ApplicationID; id != 0 && !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}
+		users = append(users, tokens[i].UserID)
 	}
 	names, err := a.applicationNames(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
-	owners := make(map[string]*store.User)
+	owners, err := a.owners(ctx, users)
+	if err != nil {
+		return nil, err
+	}
 	list := make([]parties, len(tokens))
 	for i := range tokens {
-		t := &tokens[i]
-		owner := owners[t.UserID]
-		if owner == nil {
-			u, err := a.owner(ctx, t.UserID)
-			if err != nil {
-				return nil, err
-			}
-			owner = &u
-			owners[t.UserID] = owner
-		}
-		list[i] = parties{owner, names[t.ApplicationID]}
+		list[i] = parties{owners[tokens[i].UserID], names[tokens[i].ApplicationID]}
 	}
 	return list, nil
 }
@@ -67,15 +62,29 @@ func (a *api) applicationNames(ctx context.Context, ids []int64) (map[int64]stri
 	return a.OAuth.ApplicationNames(ctx, ids)
 }
 
-// owner returns the user of a token, or the zero User if the user does not
-// exist.
+// owner returns the user of a token. It returns a User with an ID alone if the user does
+// not exist, and the zero User for "".
 func (a *api) owner(ctx context.Context, id string) (store.User, error) {
-	if id == "" { // the token acts for its application alone
-		return store.User{}, nil
+	of, err := a.owners(ctx, []string{id})
+	if err != nil {
+		return store.User{}, err
 	}
-	u, err := stores.UserByID(ctx, a.Users, id)
-	if errors.Is(err, store.ErrNotFound) {
-		return store.User{ID: id}, nil
+	return *of[id], nil
+}
+
+// owners is owner for many users, by their IDs, of which some may be equal.
+func (a *api) owners(ctx context.Context, ids []string) (map[string]*store.User, error) {
+	found, err := stores.UsersByID(ctx, a.Users, ids)
+	if err != nil {
+		return nil, err
 	}
-	return u, err
+	of := make(map[string]*store.User)
+	for _, id := range ids {
+		if of[id] == nil {
+			u := found[id]
+			u.ID = id
+			of[id] = &u
+		}
+	}
+	return of, nil
 }

@@ -70,6 +70,17 @@ func TestRoundTrips(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		for i := range 60 {
+			owner, err := st.InsertUser(t.Context(), store.User{Name: fmt.Sprint("owner ", i), Active: true, Created: time.Now()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			tok := tokenNamed(fmt.Sprint("owned ", i), time.Now())
+			tok.UserID, tok.ApplicationID = owner.ID, 0
+			if _, err := st.InsertToken(t.Context(), tok, limits); err != nil {
+				t.Fatal(err)
+			}
+		}
 		if u, err = st.UserByID(t.Context(), u.ID); err != nil {
 			t.Fatal(err)
 		}
@@ -115,6 +126,7 @@ func TestRoundTrips(t *testing.T) {
 			{"login", "POST", "/api/login/", credentials, nobody, [3]int{16, 5, 9}},
 			{"page of applications by bearer", "GET", "/api/v2/applications/", "", bearer, [3]int{4, 4, 6}},
 			{"page of tokens by bearer", "GET", "/api/v2/tokens/", "", bearer, [3]int{5, 5, 7}},
+			{"page of the tokens of 60 users", "GET", "/api/v2/tokens/?order_by=-id&page_size=60", "", bearer, [3]int{7, 7, 11}},
 			{"one token by bearer", "GET", "/api/v2/tokens/" + id + "/", "", bearer, [3]int{2, 2, 2}},
 			{"own token by bearer", "GET", "/api/v2/tokens/self/", "", bearer, [3]int{2, 2, 2}},
 			{"one application by bearer", "GET", "/api/v2/applications/1/", "", bearer, [3]int{3, 3, 4}},

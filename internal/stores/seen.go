@@ -112,10 +112,17 @@ func PasswordHash(ctx context.Context, by any, users store.Users, userID string)
 // UserByID returns the user with that ID, from ctx if users itself has read it there,
 // or else from users.
 func UserByID(ctx context.Context, users store.Users, id string) (store.User, error) {
-	if s, ok := ctx.Value(SeenKey{}).(*Seen); ok {
-		if last := s.last.Load(); last != nil && last.user.ID == id && id != "" && last.by == any(users) {
-			return last.user, nil
-		}
+	if u, ok := seenUser(ctx, users, id); ok {
+		return u, nil
 	}
 	return users.UserByID(ctx, id)
+}
+
+func seenUser(ctx context.Context, users store.Users, id string) (u store.User, ok bool) {
+	if s, ok := ctx.Value(SeenKey{}).(*Seen); ok {
+		if last := s.last.Load(); last != nil && last.user.ID == id && id != "" && last.by == any(users) {
+			return last.user, true
+		}
+	}
+	return u, false
 }

@@ -20,7 +20,29 @@ func appendUser(dest []any, u *store.User) []any {
 
 // UserByID implements [store.Users].
 func (s *Store) UserByID(ctx context.Context, id string) (store.User, error) {
-	return s.user(ctx, userByID, id)
+	m := stores.WantedUsers(ctx, s, id)
+	if m == nil {
+		return s.user(ctx, userByID, id)
+	}
+	args := make([]any, len(m.IDs))
+	for i, id := range m.IDs {
+		args[i] = id
+	}
+	found, err := list(ctx, s, "look up users", listUsers+" WHERE u.id"+inList(len(args)), args, readUser)
+	if err != nil {
+		return store.User{}, err
+	}
+	m.Note(found)
+	for _, u := range found {
+		if u.ID == id {
+			return u, nil
+		}
+	}
+	return store.User{}, store.ErrNotFound
+}
+
+func readUser(scan func(...any) error) (u store.User, err error) {
+	return u, scan(appendUser(nil, &u)...)
 }
 
 // UserByName implements [store.Users].
@@ -276,8 +298,5 @@ func (s *Store) ListUsers(ctx context.Context, f store.UserFilter, p store.Page)
 	case store.OrderCreated:
 		columns = []string{"u.created_at", "u.id_number", "u.id"}
 	}
-	return page(ctx, s, "list users", countUsers, listUsers, where.where(), orderBy(p.Descending, columns...), where.args, p,
-		func(scan func(...any) error) (u store.User, err error) {
-			return u, scan(appendUser(nil, &u)...)
-		})
+	return page(ctx, s, "list users", countUsers, listUsers, where.where(), orderBy(p.Descending, columns...), where.args, p, readUser)
 }
