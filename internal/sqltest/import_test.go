@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -151,6 +153,55 @@ func TestImportTokens(t *testing.T) {
 			t.Errorf("presences %v, %v", got, err)
 		}
 		refused(t, st, now)
+	})
+}
+
+// An import, and another run of it, goes on beside users who refresh what it has brought:
+// what they lose against each other is repeated, and nobody gets to know.
+func TestImportBesideRotations(t *testing.T) {
+	onEach(t, func(t *testing.T, fresh func(testing.TB) place) {
+		t.Parallel()
+		const workers, batches, size, refreshed = 4, 2, 100, 40
+		p := fresh(t)
+		st, db := p.openDB(t)
+		ctx, now := t.Context(), time.Now()
+		var wg sync.WaitGroup
+		var stored atomic.Int64
+		for w := range workers {
+			wg.Go(func() {
+				for n := range batches {
+					tokens := make([]store.Token, size)
+					for i := range tokens {
+						tokens[i] = tokenNamed(fmt.Sprint(n, "-", i), now)
+					}
+					k, err := st.ImportTokens(ctx, tokens)
+					if err != nil {
+						t.Errorf("import: %v", err)
+						return
+					}
+					stored.Add(int64(k))
+					for i := w; i < refreshed; i += workers {
+						name := fmt.Sprint(n, "-", i)
+						_, err := st.Rotate(ctx, store.Rotation{
+							Refresh: refreshOf(name), ApplicationID: 1, Revision: 1, At: now, Token: tokenNamed(name+" next", now),
+						})
+						if err != nil {
+							t.Errorf("refresh %s: %v", name, err)
+						}
+					}
+				}
+			})
+		}
+		wg.Wait()
+		if stored.Load() != batches*size {
+			t.Errorf("%d tokens were stored, want %d", stored.Load(), batches*size)
+		}
+		var live, families, odd int
+		err := db.QueryRow(p.sql(`SELECT COUNT(*), COUNT(DISTINCT family), COALESCE(SUM(CASE WHEN family = 0 THEN 1 ELSE 0 END), 0)
+			FROM auth_tokens WHERE revoked_at IS NULL`)).Scan(&live, &families, &odd)
+		if err != nil || live != batches*size || families != live || odd != 0 {
+			t.Errorf("%d live tokens of %d families, %d without one, %v", live, families, odd, err)
+		}
 	})
 }
 

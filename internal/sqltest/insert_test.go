@@ -3,6 +3,7 @@ package sqltest
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -65,6 +66,35 @@ func TestNewTokenIsOneStatement(t *testing.T) {
 	// Nobody ends the other transaction: a call that waits for it has no success.
 	if _, err = st.InsertToken(ctx, tok, limits); err != nil {
 		t.Errorf("a token that is minted while its parent is written to: %v", err)
+	}
+}
+
+// What mints a token is found by itself, and not among all personal tokens, also where
+// the planner believes that there is none of these: a service that had logins of
+// applications alone, until somebody issued the first.
+func TestParentIsFoundByItself(t *testing.T) {
+	p := freshOn(sharedPostgres)(t)
+	_, plain := p.openDB(t)
+	db, tap, err := p.tapped()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	st := openShaky(t, db, p, 0)
+	fill(t, st, plain, p, 1000) // all through an application
+	checked := 0
+	for query := range tap.seen {
+		if !strings.Contains(query, "INSERT INTO "+p.sql("auth_tokens")) || !strings.Contains(query, "t.family = $") {
+			continue
+		}
+		checked++
+		plan := p.postgresPlan(t, plain, query)
+		if !strings.Contains(plan, p.sql("using auth_tokens_live on auth_tokens t ")) {
+			t.Errorf("a parent that is not looked up by its family:%s\n%s", query, plan)
+		}
+	}
+	if checked != 8 {
+		t.Errorf("%d statements look for a parent, want 8", checked)
 	}
 }
 

@@ -48,7 +48,8 @@ func TestPlansOfFilledTables(t *testing.T) {
 
 // isList reports whether a statement is a page of a list, or its total.
 func isList(query string) bool {
-	return strings.Contains(query, " OFFSET ") || strings.HasPrefix(strings.TrimSpace(query), "SELECT COUNT(*)")
+	query = strings.TrimSpace(query)
+	return strings.HasPrefix(query, "SELECT") && strings.Contains(query, " OFFSET ") || strings.HasPrefix(query, "SELECT COUNT(*)")
 }
 
 // fillTables puts in what a service has after a while: most tokens were minted by

@@ -89,10 +89,10 @@ func (s *Store) redeem(ctx context.Context, r store.Redemption, what, spend, nam
 		return store.Token{}, err
 	}
 	in.token.Family, in.payer = 0, r.Code[:]
-	var conditions string
+	h := insertShape{paid: true, served: r.Token.ApplicationID != 0}
 	var args []any
-	if r.Token.ApplicationID != 0 {
-		conditions, args = andServed, []any{r.Token.ApplicationID}
+	if h.served {
+		args = []any{r.Token.ApplicationID}
 	}
 	used, family := false, int64(0)
 	at := ending(r.At)
@@ -114,7 +114,7 @@ func (s *Store) redeem(ctx context.Context, r store.Redemption, what, spend, nam
 			used = true
 			return tx.revokeFamily(family, r.At)
 		}
-		out, err = tx.insertToken(in, conditions, args...)
+		out, err = tx.insertToken(in, h, args...)
 		if errors.Is(err, sql.ErrNoRows) {
 			if err := tx.serves(r.Token.ApplicationID); err != nil {
 				return err

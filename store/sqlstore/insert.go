@@ -92,38 +92,81 @@ func (in *insertion) after(old *tokenRecord) {
 	}
 }
 
-// args are those of insertToken.
-func (in *insertion) args() []any {
-	args := make([]any, 0, 40)
+// args are those of insertToken, with room for those of its conditions.
+func (in *insertion) args(paid bool) []any {
+	args := make([]any, 0, 48)
 	args = append(append(args, in.token.Family), in.values...)
-	return append(args, in.parent, in.independent, in.root, in.ancestors, in.via,
-		in.token.Refresh.Number, orNever(in.token.Refresh.GrantCreated), in.seq, in.payer, in.payer)
+	args = append(args, in.parent, in.independent, in.root, in.ancestors, in.via,
+		in.token.Refresh.Number, orNever(in.token.Refresh.GrantCreated), in.seq)
+	if paid {
+		args = append(args, in.payer, in.payer)
+	}
+	return args
 }
 
-// insertQuery returns insertToken with conditions, in the form for the dialect.
-func insertQuery(d Dialect, conditions string) string {
+// An insertShape is what the statement of an insert has to ask. What does not concern the token
+// is not in it: PostgreSQL prepares to run each part, also one that it does not run.
+type insertShape struct {
+	paid   bool // a code or a device pays for it
+	served bool // it has an application
+	under  minter
+	owned  bool // there is a limit for the tokens of its user
+}
+
+// A minter is what mints a token.
+type minter uint8
+
+const (
+	nobody minter = iota
+	rooted        // a token that nobody minted, see insertBelowRoot
+	anyone
+)
+
+// insertShapes are those that there are.
+func insertShapes() []insertShape {
+	all := []insertShape{{paid: true}, {paid: true, served: true}}
+	for _, under := range []minter{nobody, rooted, anyone} {
+		for n := range 4 {
+			all = append(all, insertShape{served: n&1 != 0, under: under, owned: n&2 != 0})
+		}
+	}
+	return all
+}
+
+// query returns insertToken for a shape, in the form for the dialect.
+func (h insertShape) query(d Dialect) string {
+	var conditions string
+	if h.served {
+		conditions = andServed
+	}
+	switch {
+	case h.under == anyone:
+		conditions += minted(d, "")
+	case h.under == rooted && h.served:
+		conditions += minted(d, byRoot)
+	case h.under == rooted:
+		conditions += minted(d, byRootAlone)
+	}
+	if h.owned {
+		conditions += andRoom + owned(d) + andRoomEnd
+	}
+	values := unpaidValues
+	if h.paid {
+		values = paidValues
+	}
 	switch d {
 	case Postgres:
-		return nextTokenID + insertTokenAtOnce + conditions + insertedAtOnce
+		return insertAtOnce + insertWithID + values + insertedWithID + conditions + insertedAtOnce
 	case SQLite:
-		return nextTokenIDSQLite + insertTokenAtOnce + conditions
+		return insertAtOnceSQLite + insertWithID + values + insertedWithIDSQLite + conditions
 	}
-	return insertToken + conditions
-}
-
-// insertUnpaidQuery is insertQuery for a token that no code or device pays for, as one
-// statement that is a step of its own.
-func insertUnpaidQuery(d Dialect, conditions string) string {
-	if d == Postgres {
-		return nextTokenID + insertUnpaidAtOnce + conditions + insertedAtOnce
-	}
-	return nextTokenIDSQLite + insertUnpaidAtOnce + conditions
+	return insertToken + values + insertedWith + conditions
 }
 
 // insertToken stores a token if the conditions hold, or returns sql.ErrNoRows.
-func (t *tx) insertToken(in insertion, conditions string, args ...any) (store.Token, error) {
-	args = append(in.args(), args...)
-	query := insertQuery(t.s.dialect, conditions)
+func (t *tx) insertToken(in insertion, h insertShape, args ...any) (store.Token, error) {
+	args = append(in.args(h.paid), args...)
+	query := t.s.inserts[h]
 	tok := in.token
 	if t.s.dialect == Postgres {
 		err := t.get(query, args, &tok.ID, &tok.Family)
@@ -143,11 +186,10 @@ func (t *tx) insertToken(in insertion, conditions string, args ...any) (store.To
 // insertSuccessor stores a token of a family that there is.
 func (t *tx) insertSuccessor(in insertion) (tok store.Token, err error) {
 	if t.s.dialect == Postgres {
-		return t.insertToken(in, "")
+		return t.insertToken(in, insertShape{})
 	}
-	args := in.args()
 	tok = in.token
-	tok.ID, err = t.insert(insertSuccessor, args[:len(args)-2]...) // without a payer
+	tok.ID, err = t.insert(insertSuccessor, in.args(false)...)
 	return tok, err
 }
 
@@ -157,14 +199,10 @@ func (s *Store) InsertToken(ctx context.Context, t store.Token, limits store.Ins
 	if err != nil {
 		return store.Token{}, err
 	}
-	var conditions string
-	var args []any
-	if t.ApplicationID != 0 {
-		conditions, args = andServed, append(args, t.ApplicationID)
-	}
+	h := insertShape{served: t.ApplicationID != 0, owned: limits.Owned > 0 && t.UserID != ""}
 	if t.ParentID != 0 {
 		if limits.Depth > 0 {
-			out, err := s.insertBelowRoot(ctx, in, t, limits)
+			out, err := s.insertBelowRoot(ctx, in, h, t, limits)
 			if !errors.Is(err, store.ErrNotFound) {
 				return out, err
 			}
@@ -174,12 +212,9 @@ func (s *Store) InsertToken(ctx context.Context, t store.Token, limits store.Ins
 			return store.Token{}, err
 		}
 		in.in(p)
-		in.seq = seq
-		conditions += minted(s.dialect, "")
-		args = append(args, mintedArgs(p, t, limits)...)
+		in.seq, h.under = seq, anyone
 	}
-	conditions, args = conditions+andOwned(s.dialect), append(args, ownedArgs(s.dialect, t, limits)...)
-	out, err = s.insert(ctx, in, conditions, args)
+	out, err = s.insert(ctx, in, h, limits)
 	if errors.Is(err, store.ErrNotFound) {
 		return store.Token{}, s.whyNot(ctx, in, limits)
 	}
@@ -209,63 +244,62 @@ func mintedArgs(p place, t store.Token, limits store.InsertLimits) []any {
 	return []any{p.parent, created, ends, digest, scopes, p.root, created, limits.Live}
 }
 
-// andOwned is the condition that a user has fewer tokens than a limit.
-func andOwned(d Dialect) string { return andFewer + ownedIDs(d) + andFewerEnd }
-
-// ownedIDs counts the live tokens of a user up to a limit. The order is that of
-// liveIDs.
-func ownedIDs(d Dialect) string {
+// owned finds something if a user has as many live tokens as there may be. The order is
+// that of liveIDs.
+func owned(d Dialect) string {
 	var own filter
 	own.only(d, "t.user_id", "")
 	order := ""
 	if d == Postgres {
 		order = d.orderLive("t.user_id", false, "t.id")
 	}
-	return countOf + tokenIDs + d.tokensBy(indexListed) + whereLive + " AND " + own.text() + order + " LIMIT ?" + countOfEnd
+	return tokenIDs + d.tokensBy(indexListed) + whereLive + " AND " + own.text() + order + " LIMIT 1 OFFSET ?"
 }
 
-// ownedArgs are those of andOwned, and but for the last those of ownedIDs. Without a
-// limit it counts nothing.
+// ownedArgs are those of owned.
 func ownedArgs(d Dialect, t store.Token, limits store.InsertLimits) []any {
 	var own filter
 	own.only(d, "t.user_id", t.UserID)
-	if limits.Owned <= 0 || t.UserID == "" {
-		return append(own.args, 0, 1)
-	}
-	return append(own.args, limits.Owned, limits.Owned)
+	return append(own.args, limits.Owned-1)
 }
 
 // insertBelowRoot stores a token that one mints which nobody minted: of such a parent
 // the place is known, unless the right comes from its application. The statement sees
 // it live together with the number of the newest cut-off. insertBelowRoot returns
-// store.ErrNotFound if the parent is another one, or none may be stored.
-func (s *Store) insertBelowRoot(ctx context.Context, in insertion, t store.Token, limits store.InsertLimits) (store.Token, error) {
-	p := place{parent: t.ParentID, independent: t.Independent, root: t.ParentID, ancestors: strconv.FormatInt(t.ParentID, 10)}
-	in.in(p)
-	conditions, args := minted(s.dialect, byRootAlone), []any(nil)
-	if t.ApplicationID != 0 {
-		conditions, args = andServed+minted(s.dialect, byRoot), []any{t.ApplicationID}
-	}
-	args = slices.Concat(args, mintedArgs(p, t, limits), ownedArgs(s.dialect, t, limits))
-	return s.insert(ctx, in, conditions+andOwned(s.dialect), args)
+// store.ErrNotFound if the parent is another one, or none may be stored. In MySQL that
+// was a whole transaction for nothing. To look first would cost a trip for each token
+// whose parent nobody minted, which most are.
+func (s *Store) insertBelowRoot(ctx context.Context, in insertion, h insertShape, t store.Token, limits store.InsertLimits) (store.Token, error) {
+	in.in(place{parent: t.ParentID, independent: t.Independent, root: t.ParentID, ancestors: strconv.FormatInt(t.ParentID, 10)})
+	h.under = rooted
+	return s.insert(ctx, in, h, limits)
 }
 
 // insert stores a token if the conditions hold, or returns store.ErrNotFound. It is one
 // statement without a transaction around it, but for MySQL.
-func (s *Store) insert(ctx context.Context, in insertion, conditions string, args []any) (tok store.Token, err error) {
+func (s *Store) insert(ctx context.Context, in insertion, h insertShape, limits store.InsertLimits) (tok store.Token, err error) {
 	const what = "insert a token"
+	var args []any
+	if h.served {
+		args = append(args, in.token.ApplicationID)
+	}
+	if h.under != nobody {
+		args = append(args, mintedArgs(in.place, in.token, limits)...)
+	}
+	if h.owned {
+		args = append(args, ownedArgs(s.dialect, in.token, limits)...)
+	}
 	if s.dialect == MySQL {
 		err = s.write(ctx, what, func(tx *tx) error {
-			tok, err = tx.insertToken(in, conditions, args...)
+			tok, err = tx.insertToken(in, h, args...)
 			return err
 		})
 		return tok, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	row := in.args()
-	args = append(row[:len(row)-2], args...) // without a payer
-	query := insertUnpaidQuery(s.dialect, conditions)
+	args = append(in.args(false), args...)
+	query := s.inserts[h]
 	tok = in.token
 	if s.dialect == SQLite {
 		tok.ID, err = s.insertAlone(ctx, what, query, args)
@@ -336,25 +370,27 @@ func (s *Store) minter(ctx context.Context, family int64) (parent tokenRecord, s
 // whyNot returns why a token was not stored: it is store.ErrLimit where there are
 // as many as there may be, and store.ErrConflict otherwise.
 func (s *Store) whyNot(ctx context.Context, in insertion, limits store.InsertLimits) error {
-	owned := limits.Owned > 0 && in.token.UserID != ""
-	if in.root == 0 && !owned {
+	limited := limits.Owned > 0 && in.token.UserID != ""
+	if in.root == 0 && !limited {
 		return store.ErrConflict
 	}
-	var live, own int
+	live, full := 0, false
 	err := s.write(ctx, "count tokens", func(tx *tx) (err error) {
 		if in.root != 0 {
 			err = tx.get(liveBelow, []any{in.root, micros(in.token.Created)}, &live)
 		}
-		if err == nil && owned {
-			args := ownedArgs(s.dialect, in.token, limits)
-			err = tx.get(ownedIDs(s.dialect), args[:len(args)-1], &own)
+		if full = false; err == nil && limited {
+			err = tx.get(owned(s.dialect), ownedArgs(s.dialect, in.token, limits), new(int64))
+			if full = err == nil; errors.Is(err, sql.ErrNoRows) {
+				err = nil
+			}
 		}
 		return err
 	})
 	switch {
 	case err != nil:
 		return err
-	case in.root != 0 && live >= limits.Live, owned && own >= limits.Owned:
+	case in.root != 0 && live >= limits.Live, full:
 		return store.ErrLimit
 	}
 	return store.ErrConflict

@@ -422,15 +422,8 @@ func preparedQueries(d Dialect) []string {
 		deleteDevice, goneSessions, deleteSession, endedAttempts, deleteAttempts,
 		insertActivity, activitiesBeyond, oldActivities, deleteActivity,
 	}
-	queries = append(queries, insertQuery(d, ""), insertQuery(d, andServed))
-	for _, conditions := range []string{
-		"", andServed, minted(d, ""), andServed + minted(d, ""), minted(d, byRootAlone), andServed + minted(d, byRoot),
-	} {
-		if conditions += andOwned(d); d == MySQL {
-			queries = append(queries, insertQuery(d, conditions))
-		} else {
-			queries = append(queries, insertUnpaidQuery(d, conditions))
-		}
+	for _, h := range insertShapes() {
+		queries = append(queries, h.query(d))
 	}
 	queries = append(queries, countersQuery(d, mostKeys), lockSlotsQuery(mostKeys))
 	for n := range mostKeys {
@@ -449,5 +442,5 @@ func preparedQueries(d Dialect) []string {
 	default:
 		queries = append(queries, accessByDigest, accessAndUser, familyByRefresh, insertSuccessor, insertFewSessions)
 	}
-	return append(queries, ownedIDs(d))
+	return append(queries, owned(d))
 }

@@ -14,51 +14,53 @@ const (
 	// newest cut-off.
 	insertToken = `
 	INSERT INTO auth_tokens (family,` + insertColumns + `
-	SELECT ?,` + insertValues + `
+	SELECT ?,`
+	insertedWith = `
 	FROM auth_counters n WHERE n.name = 'cutoffs'`
 
-	// insertTokenAtOnce is insertToken behind nextTokenID, which saves the second
-	// statement for a new family.
-	insertTokenAtOnce = `
-	SELECT i.id, COALESCE(NULLIF(CAST(? AS BIGINT), 0), i.id),` + insertValues + insertedWith
-
-	// insertUnpaidAtOnce is insertTokenAtOnce where no code or device pays.
-	insertUnpaidAtOnce = `
-	SELECT i.id, COALESCE(NULLIF(CAST(? AS BIGINT), 0), i.id),
-		?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
-		COALESCE(?, n.last_id), 0, FALSE, 1` + insertedWith
-
-	// nextTokenID begins an insert with the ID that the token gets.
-	nextTokenID = `
-	WITH i AS (SELECT nextval(pg_get_serial_sequence('auth_tokens', 'id')) AS id)
+	// insertAtOnce is insertToken with the ID that the token gets, which saves the
+	// second statement for a new family. That is asked for once, whatever the order in
+	// which PostgreSQL joins: it never looks into a subquery with an OFFSET.
+	insertAtOnce = `
 	INSERT INTO auth_tokens (id, family,` + insertColumns + `
 	OVERRIDING SYSTEM VALUE`
+	insertWithID = `
+	SELECT i.id, COALESCE(NULLIF(CAST(? AS BIGINT), 0), i.id),`
+	insertedWithID = `
+	FROM (SELECT nextval(pg_get_serial_sequence('auth_tokens', 'id')) AS id OFFSET 0) i, auth_counters n
+	WHERE n.name = 'cutoffs'`
+	insertedAtOnce = `
+	RETURNING id, family`
 
-	// nextTokenIDSQLite is what AUTOINCREMENT would give it. Nobody else writes. A
-	// connection on which the host has made a temporary table with AUTOINCREMENT has a
-	// second sqlite_sequence, which goes before that of the file.
-	nextTokenIDSQLite = `
+	// insertAtOnceSQLite takes the ID that AUTOINCREMENT would give it. Nobody else
+	// writes. A connection on which the host has made a temporary table with
+	// AUTOINCREMENT has a second sqlite_sequence, which goes before that of the file.
+	insertAtOnceSQLite = `
 	WITH i AS (SELECT 1 + MAX(
 		COALESCE((SELECT seq FROM main.sqlite_sequence WHERE name = 'auth_tokens'), 0),
 		COALESCE((SELECT MAX(t.id) FROM auth_tokens t), 0)) AS id)
 	INSERT INTO auth_tokens (id, family,` + insertColumns
-
-	insertedWith = `
+	insertedWithIDSQLite = `
 	FROM i, auth_counters n WHERE n.name = 'cutoffs'`
 
 	// insertSuccessor is insertToken for a rotation, where everything is known.
 	insertSuccessor = `
 	INSERT INTO auth_tokens (family,` + insertColumns + `
-	VALUES (?,
-		?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
-		?, 0, FALSE, 1)`
+	VALUES (?,` + insertValues + `
+		?,` + insertEnd + `)`
 
 	insertValues = `
-		?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+		?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,`
+	insertEnd = `
+		0, FALSE, 1`
+
+	// The number of a token that a code or a device pays for, and of another.
+	paidValues = insertValues + `
 		COALESCE(?,
 			(SELECT p.seq FROM auth_codes p WHERE p.digest = ?),
-			(SELECT q.seq FROM auth_devices q WHERE q.digest = ?), n.last_id),
-		0, FALSE, 1`
+			(SELECT q.seq FROM auth_devices q WHERE q.digest = ?), n.last_id),` + insertEnd
+	unpaidValues = insertValues + `
+		COALESCE(?, n.last_id),` + insertEnd
 
 	andServed = `
 		AND EXISTS (SELECT 1 FROM auth_applications a WHERE a.id = ? AND NOT a.disabled)`
@@ -73,22 +75,21 @@ const (
 		AND (` + liveBelow + `) < ?`
 
 	// byRoot is a parent that nobody minted. For a child without an application it
-	// must have none either.
+	// must have none either. PostgreSQL would look for one among all personal tokens by
+	// their expiry, if it believes that there are few, unless the application is
+	// computed.
 	byRoot = `
 				AND t.parent_id = 0 AND NOT t.independent`
-	byRootAlone = byRoot + ` AND t.application_id = 0 AND t.via_id = 0`
+	byRootAlone = byRoot + ` AND t.application_id + 0 = 0 AND t.via_id = 0`
 
 	liveBelow = `
 			SELECT COUNT(*) FROM auth_tokens d
 			WHERE d.root_id = ? AND d.root_id <> 0 AND d.revoked_at IS NULL AND d.expires_at > ?`
 
-	// andFewer stands around ownedIDs.
-	andFewer = `
+	// andRoom stands around owned.
+	andRoom = `
 		AND (`
-	andFewerEnd = `) < ?`
-
-	insertedAtOnce = `
-	RETURNING id, family`
+	andRoomEnd = `) IS NULL`
 
 	foundFamily = `
 	UPDATE auth_tokens SET family = id WHERE id = ?`

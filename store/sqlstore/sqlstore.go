@@ -149,10 +149,11 @@ type Store struct {
 	circuit                circuit
 	life                   context.Context // ends with Close
 	end                    context.CancelFunc
-	hopeless               atomic.Int64         // when a new connection was useless, in microseconds
-	skewNoted              atomic.Int64         // when clocks were last seen to be apart, in microseconds
-	texts                  map[string]string    // in the dialect's form, by the constant in queries.go; never changes
-	prepared               map[string]*sql.Stmt // by the same; never changes, empty with NoPreparedStatements
+	hopeless               atomic.Int64           // when a new connection was useless, in microseconds
+	skewNoted              atomic.Int64           // when clocks were last seen to be apart, in microseconds
+	texts                  map[string]string      // in the dialect's form, by the constant in queries.go; never changes
+	prepared               map[string]*sql.Stmt   // by the same; never changes, empty with NoPreparedStatements
+	inserts                map[insertShape]string // as there; never changes
 
 	// writer is held by the writer of SQLite: waiting here is fair and cheaper
 	// than polling the file. It is nil for servers.
@@ -191,6 +192,10 @@ func open(ctx context.Context, db *sql.DB, d Dialect, opts *Options) (*Store, er
 		db: db, dialect: d, prefix: o.Prefix, timeout: o.Timeout, lookupTimeout: o.LookupTimeout,
 		users: o.Users, log: o.Logger, hook: hook.New(o.Observe, o.Logger),
 		texts: make(map[string]string), prepared: make(map[string]*sql.Stmt),
+		inserts: make(map[insertShape]string),
+	}
+	for _, h := range insertShapes() {
+		s.inserts[h] = h.query(d)
 	}
 	s.life, s.end = context.WithCancel(context.Background())
 	if d == SQLite {
