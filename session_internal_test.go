@@ -216,6 +216,19 @@ func TestStateSize(t *testing.T) {
 	}
 }
 
+// The room for a carrier is lent once, so that two gates that get one context have a
+// request each.
+func TestCarrierIsLentOnce(t *testing.T) {
+	r := httptest.NewRequest("GET", "/", nil)
+	for _, ctx := range []context.Context{&gatedState{}, &unread{}} {
+		a, b := carrying(incoming{r, ctx}, &Principal{Name: "a"}), carrying(incoming{r, ctx}, &Principal{Name: "b"})
+		p, _ := FromContext(a.Context())
+		if q, _ := FromContext(b.Context()); a == b || p.Name != "a" || q.Name != "b" {
+			t.Errorf("%T: %q and %q", ctx, p.Name, q.Name)
+		}
+	}
+}
+
 // A session counts as known to be good in no other revision, and as no other session,
 // whatever numbers the store gives.
 func TestSoundValues(t *testing.T) {
