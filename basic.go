@@ -58,11 +58,11 @@ var errBasicInClear = &Error{
 // Authenticate implements [Authenticator].
 func (b *Basic) Authenticate(r *http.Request) (*Principal, error) {
 	var p Principal
-	return onHeap(&p, b.authenticate(r, authorizationOf(r), &p))
+	return onHeap(&p, b.authenticate(&incoming{Request: r}, authorizationOf(r), &p))
 }
 
-// authenticate sets p if it returns no error.
-func (b *Basic) authenticate(r *http.Request, a authorization, p *Principal) error {
+// authenticate sets p if it returns no error. It settles a request with credentials.
+func (b *Basic) authenticate(in *incoming, a authorization, p *Principal) error {
 	if b.off() {
 		return ErrNoCredentials
 	}
@@ -75,6 +75,7 @@ func (b *Basic) authenticate(r *http.Request, a authorization, p *Principal) err
 	default:
 		return ErrNoCredentials
 	}
+	r := in.settle()
 	if b.opts.RequireTLS && !forwarded.OverTLS(r) {
 		return errBasicInClear
 	}

@@ -34,10 +34,10 @@ type chain []Authenticator
 
 func (c chain) Authenticate(r *http.Request) (*Principal, error) {
 	var p Principal
-	return onHeap(&p, c.authenticate(r, authorizationOf(r), &p))
+	return onHeap(&p, c.authenticate(&incoming{Request: r}, authorizationOf(r), &p))
 }
 
-func (c chain) authenticate(r *http.Request, a authorization, p *Principal) error {
+func (c chain) authenticate(r *incoming, a authorization, p *Principal) error {
 	for _, part := range c {
 		if err := ask(part, r, a, p); !noCredentials(err) {
 			return err
@@ -84,15 +84,15 @@ func partsOf[P Authenticator](list []Authenticator) (found []P) {
 
 // ask asks a, and sets p if it returns no error. The types of this package do not put
 // their principal on the heap, because the gate puts it into its carrier. The field
-// is that of r.
+// is that of r. Code of the host gets r settled.
 //
 // The switch must name exact types. An interface with an unexported method would
 // also hold for a type of the host that embeds one of ours, because Go promotes
 // that method, and the Authenticate of the host would never be called.
-func ask(a Authenticator, r *http.Request, field authorization, p *Principal) error {
+func ask(a Authenticator, r *incoming, field authorization, p *Principal) error {
 	switch a := a.(type) {
 	case *Bearer:
-		return a.authenticate(incoming{Request: r}, field, p)
+		return a.authenticate(*r, field, p)
 	case *Basic:
 		return a.authenticate(r, field, p)
 	case chain:
@@ -100,7 +100,7 @@ func ask(a Authenticator, r *http.Request, field authorization, p *Principal) er
 	case *Session:
 		return a.authenticate(r, field, p)
 	}
-	return askOther(a, r, p)
+	return askOther(a, r.settle(), p)
 }
 
 // askOther is ask for types that do not get the field.

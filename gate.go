@@ -178,7 +178,7 @@ func (g *Gate) check(r *incoming, field authorization, scope string, p *Principa
 	case field.scheme == schemeBearer && g.first != nil:
 		err = g.first.authenticate(*r, field, p)
 	case field.scheme == schemeBasic && g.basic != nil:
-		err = g.basic.authenticate(r.settle(), field, p)
+		err = g.basic.authenticate(r, field, p)
 	}
 	if err != nil && noCredentials(err) {
 		err = g.ask(r, field, p)
@@ -209,12 +209,12 @@ func (g *Gate) check(r *incoming, field authorization, scope string, p *Principa
 // ask asks the authenticators. An Authorization field that none of them knows
 // is a bad credential.
 func (g *Gate) ask(r *incoming, field authorization, p *Principal) error {
-	off, settled := false, r.settle()
+	off, asked := false, r
 	if field.scheme == schemeBasic {
 		off = allOff(g.basics)
-		settled = ignoreBasic(settled, off)
+		asked = &incoming{Request: ignoreBasic(r.settle(), off)}
 	}
-	err := ask(g.auth, settled, field, p)
+	err := ask(g.auth, asked, field, p)
 	if field.scheme != schemeAbsent && !off && noCredentials(err) {
 		return errUnknownScheme
 	}
@@ -301,7 +301,7 @@ func (g *Gate) RequirePrincipal(next func(http.ResponseWriter, *http.Request, Pr
 // handler does not write, or the refusal.
 func (g *Gate) admit(w http.ResponseWriter, r *incoming, field authorization, scope string, p *Principal) bool {
 	if err := g.check(r, field, scope, p); err != nil {
-		g.refuse(w, r.settle(), p, err, g.deny)
+		g.refuse(w, r, p, err, g.deny)
 		return false
 	}
 	h := w.Header()
@@ -334,7 +334,7 @@ func (g *Gate) Identify(next http.Handler) http.Handler {
 		case noCredentials(err), sessionEnded(err) && safeMethod(r.Method) && !upgrade(r.Header):
 			inner = withClient(r.settle())
 		default:
-			g.refuse(w, r.settle(), &p, err, g.deny)
+			g.refuse(w, &r, &p, err, g.deny)
 			return
 		}
 		vary(w.Header())
@@ -364,7 +364,10 @@ func (h *gated) ServeIn(ctx context.Context, w http.ResponseWriter, r *http.Requ
 }
 
 func (h *gated) serve(w http.ResponseWriter, r incoming) {
-	field := authorizationOf(r.Request)
+	var field authorization
+	if _, read := r.beside.(*gatedState); !read { // its session is read because there is no field
+		field = authorizationOf(r.Request)
+	}
 	if field.scheme == schemeBasic && allOff(h.gate.basics) {
 		resumeSessions(r.Context(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			h.then(w, incoming{Request: r}, field)
@@ -378,7 +381,7 @@ func (h *gated) serve(w http.ResponseWriter, r incoming) {
 // that wraps [ErrNoCredentials] is 401, and every other error is an outage,
 // 503.
 func (g *Gate) Deny(w http.ResponseWriter, r *http.Request, err error) {
-	g.refuse(w, r, nil, err, g.deny)
+	g.refuse(w, &incoming{Request: r}, nil, err, g.deny)
 }
 
 // HasDeny reports whether the host writes the bodies of refusals by
@@ -388,13 +391,13 @@ func (g *Gate) HasDeny() bool { return g.deny != nil }
 // DenyWith is [Gate.Deny] with another body, such as a page. [GateOptions].Deny
 // says what body must do.
 func (g *Gate) DenyWith(w http.ResponseWriter, r *http.Request, err error, body func(http.ResponseWriter, *http.Request, *Error)) {
-	g.refuse(w, r, nil, err, body)
+	g.refuse(w, &incoming{Request: r}, nil, err, body)
 }
 
 // refuse is DenyWith for a request whose principal is known. A nil body is the
-// default one.
-func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, p *Principal, err error, body func(http.ResponseWriter, *http.Request, *Error)) {
-	e, ready := g.report(r, p, err)
+// default one. It settles r before body, which is of the host, gets it.
+func (g *Gate) refuse(w http.ResponseWriter, r *incoming, p *Principal, err error, body func(http.ResponseWriter, *http.Request, *Error)) {
+	e, ready := g.report(*r, p, err)
 	h := w.Header()
 	switch {
 	case ready != nil:
@@ -405,7 +408,7 @@ func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, p *Principal, err 
 		h["Allow"] = allowed
 	}
 	if body != nil {
-		writeRefusal(w, r, e, body)
+		writeRefusal(w, r.settle(), e, body)
 		return
 	}
 	refusalFields(h, e)

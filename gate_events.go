@@ -32,7 +32,7 @@ func (g *Gate) eventRequest(r incoming, p *Principal) {
 
 // report reports a refusal that is about to be written, and returns it with what is
 // prepared for it, or nil.
-func (g *Gate) report(r *http.Request, p *Principal, err error) (*Error, *prepared) {
+func (g *Gate) report(r incoming, p *Principal, err error) (*Error, *prepared) {
 	e := refusal(err)
 	ready := g.prepared[e]
 	g.observeRefused(r, p, e)
@@ -40,7 +40,7 @@ func (g *Gate) report(r *http.Request, p *Principal, err error) (*Error, *prepar
 	return e, ready
 }
 
-func (g *Gate) eventRefused(r *http.Request, p *Principal, e *Error, ready *prepared) {
+func (g *Gate) eventRefused(r incoming, p *Principal, e *Error, ready *prepared) {
 	level := slog.LevelWarn
 	switch {
 	case e.Status >= http.StatusInternalServerError:
@@ -70,7 +70,7 @@ func (g *Gate) eventRefused(r *http.Request, p *Principal, e *Error, ready *prep
 	if e.Err != nil {
 		attrs = append(attrs, slog.String(audit.KeyError, audit.Clip(e.Err.Error())))
 	}
-	if header.TokenInQuery(r) {
+	if header.TokenInQuery(r.Request) {
 		attrs = append(attrs, slog.Bool(audit.KeyTokenInURL, true)) // RFC 6750 section 5.3
 	}
 	event := slog.NewRecord(time.Now(), level, audit.RequestRefused, g.made)
@@ -78,11 +78,11 @@ func (g *Gate) eventRefused(r *http.Request, p *Principal, e *Error, ready *prep
 	_ = g.log.Handler().Handle(ctx, event) // as a logger does, but that looks for its caller
 }
 
-func (g *Gate) observeRefused(r *http.Request, p *Principal, e *Error) {
+func (g *Gate) observeRefused(r incoming, p *Principal, e *Error) {
 	if g.hook == nil {
 		return
 	}
-	kind := presented(r, e)
+	kind := presented(r.Request, e)
 	if p != nil && p.Credential != CredentialNone {
 		kind = credentialKind(p.Credential)
 	}

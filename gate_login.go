@@ -29,22 +29,21 @@ func (g *Gate) RequireLogin(loginURL string) func(http.Handler) http.Handler {
 	}
 	return func(next http.Handler) http.Handler {
 		mustHandle("Gate.RequireLogin", next)
-		return g.handler(func(w http.ResponseWriter, in incoming, field authorization) {
+		return g.handler(func(w http.ResponseWriter, r incoming, field authorization) {
 			var p Principal
-			err := g.check(&in, field, "", &p)
+			err := g.check(&r, field, "", &p)
 			if err == nil {
 				vary(w.Header())
 				g.warn(w.Header(), &p)
-				next.ServeHTTP(w, carrying(in, &p))
+				next.ServeHTTP(w, carrying(r, &p))
 				return
 			}
-			r := in.settle()
 			switch {
-			case (noCredentials(err) || sessionEnded(err)) && navigation(r) && r.URL.Path != login.Path:
+			case (noCredentials(err) || sessionEnded(err)) && navigation(r.Request) && r.URL.Path != login.Path:
 				g.report(r, &p, err)
-				sendToLogin(w, r, *login)
+				sendToLogin(w, r.Request, *login)
 			default:
-				g.refuse(w, r, &p, err, g.deny)
+				g.refuse(w, &r, &p, err, g.deny)
 			}
 		})
 	}

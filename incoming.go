@@ -27,10 +27,15 @@ func (r incoming) Context() context.Context {
 // the request to it.
 func (r *incoming) settle() *http.Request {
 	if r.beside != nil {
-		r.Request, r.beside = r.Request.WithContext(r.beside), nil
+		r.copy()
 	}
 	return r.Request
 }
+
+// copy is not inlined: the copy would take room on the stack of each that settles.
+//
+//go:noinline
+func (r *incoming) copy() { r.Request, r.beside = r.Request.WithContext(r.beside), nil }
 
 // client is [ClientAddr].
 func (r incoming) client() netip.Addr { return client.At(r.Context(), r.RemoteAddr) }

@@ -49,7 +49,10 @@ func NewOrigins(trusted ...string) (*Origins, error) {
 //
 // Check is stricter than [http.CrossOriginProtection]: the scheme counts, and
 // an unknown, malformed or doubled field refuses the request.
-func (o *Origins) Check(r *http.Request) error {
+func (o *Origins) Check(r *http.Request) error { return o.check(&incoming{Request: r}) }
+
+// check is Check, which settles the request only if its own origin matters.
+func (o *Origins) check(r *incoming) error {
 	if safeMethod(r.Method) && !upgrade(r.Header) {
 		return nil
 	}
@@ -57,7 +60,7 @@ func (o *Origins) Check(r *http.Request) error {
 }
 
 // checkSource is Check for requests of every method.
-func (o *Origins) checkSource(r *http.Request) error {
+func (o *Origins) checkSource(r *incoming) error {
 	origins, sites := r.Header["Origin"], r.Header["Sec-Fetch-Site"]
 	if len(origins) > 1 || len(sites) > 1 {
 		return csrfError("the request has more than one origin")
@@ -80,7 +83,7 @@ func (o *Origins) checkSource(r *http.Request) error {
 	if len(origins) == 0 {
 		return nil
 	}
-	if own, ok := requestOrigin(r); !known || !ok || origin != own {
+	if own, ok := requestOrigin(r.settle()); !known || !ok || origin != own {
 		return csrfError("Origin checking failed - " + audit.Clip(origins[0]) + " does not match any trusted origins")
 	}
 	return nil

@@ -38,8 +38,9 @@ type Session struct {
 	// touch is the time by which an expiry must move before it is written.
 	touch    time.Duration
 	timeouts sessionTimeouts
-	sound    *soundValues // of memory
-	began    time.Time    // with a monotonic clock, from which the expiry of a request's session counts
+	sound    *soundValues   // of memory
+	decoded  *decodedValues // of memory
+	began    time.Time      // with a monotonic clock, from which the expiry of a request's session counts
 
 	notes     *sessionNotes
 	purge     *unpurged
@@ -160,7 +161,7 @@ func NewSession(st store.Sessions, u store.Users, opts *SessionOptions) (*Sessio
 		strangers: &strangers{},
 	}
 	if s.memory, _ = st.(*memory.Store); s.memory != nil {
-		s.sound = new(soundValues)
+		s.sound, s.decoded = new(soundValues), new(decodedValues)
 	}
 	s.purge = &unpurged{since: s.began}
 	s.timeouts = newSessionTimeouts(o.IdleTimeout, s.touch)
@@ -178,17 +179,18 @@ func NewSession(st store.Sessions, u store.Users, opts *SessionOptions) (*Sessio
 // upgrades must come from a page of this origin, see [Origins].
 func (s *Session) Authenticate(r *http.Request) (*Principal, error) {
 	var p Principal
-	return onHeap(&p, s.authenticate(r, authorizationOf(r), &p))
+	return onHeap(&p, s.authenticate(&incoming{Request: r}, authorizationOf(r), &p))
 }
 
 // authenticate sets p if it returns no error. The field is that of r.
-func (s *Session) authenticate(r *http.Request, field authorization, p *Principal) error {
+func (s *Session) authenticate(r *incoming, field authorization, p *Principal) error {
 	ctx := r.Context()
 	if field.scheme != schemeAbsent && !basicIgnored(ctx) {
 		return ErrNoCredentials
 	}
-	st, last := ctx.(*sessionState)
-	if last = last && st.session == s; !last {
+	st := stateAt(ctx)
+	last := st != nil && st.session == s
+	if !last {
 		st = s.state(ctx)
 	}
 	outside := st == nil
@@ -204,7 +206,7 @@ func (s *Session) authenticate(r *http.Request, field authorization, p *Principa
 		if none == present {
 			var err error
 			f = new(stored) // on the stack
-			if _, none, err = s.find(r, token, f, allKnown); err != nil {
+			if _, _, none, err = s.find(*r, token, f, allKnown); err != nil {
 				return err
 			}
 		}
@@ -215,11 +217,11 @@ func (s *Session) authenticate(r *http.Request, field authorization, p *Principa
 	if f.row.userID == "" {
 		return ErrNoCredentials
 	}
-	if err := s.origins.Check(r); err != nil {
+	if err := s.origins.check(r); err != nil {
 		return err
 	}
 	if outside {
-		s.notes.noteHandler(r, s.log)
+		s.notes.noteHandler(ctx, s.log)
 	}
 	p.ID, p.Name, p.Scopes, p.Credential = f.row.userID, f.name, Unrestricted, CredentialSession
 	p.Admin, p.Auditor = f.admin, f.auditor
@@ -230,7 +232,9 @@ func (s *Session) authenticate(r *http.Request, field authorization, p *Principa
 // CheckOrigin is [Origins.Check] with [SessionOptions].TrustedOrigins, and
 // checks safe methods, too. It is for handlers that change something without a
 // gate or by any method, such as login and logout.
-func (s *Session) CheckOrigin(r *http.Request) error { return s.origins.checkSource(r) }
+func (s *Session) CheckOrigin(r *http.Request) error {
+	return s.origins.checkSource(&incoming{Request: r})
+}
 
 // Handler loads the session of each request, moves its expiry, and saves
 // changed values before the first byte of the response. It clears the cookie of
@@ -272,28 +276,34 @@ func (h *sessionHandler) serve(w http.ResponseWriter, r incoming) {
 	case inside != nil && s.state(ctx) != nil:
 		h.next.ServeHTTP(w, r.settle())
 	case skip && h.gate != nil:
-		h.gate.ServeIn(&frame{Context: ctx, session: s, peer: r.RemoteAddr}, w, r.Request)
+		h.gate.ServeIn(&unread{Context: ctx, session: s, peer: r.RemoteAddr}, w, r.Request)
 	case skip:
 		h.next.ServeHTTP(w, s.withoutSession(r.settle()))
 	case inside != nil:
-		s.serveInside(w, r.settle(), h.next)
+		s.serveInside(w, r.settle(), h.next, h.gate)
 	default:
-		s.serve(w, r.settle(), h.next)
+		s.serve(w, r.settle(), h.next, h.gate)
 	}
 }
 
-// serve is Handler for a request whose session is to be read.
-func (s *Session) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	st, err := s.load(r)
+// serve is Handler for a request whose session is to be read. Gate is next if that
+// takes the context beside the request, or nil.
+func (s *Session) serve(w http.ResponseWriter, r *http.Request, next http.Handler, gate incontext.Handler) {
+	found, err := s.load(r, gate != nil)
 	if err != nil {
 		s.deny(w, r, err)
 		return
 	}
 	vary(w.Header())
+	st := found.sessionState
 	st.writer = w
-	st.inner = *r.WithContext(st)
 	inside := (*sessionWriter)(st)
-	next.ServeHTTP(inside, &st.inner)
+	if gate != nil {
+		gate.ServeIn(found.context, inside, r)
+	} else {
+		*found.room = *r.WithContext(st)
+		next.ServeHTTP(inside, found.room)
+	}
 	if early := st.sent; inside.before() && early {
 		st.saveLate()
 	}

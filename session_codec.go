@@ -71,34 +71,45 @@ func limited(b []byte) ([]byte, error) {
 
 // Decode implements scs.Codec. It is total: any bytes give values or an error.
 func (codec) Decode(b []byte) (time.Time, map[string]any, error) {
+	deadline, values, _, err := decodeValues(b)
+	return deadline, values, err
+}
+
+// decodeValues is Decode that also reports whether no value can be changed in place, so
+// that requests may share them.
+func decodeValues(b []byte) (deadline time.Time, values map[string]any, shareable bool, err error) {
 	list, err := begin(b)
 	if err != nil {
-		return time.Time{}, nil, err
+		return time.Time{}, nil, false, err
 	}
-	var values map[string]any
 	if list.old {
 		values, err = decodeOld(b[codecHeader:])
 	} else {
-		values, err = list.decode()
+		values, shareable, err = list.decode()
 	}
 	if err != nil {
-		return time.Time{}, nil, err
+		return time.Time{}, nil, false, err
 	}
-	return time.UnixMicro(int64(binary.BigEndian.Uint64(b[1:]))).UTC(), values, nil
+	return deadlineOf(b), values, shareable, nil
+}
+
+// deadlineOf returns the deadline of encoded values that can be decoded.
+func deadlineOf(b []byte) time.Time {
+	return time.UnixMicro(int64(binary.BigEndian.Uint64(b[1:]))).UTC()
 }
 
 // decode checks and decodes the entries.
-func (list *entries) decode() (map[string]any, error) {
-	values := make(map[string]any, list.n)
+func (list *entries) decode() (values map[string]any, shareable bool, err error) {
+	values, shareable = make(map[string]any, list.n), true
 	if list.n == 0 {
-		return values, nil
+		return values, true, nil
 	}
 	text := string(list.data) // one copy for all strings
 	var few boxes
 	e := entry{end: list.first}
 	for range list.n {
 		if !e.next(list.data) {
-			return nil, errSessionData
+			return nil, false, errSessionData
 		}
 		raw := text[e.end-len(e.raw) : e.end]
 		key := raw[e.keyAt : e.keyAt+len(e.key)]
@@ -108,15 +119,16 @@ func (list *entries) decode() (map[string]any, error) {
 		}
 		v, err := e.decode(raw)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		values[key] = v
+		shareable = shareable && e.constant()
 	}
 	few.flush(values)
 	if e.end != len(list.data) {
-		return nil, errSessionData
+		return nil, false, errSessionData
 	}
-	return values, nil
+	return values, shareable, nil
 }
 
 // boxes puts strings into a map of interfaces with one allocation for some of them,

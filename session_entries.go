@@ -247,6 +247,15 @@ func (e *entry) decode(raw string) (any, error) {
 	return x, nil
 }
 
+// constant reports whether nobody can change the value of a valid entry in place.
+func (e *entry) constant() bool {
+	switch e.kind {
+	case kindGob, kindBytes, kindStrings, kindMap:
+		return false
+	}
+	return true
+}
+
 // same reports whether two valid entries have the same value.
 func (e *entry) same(f *entry) bool {
 	if bytes.Equal(e.raw, f.raw) {

@@ -153,11 +153,12 @@ func FuzzCookie(f *testing.F) {
 
 // A printed context or writer has no identifier.
 func TestStateDoesNotPrint(t *testing.T) {
-	st := &sessionState{stored: &stored{token: "secret", held: heldValues{data: []byte("secret")}}}
-	st.inner.Header = http.Header{"Cookie": {"secret"}}
+	st := &sessionState{stored: &stored{token: "secret"}, request: &http.Request{Header: http.Header{"Cookie": {"secret"}}}}
+	st.held.Store(&heldValues{data: []byte("secret")})
+	at := &gatedState{sessionState: *st}
 	var log bytes.Buffer
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
-		for _, same := range []any{st, (*sessionWriter)(st), (*withoutValues)(st), &loggingIn{sessionState: st}} {
+		for _, same := range []any{st, at, (*sessionWriter)(st), (*withoutValues)(st), &loggingIn{sessionState: st}} {
 			fmt.Fprintf(&log, verb, same)
 		}
 	}
@@ -193,19 +194,38 @@ func TestNoSessionStaysEmpty(t *testing.T) {
 		})).ServeHTTP(w, r)
 		cookie, _, _ = strings.Cut(w.Header().Get("Set-Cookie"), ";")
 	}
-	if noSession.read || noSession.held.data != nil {
-		t.Errorf("values %q", noSession.held.data)
+	if held := noSession.held.Load(); held != nil {
+		t.Errorf("values %q", held.data)
 	}
 }
 
 // The state of a request without a session, and with one, fills a size class of the
 // allocator: one more byte would cost 32 or 64.
 func TestStateSize(t *testing.T) {
-	if n := unsafe.Sizeof(sessionState{}); n > 384 {
+	if n := unsafe.Sizeof(strangerState{}); n > 384 {
 		t.Errorf("the state of a request without a session has %d bytes", n)
 	}
-	if n := unsafe.Sizeof(loadedState{}); n > 512 {
+	if n := unsafe.Sizeof(loadedState{}); n > 480 {
 		t.Errorf("the state of a request with a session has %d bytes", n)
+	}
+	if n := unsafe.Sizeof(gatedState{}); n > 704-8 { // the allocator adds 8 above 512
+		t.Errorf("the state of a request with a session at a gate has %d bytes", n)
+	}
+	if n := unsafe.Sizeof(unread{}); n > 576-8 {
+		t.Errorf("what a request whose session is not read has takes %d bytes", n)
+	}
+}
+
+// The room for a carrier is lent once, so that two gates that get one context have a
+// request each.
+func TestCarrierIsLentOnce(t *testing.T) {
+	r := httptest.NewRequest("GET", "/", nil)
+	for _, ctx := range []context.Context{&gatedState{}, &unread{}} {
+		a, b := carrying(incoming{r, ctx}, &Principal{Name: "a"}), carrying(incoming{r, ctx}, &Principal{Name: "b"})
+		p, _ := FromContext(a.Context())
+		if q, _ := FromContext(b.Context()); a == b || p.Name != "a" || q.Name != "b" {
+			t.Errorf("%T: %q and %q", ctx, p.Name, q.Name)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -35,8 +36,8 @@ func (n *sessionNotes) noteScheme(r *http.Request, log *slog.Logger, insecure bo
 
 // noteHandler warns of a good session whose request did not pass Handler, so
 // that its expiry does not move.
-func (n *sessionNotes) noteHandler(r *http.Request, log *slog.Logger) {
+func (n *sessionNotes) noteHandler(ctx context.Context, log *slog.Logger) {
 	n.handler.Do(func() {
-		log.WarnContext(r.Context(), "auth: a request with a session has not passed Session.Handler, so that the session ends although it is used: wrap the whole mux in it")
+		log.WarnContext(ctx, "auth: a request with a session has not passed Session.Handler, so that the session ends although it is used: wrap the whole mux in it")
 	})
 }

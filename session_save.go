@@ -98,25 +98,36 @@ func (s *Session) keeper(ctx context.Context) keeper {
 }
 
 // data implements keeper.
-func (st *sessionState) data() ([]byte, bool) {
-	data := st.encoded(st.session).data
-	return data, len(data) > 0
+func (st *sessionState) data() (*heldValues, bool) {
+	held := st.encoded(st.session)
+	return held, len(held.data) > 0
 }
+
+// share implements keeper.
+func (st *sessionState) share(values map[string]any) {
+	st.session.decoded.keep(st.row.id, st.encoded(st.session), values)
+}
+
+// noValues are those of a request without a session.
+var noValues heldValues
 
 // encoded returns the encoded values of the session. If they were known to be good when
 // the request began, they are read now, with the revision that they have now. A session
 // that was purged meanwhile has none.
-func (f *stored) encoded(s *Session) heldValues {
+func (f *stored) encoded(s *Session) *heldValues {
 	if f.token == "" {
-		return heldValues{}
+		return &noValues
 	}
-	f.reading.Lock()
-	defer f.reading.Unlock()
-	if !f.read {
-		f.held.data, f.held.revision = s.memory.SessionData(f.place, f.row.id)
-		f.read = true
+	held := f.held.Load()
+	if held == nil {
+		if held = s.decoded.of(f.row.id, s.memory.SessionRevision(f.place, f.row.id)); held == nil {
+			held = new(heldValues)
+			held.data, held.revision = s.memory.SessionData(f.place, f.row.id)
+		}
+		f.held.CompareAndSwap(nil, held) // of those that read at once the first one counts
+		held = f.held.Load()
 	}
-	return f.held
+	return held
 }
 
 // hostValues returns what scs looks for in the context of the request. Values that
@@ -193,9 +204,9 @@ func (st *sessionState) insert(data []byte, login *store.User) error {
 	st.session.observeEnded(st, observe.KindLimit, evicted)
 	st.stored = &stored{
 		token: token, name: user.Name, admin: user.Admin, auditor: user.Auditor,
-		row:  sessionRow{row.ID, row.UserID, row.Epoch, row.Created.UnixMicro(), st.session.ends(row.Expires, now)},
-		read: true, held: heldValues{row.Data, row.Revision},
+		row: sessionRow{row.ID, row.UserID, row.Epoch, row.Created.UnixMicro(), st.session.ends(row.Expires, now)},
 	}
+	st.held.Store(&heldValues{data: row.Data, revision: row.Revision})
 	st.cookie, st.absence, st.quiet = cookieSet, present, isQuiet(st.request)
 	return nil
 }
@@ -224,18 +235,16 @@ func (st *sessionState) saveData(f *stored, data []byte) error {
 	ctx, cancel := st.detach()
 	defer cancel()
 	base, revision := held.data, held.revision
-	held.data = data
+	saved := &heldValues{data: data, revision: revision}
 	for range 16 {
 		now := time.Now()
 		err := st.session.store.SaveSession(ctx, f.digest(), data, revision, now)
 		switch {
 		case err == nil:
 			if revision == held.revision {
-				held.revision++
+				saved.revision++
 			} // else there are values of others, and the next save, too, writes beside them
-			f.reading.Lock()
-			f.held = held
-			f.reading.Unlock()
+			f.held.Store(saved)
 			if !holdsGob(data) {
 				st.session.sound.add(f.row.id, revision+1)
 			}

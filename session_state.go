@@ -7,7 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ostiary/auth/audit"
@@ -60,14 +60,12 @@ func (a absence) err() error { return absences[a] }
 
 var absences = [...]error{present: nil, noCookie: ErrNoCredentials, twoCookies: errSessionDoubled, dead: errDeadSession, overLimit: errSessionLimit}
 
-// sessionState is the session of one request. It is the context that carries
-// it, and holds the request and the writer for the handlers, in one allocation.
-// TestStateSize holds its size, because every byte costs.
+// sessionState is the session of one request. It is the context that carries it, and
+// the writer for the handlers. It is a part of the room that a request takes.
 type sessionState struct {
 	context.Context
 	session *Session
 	request *http.Request
-	inner   http.Request        // request, with this state as context
 	writer  http.ResponseWriter // that of the handlers is the state as a sessionWriter
 	values  requestValues       // of the host
 
@@ -88,11 +86,9 @@ type stored struct {
 	admin   bool
 	auditor bool
 
-	// The encoded values of the host are read later if they are known to be good.
-	read    bool       // and held
-	place   uint32     // of the session in Session.memory
-	reading sync.Mutex // guards read and held
-	held    heldValues
+	place uint32 // of the session in Session.memory
+	// The values of the host are read later if they are known to be good: nil until then.
+	held atomic.Pointer[heldValues]
 }
 
 // sessionRow has the fields of a [store.Session] that a request needs. The digest is
@@ -106,20 +102,43 @@ type sessionRow struct {
 	ends    time.Duration // the expiry, since Session.began: a clock without a date is cheap
 }
 
-// heldValues are the encoded values of a session, with their revision.
+// heldValues are the encoded values of a session, with their revision. They never change.
 type heldValues struct {
 	data     []byte
 	revision int64
+	decoded  map[string]any // what data says, to be cloned; nil if that is not kept
 }
 
 // noSession is shared by the requests without a session and never changed.
 var noSession stored
 
-// loadedState is the state of a request with the cookie of a session, which takes one
-// allocation, too.
-type loadedState struct {
-	sessionState
-	found stored
+// A request makes one allocation: for its state, the session that its cookie names, and
+// what the next handler gets. That is a request with the state as its context or, if
+// the handler is a gate, the carrier of the gate, which has a request of its own.
+// TestStateSize holds the sizes, because every byte costs.
+type (
+	strangerState struct { // without a cookie; at a gate, which is going to refuse it, a sessionState
+		sessionState
+		inner http.Request
+	}
+	loadedState struct {
+		sessionState
+		found stored
+		inner http.Request
+	}
+	gatedState struct {
+		sessionState
+		found stored
+		lentCarrier
+	}
+)
+
+// loaded is a state, the context that is the state, and room for a request with that,
+// nil at a gate.
+type loaded struct {
+	*sessionState
+	context context.Context
+	room    *http.Request
 }
 
 type cookieAction uint8
@@ -169,22 +188,49 @@ func (s *Session) state(ctx context.Context) *sessionState {
 	return nil
 }
 
-// load returns the session of a request. The error is an outage; a bad session is a
-// refusal.
-func (s *Session) load(r *http.Request) (*sessionState, error) {
-	token, none := s.cookie(r.Header["Cookie"])
-	if none != present {
-		return &sessionState{Context: r.Context(), session: s, request: r, stored: &noSession, absence: none}, nil
+// stateAt returns the state that ctx itself is, or nil.
+func stateAt(ctx context.Context) *sessionState {
+	switch c := ctx.(type) {
+	case *sessionState:
+		return c
+	case *gatedState:
+		return &c.sessionState
 	}
-	both := new(loadedState)
-	st := &both.sessionState
-	st.Context, st.session, st.request, st.stored, st.quiet = r.Context(), s, r, &noSession, isQuiet(r)
-	at, none, err := s.find(r, token, &both.found, s.sound.has)
+	return nil
+}
+
+// load returns the session of a request, whose next handler may be a gate. The error is
+// an outage; a bad session is a refusal.
+func (s *Session) load(r *http.Request, gated bool) (l loaded, err error) {
+	token, none := s.cookie(r.Header["Cookie"])
+	var found *stored
+	switch {
+	case none != present && gated:
+		st := new(sessionState)
+		l = loaded{st, st, nil}
+	case none != present:
+		all := new(strangerState)
+		l = loaded{&all.sessionState, &all.sessionState, &all.inner}
+	case gated:
+		all := new(gatedState)
+		l, found = loaded{&all.sessionState, all, nil}, &all.found
+	default:
+		all := new(loadedState)
+		l, found = loaded{&all.sessionState, &all.sessionState, &all.inner}, &all.found
+	}
+	st := l.sessionState
+	st.Context, st.session, st.request, st.stored, st.absence = r.Context(), s, r, &noSession, none
+	if none != present {
+		return l, nil
+	}
+	st.quiet = isQuiet(r)
+	at, held, none, err := s.find(incoming{Request: r}, token, found, s.sound.has)
 	switch {
 	case err != nil:
-		return nil, err
+		return l, err
 	case none == present:
-		st.stored = &both.found
+		st.stored = found
+		st.held.Store(held)
 		st.checkValues()
 	case at.IsZero():
 		st.absence = none
@@ -194,7 +240,7 @@ func (s *Session) load(r *http.Request) (*sessionState, error) {
 	if !st.quiet {
 		st.slide(at)
 	}
-	return st, nil
+	return l, nil
 }
 
 // isQuiet reports whether a request does not count as a use of its session.
@@ -216,8 +262,8 @@ func (s *Session) cookie(lines []string) (token string, none absence) {
 
 // find reads the session with that identifier at a time, or returns why it is none. The
 // time is zero if the store has no such session. The error is an outage. It reads
-// the values unless known returns true for their ID and revision.
-func (s *Session) find(r *http.Request, token string, f *stored, known func(id, revision int64) bool) (at time.Time, none absence, err error) {
+// the values unless known returns true for their ID and revision; held is nil then.
+func (s *Session) find(r incoming, token string, f *stored, known func(id, revision int64) bool) (at time.Time, held *heldValues, none absence, err error) {
 	digest := store.DigestOf(token)
 	var row stores.SessionRow
 	user := new(store.User) // on the stack
@@ -228,33 +274,36 @@ func (s *Session) find(r *http.Request, token string, f *stored, known func(id, 
 	}
 	if err != nil {
 		if err == store.ErrNotFound || errors.Is(err, store.ErrNotFound) { // it was purged, or the cookie belongs to another service
-			return time.Time{}, dead, nil
+			return time.Time{}, nil, dead, nil
 		}
-		return time.Time{}, dead, fmt.Errorf("auth: look up a session: %w", err)
+		return time.Time{}, nil, dead, fmt.Errorf("auth: look up a session: %w", err)
 	}
 	now := time.Now()
-	left := row.Expires.Sub(now)
+	micro, created, expires := now.UnixMicro(), row.Created.UnixMicro(), row.Expires.UnixMicro() // quicker to compare
 	switch {
 	case row.Reason == store.EndedLimit:
-		return now, overLimit, nil
-	case row.Ended, left <= 0, now.Sub(row.Created) >= s.opts.Lifetime:
-		return now, dead, nil
+		return now, nil, overLimit, nil
+	case row.Ended, expires <= micro, micro-created >= s.opts.Lifetime.Microseconds():
+		return now, nil, dead, nil
 	case row.UserID == "": // not logged in
 	case user.ID != row.UserID, !user.Active, user.Service, user.Epoch != row.Epoch,
 		s.opts.Enabled != nil && !s.opts.Enabled():
-		ctx := client.Context(r)
+		ctx := client.Context(r.settle())
 		if user.ID == "" {
 			s.strangers.note(ctx, s.log, s.users, row.UserID, "NewSession")
 		}
 		if _, err := s.store.EndSessions(ctx, store.SessionSelection{Digest: digest}, store.EndedAdmin, now); err != nil {
-			return time.Time{}, dead, fmt.Errorf("auth: end a session: %w", err)
+			return time.Time{}, nil, dead, fmt.Errorf("auth: end a session: %w", err)
 		}
-		return now, dead, nil
+		return now, nil, dead, nil
 	}
 	f.token, f.name, f.admin, f.auditor, f.place = token, user.Name, user.Admin, user.Auditor, row.Place
-	f.row = sessionRow{row.ID, row.UserID, row.Epoch, row.Created.UnixMicro(), now.Sub(s.began) + left}
-	f.read, f.held = row.Read, heldValues{row.Data, row.Revision}
-	return now, present, nil
+	left := time.Duration(min(expires-micro, maxLifetime.Microseconds())) * time.Microsecond
+	f.row = sessionRow{row.ID, row.UserID, row.Epoch, created, now.Sub(s.began) + left}
+	if row.Read {
+		held = &heldValues{data: row.Data, revision: row.Revision}
+	}
+	return now, held, present, nil
 }
 
 // readSession is [memory.Store.ReadSession] for any store.
@@ -279,10 +328,11 @@ func (f *stored) digest() store.Digest {
 // checkValues makes a session whose values cannot be decoded no session, which is
 // no outage either. What is not gob is checked without decoding it.
 func (st *sessionState) checkValues() {
-	if !st.read {
+	held := st.held.Load()
+	if held == nil {
 		return
 	}
-	list, err := parse(st.held.data)
+	list, err := parse(held.data)
 	if list.gob {
 		err = st.session.values.checkGob(&st.values, st)
 	}
@@ -290,7 +340,7 @@ func (st *sessionState) checkValues() {
 		st.lostValues(err)
 		st.die(dead)
 	} else {
-		st.session.sound.add(st.row.id, st.held.revision)
+		st.session.sound.add(st.row.id, held.revision)
 	}
 }
 

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"sync"
 	"sync/atomic"
 
 	"github.com/ostiary/auth/internal/client"
+	"github.com/ostiary/auth/internal/incontext"
 )
 
 // unread is the context of a request whose session is not read, because it has
@@ -18,48 +18,20 @@ import (
 type unread struct {
 	context.Context
 	session *Session
-	peer    string       // RemoteAddr
-	request http.Request // with this context
-	load    sync.Once
-	values  context.Context
-	over    bool // the session is read after all, further in
+	peer    string                        // RemoteAddr
+	values  atomic.Pointer[requestValues] // those that are lost; nil until somebody asks
+	over    bool                          // the session is read after all, further in
 	lentCarrier
 }
 
-// A frame is the context of a request whose session is not read, as unread is. It is
-// for a request whose next handler is a gate, which puts its carrier into the frame:
-// one allocation and one copy of the request do for both.
-type frame struct {
-	context.Context
-	session *Session
-	peer    string                 // RemoteAddr
-	skipped atomic.Pointer[unread] // nil until somebody asks for the session
-	lentCarrier
-}
-
-// unread returns what the rest of this package knows of a session that is not read.
-func (f *frame) unread() *unread {
-	if u := f.skipped.Load(); u != nil {
-		return u
-	}
-	f.skipped.CompareAndSwap(nil, &unread{Context: f.Context, session: f.session, peer: f.peer})
-	return f.skipped.Load()
-}
-
-func (f *frame) Value(key any) any {
-	if key == (sessionKey{}) || key == f.session.values.key {
-		return f.unread().Value(key)
-	}
-	return client.Value(f.Context, key, f.peer)
-}
-
-// Format keeps the credentials of the request out of logs that print contexts.
-func (f *frame) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "auth.frame") }
-
-// withoutSession returns r for the handlers behind [Session.Handler].
+// withoutSession returns r for the handlers behind [Session.Handler]. It is not for a
+// gate, which makes a copy of the request itself.
 func (s *Session) withoutSession(r *http.Request) *http.Request {
-	c := &unread{Context: r.Context(), session: s, peer: r.RemoteAddr}
-	c.request = *r.WithContext(c)
+	c := &struct { // one allocation
+		unread
+		request http.Request
+	}{unread: unread{Context: r.Context(), session: s, peer: r.RemoteAddr}}
+	c.request = *r.WithContext(&c.unread)
 	return &c.request
 }
 
@@ -79,7 +51,7 @@ func carrying(r incoming, p *Principal) *http.Request {
 	ctx := r.Context()
 	var c *carrier
 	switch outer := ctx.(type) {
-	case *frame:
+	case *gatedState:
 		c = outer.lend()
 	case *unread:
 		c = outer.lend()
@@ -97,7 +69,7 @@ func carrying(r incoming, p *Principal) *http.Request {
 }
 
 // A lentCarrier is room for the carrier of the first gate behind a context, which then
-// allocates none.
+// allocates none: one allocation and one copy of the request do for both.
 type lentCarrier struct {
 	lent  atomic.Bool // inner is in use
 	inner carrier
@@ -120,8 +92,10 @@ func (c *unread) Value(key any) any {
 	case key == (sessionKey{}):
 		return c
 	case key == c.session.values.key && !c.over:
-		c.load.Do(func() { c.values = c.session.values.none(c.Context) })
-		return c.values.Value(key)
+		if c.values.Load() == nil {
+			c.values.CompareAndSwap(nil, new(requestValues))
+		}
+		return c.session.values.lost(c.values.Load(), c.Context)
 	}
 	return client.Value(c.Context, key, c.peer)
 }
@@ -129,7 +103,7 @@ func (c *unread) Value(key any) any {
 // serveInside is serve for a request that has passed other handlers of sessions. A
 // later look-up finds this session also if it was skipped further out, because
 // of an Authorization field that somebody has removed, such as a login.
-func (s *Session) serveInside(w http.ResponseWriter, r *http.Request, next http.Handler) {
+func (s *Session) serveInside(w http.ResponseWriter, r *http.Request, next http.Handler, gate incontext.Handler) {
 	for c, outer := innermost(r.Context()); c != nil; c, outer = innermost(outer) {
 		other := s
 		switch c := c.(type) {
@@ -144,7 +118,7 @@ func (s *Session) serveInside(w http.ResponseWriter, r *http.Request, next http.
 			return
 		}
 	}
-	s.serve(w, r, next)
+	s.serve(w, r, next, gate)
 }
 
 // resumeSessions returns a handler that reads the sessions that were skipped
@@ -161,7 +135,7 @@ func resumeSessions(ctx context.Context, next http.Handler) http.Handler {
 				after.ServeHTTP(w, r)
 				return
 			}
-			c.session.serveInside(w, r, after)
+			c.session.serveInside(w, r, after, nil)
 		})
 	}
 	return next

@@ -1,10 +1,12 @@
 package auth
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,15 +24,17 @@ type hostValues struct {
 	seed    maphash.Seed
 	// decoded has hashes of gob that this process has decoded.
 	decoded *[1024]atomic.Uint64
-	// committers are *committer. They hold nothing of a request.
-	committers *sync.Pool
+	// deputies are *deputy. They hold nothing of a request.
+	deputies *sync.Pool
 }
 
 // A keeper has the session of a request.
 type keeper interface {
-	// data returns the encoded values of the session, and false if the request
-	// has none.
-	data() ([]byte, bool)
+	// data returns the values of the session, and false if the request has none.
+	data() (*heldValues, bool)
+	// share tells the keeper what data has decoded to, if requests may share the
+	// values. It clones the map if it keeps that.
+	share(values map[string]any)
 	// keep stores encoded values, in a new session if the request has none.
 	keep(data []byte) error
 	// end ends the session.
@@ -62,10 +66,10 @@ func newHostValues(host *scs.SessionManager, lifetime time.Duration, keeperOf fu
 	}
 	v.key = probe.key
 	manager := v.manager
-	v.committers = &sync.Pool{New: func() any {
-		c := &committer{manager: *manager}
-		c.manager.Codec = &c.codec
-		return c
+	v.deputies = &sync.Pool{New: func() any {
+		d := &deputy{manager: *manager}
+		d.manager.Store, d.manager.Codec = deputyStore{scsStore{keeperOf}}, &d.codec
+		return d
 	}}
 	return v, nil
 }
@@ -84,35 +88,61 @@ func (v *hostValues) of(values *requestValues, k keeper) (any, error) {
 	}
 	data, err := v.load(values, k)
 	if err != nil {
-		values.decoded.CompareAndSwap(nil, v.none(k.empty()).Value(v.key))
-		data = values.decoded.Load()
+		data = v.lost(values, k.empty())
 	}
 	return data, err
+}
+
+// lost returns what scs looks for in a context inside ctx that has no values, if nobody
+// has asked before.
+func (v *hostValues) lost(values *requestValues, ctx context.Context) any {
+	if values.decoded.Load() == nil {
+		values.decoded.CompareAndSwap(nil, v.none(ctx).Value(v.key))
+	}
+	return values.decoded.Load()
 }
 
 // load decodes the values of a request whose keeper is k. Of those that do so at once
 // the first one counts.
 func (v *hostValues) load(values *requestValues, k keeper) (any, error) {
-	token := ""
-	if _, ok := k.data(); ok {
-		token = scsToken
+	held, ok := k.data()
+	if !ok {
+		return v.lost(values, k.empty()), nil
 	}
-	ctx, err := v.manager.Load(k.empty(), token)
+	deadline, decoded, err := held.decode(k)
 	if err != nil {
 		return nil, err
 	}
-	if data := ctx.Value(v.key); values.decoded.CompareAndSwap(nil, data) {
-		return data, nil
+	d := v.deputies.Get().(*deputy)
+	d.codec.deadline, d.codec.values = deadline, decoded
+	ctx, err := d.manager.Load(k.empty(), scsToken)
+	d.codec = changes{}
+	v.deputies.Put(d)
+	if err != nil {
+		return nil, err
 	}
+	values.decoded.CompareAndSwap(nil, ctx.Value(v.key))
 	return values.decoded.Load(), nil
+}
+
+// decode returns a map of the values that the request can change.
+func (held *heldValues) decode(k keeper) (deadline time.Time, values map[string]any, err error) {
+	if held.decoded != nil {
+		return deadlineOf(held.data), maps.Clone(held.decoded), nil
+	}
+	deadline, values, shareable, err := decodeValues(held.data)
+	if shareable {
+		k.share(values)
+	}
+	return deadline, values, err
 }
 
 // checkGob returns an error if the values of a request cannot be decoded. It decodes
 // them only if this process has not decoded the same gob lately, because that
 // is slow.
 func (v *hostValues) checkGob(values *requestValues, k keeper) error {
-	data, _ := k.data()
-	hash := maphash.Bytes(v.seed, data[codecHeader:])
+	held, _ := k.data()
+	hash := maphash.Bytes(v.seed, held.data[codecHeader:])
 	known := &v.decoded[hash%uint64(len(v.decoded))]
 	if known.Load() == hash {
 		return nil
@@ -141,25 +171,38 @@ func (v *hostValues) changed(values *requestValues, ctx context.Context) bool {
 // flush gives the values of ctx to its keeper, changed or not. They are encoded
 // once, and not at all if they are those that stored is the encoded form of.
 func (v *hostValues) flush(ctx context.Context, stored []byte) error {
-	c := v.committers.Get().(*committer)
-	c.codec.stored = stored
-	_, _, err := c.manager.Commit(ctx)
-	c.codec.stored = nil
-	v.committers.Put(c)
+	d := v.deputies.Get().(*deputy)
+	d.codec.stored = stored
+	_, _, err := d.manager.Commit(ctx)
+	d.codec = changes{}
+	v.deputies.Put(d)
 	return err
 }
 
-// committer commits the values of one request after the other.
-type committer struct {
+// deputy is the manager for the values of one request after the other.
+type deputy struct {
 	manager scs.SessionManager
 	codec   changes
 }
 
-// changes is a codec for values that may be stored already.
+// changes is a codec for values that may be encoded or decoded already.
 type changes struct {
 	codec
-	stored []byte
+	stored   []byte
+	deadline time.Time
+	values   map[string]any
 }
+
+// Decode implements scs.Codec.
+func (c changes) Decode([]byte) (time.Time, map[string]any, error) {
+	return c.deadline, c.values, nil
+}
+
+// deputyStore is the store of a deputy, whose codec has the values.
+type deputyStore struct{ scsStore }
+
+// FindCtx implements scs.CtxStore.
+func (deputyStore) FindCtx(context.Context, string) ([]byte, bool, error) { return nil, true, nil }
 
 // Encode implements scs.Codec.
 func (c changes) Encode(deadline time.Time, values map[string]any) ([]byte, error) {
@@ -211,8 +254,8 @@ func (s scsStore) FindCtx(ctx context.Context, token string) ([]byte, bool, erro
 	if k == nil {
 		return nil, false, errNoRequest
 	}
-	data, ok := k.data()
-	return data, ok && token == scsToken, nil
+	held, ok := k.data()
+	return bytes.Clone(held.data), ok && token == scsToken, nil // a clone, because requests share the data
 }
 
 // CommitCtx implements scs.CtxStore. The identifier and the expiry are not for

@@ -276,6 +276,28 @@ func (s *Store) SessionData(place uint32, id int64) (data []byte, revision int64
 	return data, revision
 }
 
+// SessionRevision is [Store.SessionData] without the data.
+func (s *Store) SessionRevision(place uint32, id int64) (revision int64) {
+	step, quiet := s.quiet()
+	if quiet {
+		revision = s.revisionOf(ref(place), id)
+	}
+	if !quiet || !s.undisturbed(step) {
+		s.mu.RLock()
+		revision = s.revisionOf(ref(place), id)
+		s.mu.RUnlock()
+	}
+	return revision
+}
+
+// revisionOf returns the revision of a session at a place, or 0 if it is not there.
+func (s *Store) revisionOf(at ref, id int64) int64 {
+	if x := s.sessionSlab.at(at); x != nil && x.id.Load() == id {
+		return x.revision.Load()
+	}
+	return 0
+}
+
 // ownerOfSession returns the account of a session. Store.mu is held.
 func (s *Store) ownerOfSession(x *session) *account { return s.accounts.get(ref(x.owner.Load())) }
 
