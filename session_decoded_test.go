@@ -128,9 +128,9 @@ func TestSessionGateAllocations(t *testing.T) {
 		{"Require", good, gate.Require(counting(&n)), 1},
 		{"Identify", good, gate.Identify(counting(&n)), 1},
 		{"RequireLogin", good, gate.RequireLogin("/login/")(counting(&n)), 1},
-		{"an unsafe method", post, gate.Require(counting(&n)), 2}, // the challenge is its own
-		{"refused, no cookie", request(t, func(http.Header) {}), gate.Require(counting(&n)), 2}, // the challenge is its own
-		{"refused, dead", with("Cookie: __Host-session=" + strings.Repeat("d", 43)), gate.Require(counting(&n)), 1},
+		{"an unsafe method", post, gate.Require(counting(&n)), 1},
+		{"refused, no cookie", request(t, func(http.Header) {}), gate.Require(counting(&n)), 2}, // one for the challenge
+		{"refused, dead", with("Cookie: __Host-session=" + strings.Repeat("d", 43)), gate.Require(counting(&n)), 2},
 	} {
 		w := &nowhere{make(http.Header)}
 		h := session.Handler(tt.h)
