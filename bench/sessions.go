@@ -33,6 +33,7 @@ func Sessions(tb testing.TB) Contest {
 	var puts atomic.Int64
 	return Contest{"session", []Contestant{
 		Serving("floor, identity", floorSession(theirs), Passed, Fields("Cookie", floorCookies())),
+		Serving("floor, identity, every duty", dutifulSession(s.alice, dutiful), Passed, Fields("Cookie", floorCookies())),
 		Serving("Gate alone", s.gate.Require(ours), Passed, Fields("Cookie", bare)),
 		Serving("Handler and Gate, no values", in(unread), Passed, Fields("Cookie", bare)),
 		Serving("Handler and Gate, values that nobody reads", in(unread), Passed, Fields("Cookie", full)),
