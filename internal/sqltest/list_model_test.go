@@ -154,14 +154,10 @@ func (m *listModel) fill(apps, cutoffs int) {
 	}
 }
 
-// cutOff ends many tokens. All of them are marked afterwards, or none.
+// cutOff ends many tokens. All of them are marked afterwards, or none, as those are which
+// were stored at that moment.
 func (m *listModel) cutOff(dead map[int64]bool) {
 	marked := m.r.IntN(2) == 0
-	undo := func(query string) {
-		if _, err := m.db.ExecContext(m.t.Context(), query); err != nil {
-			m.t.Fatal(err)
-		}
-	}
 	sel := store.Selection{UserID: m.user(), ApplicationID: m.app()}
 	switch m.r.IntN(12) {
 	case 0:
@@ -176,7 +172,12 @@ func (m *listModel) cutOff(dead map[int64]bool) {
 		if !dead[t.ID] && (sel.All || (sel.UserID == "" || sel.UserID == t.UserID) && (sel.ApplicationID == 0 || sel.ApplicationID == t.ApplicationID)) {
 			dead[t.ID] = true
 			if !marked {
-				defer undo(fmt.Sprintf("UPDATE %stokens SET revoked_at = NULL WHERE id = %d", m.prefix, t.ID))
+				defer func() {
+					query := fmt.Sprintf("UPDATE %stokens SET revoked_at = NULL WHERE id = %d", m.prefix, t.ID)
+					if _, err := m.db.ExecContext(m.t.Context(), query); err != nil {
+						m.t.Fatal(err)
+					}
+				}()
 			}
 		}
 	}
@@ -184,9 +185,6 @@ func (m *listModel) cutOff(dead map[int64]bool) {
 		_, err := s.RevokeTokens(m.t.Context(), sel, m.now)
 		return 0, err
 	})
-	if !marked { // the newest, which was marked last
-		undo(fmt.Sprintf("UPDATE %[1]scutoffs SET stage = 0, waits_until = 0 WHERE seq = (SELECT last_id FROM %[1]scounters WHERE name = 'cutoffs')", m.prefix))
-	}
 }
 
 func (m *listModel) page() store.Page {

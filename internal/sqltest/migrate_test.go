@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -186,6 +188,56 @@ func TestPlanIsWhatMigrateRuns(t *testing.T) {
 			t.Errorf("Plan after it was done: %q, %v", plan, err)
 		}
 		openIn(t, db, p)
+	})
+}
+
+// A step that removes an index works beside a store that writes to the table, and where the
+// index is gone: an administrator may have seen that nothing reads it.
+func TestIndexGoesBesideStore(t *testing.T) {
+	onEach(t, func(t *testing.T, fresh func(testing.TB) place) {
+		p := fresh(t)
+		st, db := p.openDB(t)
+		ctx := t.Context()
+		create := func() error {
+			_, err := db.Exec(p.sql("CREATE INDEX auth_tokens_ends ON auth_tokens (ends_at)"))
+			return err
+		}
+		for _, there := range []bool{true, false} {
+			if there {
+				if err := create(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := db.Exec(p.sql("DELETE FROM auth_schema WHERE version >= 12")); err != nil {
+				t.Fatal(err)
+			}
+			if err := st.Ready(ctx); !errors.Is(err, sqlstore.ErrSchema) {
+				t.Errorf("ready before the step: %v", err)
+			}
+			var wg sync.WaitGroup
+			for n := range 8 {
+				wg.Go(func() {
+					for i := range 20 {
+						if _, err := st.InsertToken(ctx, tokenNamed(fmt.Sprint(there, n, "-", i), time.Now()), limits); err != nil {
+							t.Errorf("a token beside the step: %v", err)
+							return
+						}
+					}
+				})
+			}
+			err := sqlstore.Migrate(ctx, db, p.Dialect, p.options())
+			wg.Wait()
+			if err != nil {
+				t.Errorf("with the index %t: %v", there, err)
+				continue
+			}
+			if err := st.Ready(ctx); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := create(); err != nil {
+			t.Errorf("the index is there after all: %v", err)
+		}
 	})
 }
 

@@ -43,10 +43,15 @@ func (m *Many) Note(found []store.User) {
 // store of the host is asked for one after the other.
 func UsersByID(ctx context.Context, users store.Users, ids []string) (map[string]store.User, error) {
 	m := &Many{of: users, found: make(map[string]store.User, len(ids))}
+	met := map[string]bool{"": true}
 	for _, id := range ids {
+		if met[id] {
+			continue
+		}
+		met[id] = true
 		if u, ok := seenUser(ctx, users, id); ok {
 			m.found[id] = u
-		} else if id != "" && !slices.Contains(m.IDs, id) {
+		} else {
 			m.IDs = append(m.IDs, id)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,11 +25,7 @@ func (s *Store) UserByID(ctx context.Context, id string) (store.User, error) {
 	if m == nil {
 		return s.user(ctx, userByID, id)
 	}
-	args := make([]any, len(m.IDs))
-	for i, id := range m.IDs {
-		args[i] = id
-	}
-	found, err := list(ctx, s, "look up users", listUsers+" WHERE u.id"+inList(len(args)), args, readUser)
+	found, err := s.usersByID(ctx, m.IDs)
 	if err != nil {
 		return store.User{}, err
 	}
@@ -39,6 +36,31 @@ func (s *Store) UserByID(ctx context.Context, id string) (store.User, error) {
 		}
 	}
 	return store.User{}, store.ErrNotFound
+}
+
+// usersByID returns the users with these IDs, which are not equal, as far as they exist.
+// Records of another store may name any.
+func (s *Store) usersByID(ctx context.Context, ids []string) (found []store.User, err error) {
+	const most = 1000 // arguments, fewer than any database takes
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	for some := range slices.Chunk(ids, most) {
+		var args []any
+		for _, id := range some {
+			if checkText([]any{id}) == nil { // or nobody has it
+				args = append(args, id)
+			}
+		}
+		if args == nil {
+			continue
+		}
+		more, err := list(ctx, s, "look up users", listUsers+" WHERE u.id"+inList(len(args)), args, readUser)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, more...)
+	}
+	return found, nil
 }
 
 func readUser(scan func(...any) error) (u store.User, err error) {

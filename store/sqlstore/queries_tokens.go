@@ -229,16 +229,11 @@ const (
 	// newestCutoffs has a limit before its end. It finds them by an index that has
 	// nothing else: MySQL would rather sort all of them than look up a few.
 	newestCutoffs = `
-	SELECT c.user_id, c.application_id, c.family, c.seq, c.stage FROM (
+	SELECT c.user_id, c.application_id, c.family, c.seq FROM (
 	SELECT n.user_id, n.application_id, n.family FROM auth_cutoffs n ORDER BY n.seq DESC`
 	newestCutoffsEnd = `
 	) v LEFT JOIN auth_cutoffs c ON c.user_id = v.user_id AND c.application_id = v.application_id AND c.family = v.family
 	ORDER BY c.seq DESC`
-
-	// unmarkedCutoffs returns those that a step of marking is due for.
-	unmarkedCutoffs = `
-	SELECT c.user_id, c.application_id, c.family, c.seq, c.stage FROM auth_cutoffs c
-	WHERE c.waits_until = 0 ORDER BY c.waits_until, c.seq`
 
 	someCutoffs = `
 	SELECT 1 AS one FROM auth_cutoffs c WHERE c.seq > 0`
@@ -246,11 +241,11 @@ const (
 	// cutoffsOfUser returns those that concern a user: the user's own, those of
 	// applications, and those of everything. No user is named, because it is theirs.
 	cutoffsOfUser = `
-	SELECT '', c.application_id, c.family, c.seq, c.stage FROM auth_cutoffs c WHERE c.user_id = ?
+	SELECT '', c.application_id, c.family, c.seq FROM auth_cutoffs c WHERE c.user_id = ?
 	UNION ALL
-	SELECT '', c.application_id, c.family, c.seq, c.stage FROM auth_cutoffs c WHERE c.user_id = '' AND c.application_id > 0
+	SELECT '', c.application_id, c.family, c.seq FROM auth_cutoffs c WHERE c.user_id = '' AND c.application_id > 0
 	UNION ALL
-	SELECT '', c.application_id, c.family, c.seq, c.stage FROM auth_cutoffs c WHERE c.user_id = '' AND c.application_id = 0 AND c.family = 0`
+	SELECT '', c.application_id, c.family, c.seq FROM auth_cutoffs c WHERE c.user_id = '' AND c.application_id = 0 AND c.family = 0`
 
 	// countUncut begins a query as countOf does. It also tells whether there are
 	// cut-offs that concern a user.

@@ -24,7 +24,7 @@ func (s *Store) ListTokens(ctx context.Context, f store.TokenFilter, p store.Pag
 	if n, known, err := s.countOwn(ctx, f, p); known || err != nil {
 		return nil, n, err
 	}
-	ranges, counted, err := s.tokenRanges(ctx, f)
+	ranges, err := s.tokenRanges(ctx, f)
 	if err != nil || len(ranges) == 0 {
 		return nil, 0, err
 	}
@@ -35,7 +35,7 @@ func (s *Store) ListTokens(ctx context.Context, f store.TokenFilter, p store.Pag
 			func(scan func(...any) error) (r tokenRecord, err error) {
 				return r, scan(r.dest()...)
 			})
-	}, func(limit int) (int, error) { return s.countTokens(ctx, counted, limit) })
+	}, func(limit int) (int, error) { return s.countTokens(ctx, ranges, limit) })
 	if err != nil {
 		return nil, 0, err
 	}
@@ -183,7 +183,7 @@ func (s *Store) firstTokens(ctx context.Context, ranges []rowRange, most int) (a
 
 // firstUncut is firstTokens without what a cut-off ended.
 func (s *Store) firstUncut(ctx context.Context, ranges []rowRange, f store.TokenFilter, most int) ([]tokenRecord, error) {
-	uncut, _, err := s.uncut(ctx, visibleOf(f).only(f), len(ranges))
+	uncut, err := s.uncut(ctx, visibleOf(f).only(f), len(ranges))
 	if err != nil {
 		return nil, err
 	}
@@ -204,7 +204,7 @@ func (s *Store) countMore(ctx context.Context, ranges []rowRange, f store.TokenF
 	if more == nil {
 		return totals, nil
 	}
-	_, uncut, err := s.uncut(ctx, visibleOf(f).only(f), len(more))
+	uncut, err := s.uncut(ctx, visibleOf(f).only(f), len(more))
 	if err != nil {
 		return nil, err
 	}

@@ -185,28 +185,18 @@ func (o order) ids(ranges []rowRange, limit, offset int) (query string, args []a
 	return mergedIDs + query + mergedIDsEnd + orderBy(o.descending, keys...) + limitTo(limit) + " OFFSET ?", append(args, offset)
 }
 
-// tokenRanges returns where the tokens are that f names, none if there are none: for
-// pages, and for counts, which leave less out, see uncut.
-func (s *Store) tokenRanges(ctx context.Context, f store.TokenFilter) (pages, counts []rowRange, err error) {
+// tokenRanges returns where the tokens are that f names, none if there are none.
+func (s *Store) tokenRanges(ctx context.Context, f store.TokenFilter) (ranges []rowRange, err error) {
 	narrow, some, err := s.narrowed(f)
 	v := visibleOf(f)
 	if !some || v.nothing() || err != nil {
-		return nil, nil, errors.Join(err, ctx.Err())
+		return nil, errors.Join(err, ctx.Err())
 	}
-	uncut, unmarked, err := s.uncut(ctx, v.only(f), 1)
+	uncut, err := s.uncut(ctx, v.only(f), 1)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	ranges, err := s.visibleRanges(ctx, f, v, narrow, narrow.with(uncut))
-	if err != nil {
-		return nil, nil, err
-	}
-	return with(ranges, uncut), with(ranges, unmarked), nil
-}
-
-// visibleRanges returns where the tokens are that f names and that may be listed. What
-// narrows the ranges further is in all.
-func (s *Store) visibleRanges(ctx context.Context, f store.TokenFilter, v visible, narrow, all filter) (ranges []rowRange, err error) {
+	narrow.add(uncut)
 	if v.all {
 		return []rowRange{{index: indexOf(f), column: columnOf(f), filter: narrow}}, nil
 	}
@@ -228,7 +218,7 @@ func (s *Store) visibleRanges(ctx context.Context, f store.TokenFilter, v visibl
 		if err != nil {
 			return nil, err
 		}
-		if all.fit(len(applications)) {
+		if narrow.fit(len(applications)) {
 			if owns && len(applications) > 0 {
 				ranges[0].apart.and("v.application_id NOT"+inList(len(applications)), numbers(applications)...)
 			}
@@ -372,34 +362,17 @@ func (v visible) only(f store.TokenFilter) string {
 // uncut returns the conditions that leave out of so many ranges what a cut-off ended.
 // They are those that concern one user, the newest of all, or a look-up for each token
 // if both are too many.
-//
-// Counts, which read many tokens, have only those of the cut-offs whose records are not
-// all marked where nothing is stored beside a revocation, which is in SQLite. Elsewhere
-// a token that is stored at that very moment is marked by a later step.
-func (s *Store) uncut(ctx context.Context, user string, ranges int) (page, count filter, err error) {
+func (s *Store) uncut(ctx context.Context, user string, ranges int) (f filter, err error) {
 	few := func(cuts []cutoff) bool { return len(cuts) <= mostCuts && len(cuts)*ranges <= mostSpared }
-	both := func(cuts []cutoff) (page, count filter, err error) {
-		page = spared(cuts)
-		if s.dialect != SQLite {
-			return page, page, nil
-		}
-		return page, spared(slices.DeleteFunc(cuts, func(c cutoff) bool { return c.stage >= markWait })), nil
-	}
 	if user != "" {
 		cuts, err := s.cutoffs(ctx, "look up cut-offs of a user", cutoffsOfUser, user)
-		if err != nil {
-			return page, count, err
-		}
-		if few(cuts) {
-			return both(cuts)
+		if err != nil || few(cuts) {
+			return spared(cuts), err
 		}
 	}
 	cuts, err := s.cutoffs(ctx, "look up the newest cut-offs", newestCutoffs+limitTo(mostCuts+1)+newestCutoffsEnd)
-	if err != nil {
-		return page, count, err
-	}
-	if few(cuts) {
-		return both(cuts)
+	if err != nil || few(cuts) {
+		return spared(cuts), err
 	}
 	alive := cutToken + " IS NULL"
 	if s.dialect == Postgres {
@@ -407,26 +380,19 @@ func (s *Store) uncut(ctx context.Context, user string, ranges int) (page, count
 	}
 	n, err := s.count(ctx, "count cut-offs", someCutoffs+limitTo(mostNaming+1), nil)
 	if err != nil {
-		return page, count, err
+		return f, err
 	}
 	if n <= mostNaming {
 		alive = unnamed + " OR " + alive
 	}
-	page.and("(t.seq >= ? OR "+alive+")", cuts[0].seq)
-	if s.dialect != SQLite {
-		return page, page, nil
-	}
-	unmarked, err := s.cutoffs(ctx, "look up cut-offs that are not marked", unmarkedCutoffs)
-	if err != nil || !few(unmarked) {
-		return page, page, err
-	}
-	return page, spared(unmarked), nil
+	f.and("(t.seq >= ? OR "+alive+")", cuts[0].seq)
+	return f, nil
 }
 
 // cutoffs returns what a query finds, one more than mostCuts at most.
 func (s *Store) cutoffs(ctx context.Context, what, query string, args ...any) ([]cutoff, error) {
 	return list(ctx, s, what, query+limitTo(mostCuts+1), args, func(scan func(...any) error) (c cutoff, err error) {
-		return c, scan(&c.userID, &c.applicationID, &c.family, &c.seq, &c.stage)
+		return c, scan(&c.userID, &c.applicationID, &c.family, &c.seq)
 	})
 }
 

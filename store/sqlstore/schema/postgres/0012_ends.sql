@@ -2,4 +2,4 @@
 
 -- Nothing looks for tokens by their end: purges do by purge_at. Each token that is
 -- stored, rotated or revoked wrote into the index.
-DROP INDEX auth_tokens_ends;
+DROP INDEX IF EXISTS auth_tokens_ends;
