@@ -107,7 +107,8 @@ func TestEventMatrix(t *testing.T) {
 		{"cross-origin", func(_ *testing.T, s *system) func() {
 			line := s.login(s.alice)
 			return func() { s.send("POST", "/probe/", line, "Sec-Fetch-Site: cross-site") }
-		}, []map[string]any{with(refusal("WARN", 403, "", "CSRF Failed: the request does not come from a page of this origin."), "method", "POST")}},
+		}, []map[string]any{with(refusal("WARN", 403, "", "CSRF Failed: the request does not come from a page of this origin."), "method", "POST",
+			"error", "if the page may do that, put its origin into TrustedOrigins; if a proxy changes scheme or host, see Proxy.Handler and ProxyOptions.ForwardedHost; the origin null is that of a page with Referrer-Policy no-referrer, too")}},
 		{"dead session", func(_ *testing.T, s *system) func() {
 			return func() { s.me("Cookie: __Host-session=x") }
 		}, []map[string]any{refusal("WARN", 401, "", "The session has ended.")}},

@@ -264,3 +264,23 @@ func TestSessionBesideBasicOff(t *testing.T) {
 		}
 	})
 }
+
+// A login and a logout of the host behind a foreign Basic field: behind Session.Handler
+// alone the error says what heals it, and Gate.Identify does.
+func TestLoginBesideBasicOff(t *testing.T) {
+	s := newSystem(t, func(o *settings) { o.basic.Enabled = func() bool { return false } })
+	for name, call := range map[string]func(*http.Request) error{
+		"Login": func(r *http.Request) error { return s.session.Login(r, s.alice) }, "Logout": s.session.Logout,
+	} {
+		var err error
+		h := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { err = call(r) })
+		const foreign = "Authorization: Basic Zm9yZWlnbjpwcm94eQ=="
+		send(s.session.Handler(h), "POST", "/", foreign)
+		if err == nil || !strings.Contains(err.Error(), "put Gate.Identify around the handler") {
+			t.Errorf("%s alone: %v", name, err)
+		}
+		if send(s.session.Handler(s.gate.Identify(h)), "POST", "/", foreign); err != nil {
+			t.Errorf("%s behind Identify: %v", name, err)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -108,8 +109,12 @@ func upgrade(h http.Header) bool {
 // Django.
 const csrfFailed = "CSRF Failed: "
 
+// errForeign tells the host what to do where the page is a good one.
+var errForeign = errors.New("if the page may do that, put its origin into TrustedOrigins; if a proxy changes scheme or host, see Proxy.Handler and ProxyOptions.ForwardedHost; " +
+	"the origin null is that of a page with Referrer-Policy no-referrer, too")
+
 func csrfError(why string) error {
-	return &Error{Status: http.StatusForbidden, Detail: csrfFailed + why + "."}
+	return &Error{Status: http.StatusForbidden, Detail: csrfFailed + why + ".", Err: errForeign}
 }
 
 // requestOrigin returns the origin of the URL that the client sent r to, as a

@@ -235,9 +235,9 @@ func (p *Proxy) proves() bool {
 // Handler returns a handler that calls next with the address, the scheme and
 // the host of the client in the context. Forwarding fields that no trusted
 // proxy has set are removed from the header, in every spelling. The given
-// request and its RemoteAddr do not change: next gets a copy if something
-// differs. Without a trusted proxy the peer is the client. Handler never refuses a
-// request. Nested use is harmless.
+// request and its RemoteAddr do not change: next gets a copy. Without a trusted
+// proxy the peer is the client, unless the context has an address. Handler never
+// refuses a request. Nested use is harmless.
 func (p *Proxy) Handler(next http.Handler) http.Handler {
 	mustHandle("Proxy.Handler", next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -271,24 +271,21 @@ func (p *Proxy) resolve(r *http.Request) *http.Request {
 		}
 	}
 	forged := p.fields.AnyForged(r.Header, credit)
-	if !trusted {
+	if !trusted && !forged && body == nil {
+		if _, known := client.From(r.Context()); known {
+			return r
+		}
+	}
+	c := &forwarded.Context{Context: r.Context()}
+	if trusted {
+		c.Facts = forwarded.Facts{By: p, Proven: credit == forwarded.Proven}
+		// The original fields are read, except those that must be removed.
+		c.Client, c.Scheme, c.Host = p.client(peer, r.Header, signed)
+	} else {
 		// A handler that hands on the context alone needs the address there, or the
 		// throttle takes all clients for one.
-		inner := withClient(r)
-		if !forged && body == nil {
-			return inner
-		}
-		r = inner.WithContext(inner.Context())
-		if body != nil {
-			r.Body = body
-		}
-		r.Header = r.Header.Clone()
-		p.fields.RemoveForged(r.Header, credit)
-		return r
+		c.Client = client.Of(r)
 	}
-	c := &forwarded.Context{Context: r.Context(), Facts: forwarded.Facts{By: p, Proven: credit == forwarded.Proven}}
-	// The original fields are read, except those that must be removed.
-	c.Client, c.Scheme, c.Host = p.client(peer, r.Header, signed)
 	c.Request = *r.WithContext(c)
 	if body != nil {
 		c.Request.Body = body

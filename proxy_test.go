@@ -459,3 +459,63 @@ func TestProxyPutsTheAddressIntoTheContext(t *testing.T) {
 		}
 	}
 }
+
+// A request costs one allocation, with its copy, whoever the peer is; a second handler
+// costs none where it has nothing to say.
+func TestProxyAllocations(t *testing.T) {
+	var got *http.Request
+	next := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r })
+	p := auth.Must(auth.NewProxy(&auth.ProxyOptions{Peers: peers("10.0.0.0/8"), Logger: quiet}))
+	other := auth.Must(auth.NewProxy(&auth.ProxyOptions{Logger: quiet}))
+	for name, tt := range map[string]struct {
+		h    http.Handler
+		r    *http.Request
+		want float64
+	}{
+		"from a client":             {p.Handler(next), from("192.0.2.1:1"), 1},
+		"from a proxy":              {p.Handler(next), from("10.0.0.1:1"), 1},
+		"from a client, nested":     {p.Handler(other.Handler(p.Handler(next))), from("192.0.2.1:1"), 1},
+		"from a proxy, nested":      {p.Handler(other.Handler(p.Handler(next))), from("10.0.0.1:1"), 1},
+		"from a client, with a lie": {p.Handler(next), from("192.0.2.1:1", "X-Forwarded-For: 6.6.6.6"), 4}, // three for the header
+	} {
+		w := httptest.NewRecorder()
+		if n := testing.AllocsPerRun(100, func() { tt.h.ServeHTTP(w, tt.r) }); n > tt.want+2*raceAllocations {
+			t.Errorf("%s: %v allocations, want %v", name, n, tt.want)
+		}
+		if got == tt.r {
+			t.Errorf("%s: the request is not a copy", name)
+		}
+	}
+}
+
+// Of nested proxies, the one that trusts the peer says who the client is; one that
+// trusts nobody neither hides that nor counts as a proxy.
+func TestNestedProxies(t *testing.T) {
+	near := auth.Must(auth.NewProxy(&auth.ProxyOptions{Peers: peers("10.0.0.0/8"), InsecureAddressAlone: true, ForwardedHost: true, Logger: quiet}))
+	far := auth.Must(auth.NewProxy(&auth.ProxyOptions{Logger: quiet}))
+	for _, tt := range []struct {
+		name, peer, want string
+		h                func(http.Handler) http.Handler
+	}{
+		{"trust inside", "10.0.0.1:1", "203.0.113.7 true", func(h http.Handler) http.Handler { return near.Handler(h) }},
+		{"trust outside", "10.0.0.1:1", "203.0.113.7 true", func(h http.Handler) http.Handler { return near.Handler(far.Handler(h)) }},
+		{"a client, trust inside", "192.0.2.1:1", "192.0.2.1 false", func(h http.Handler) http.Handler { return far.Handler(near.Handler(h)) }},
+		{"a client, trust outside", "192.0.2.1:1", "192.0.2.1 false", func(h http.Handler) http.Handler { return near.Handler(far.Handler(h)) }},
+		{"a lie goes though the address is known", "192.0.2.1:1", "192.0.2.1 false", func(h http.Handler) http.Handler {
+			return far.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				r.Header.Set("X-Forwarded-For", "6.6.6.6")
+				near.Handler(h).ServeHTTP(w, r)
+			}))
+		}},
+	} {
+		tt.h(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			addr, _ := client.From(r.Context())
+			if got := fmt.Sprint(addr, " ", auth.ProvenProxy(r.Context())); got != tt.want {
+				t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+			}
+			if tt.want == "192.0.2.1 false" && r.Header.Get("X-Forwarded-For") != "" {
+				t.Errorf("%s: X-Forwarded-For is left", tt.name)
+			}
+		})).ServeHTTP(httptest.NewRecorder(), from(tt.peer, "X-Forwarded-For: 203.0.113.7"))
+	}
+}

@@ -31,7 +31,8 @@ import (
 // After [Passwords.Set], as in a sign-up, read the user again before Login.
 //
 // For a request with an Authorization field, whose session is not read, Login returns an
-// [*Error] with status 400. Login also returns an error if the request did not pass
+// [*Error] with status 400. Where a proxy adds such a field that no authenticator heeds,
+// put [Gate.Identify] around the handler, which reads the session. Login also returns an error if the request did not pass
 // [Session.Handler], the response has begun, or the store failed.
 func (s *Session) Login(r *http.Request, u store.User) error {
 	if err := s.origins.Check(r); err != nil {
@@ -62,6 +63,7 @@ func (s *Session) Login(r *http.Request, u store.User) error {
 var errWithoutSession = &Error{
 	Status: http.StatusBadRequest,
 	Detail: "The request has no session, because it has an Authorization field: leave that out.",
+	Err:    errors.New("if a proxy adds the field, which a browser cannot leave out, put Gate.Identify around the handler"),
 }
 
 // changeable returns the state of a request for the method of that name.
@@ -101,7 +103,7 @@ func (s *Session) current(ctx context.Context, u store.User) (store.User, error)
 // cookie. Without a session it removes the values that the request has put. If the
 // request has the cookie more than once, it ends all their sessions. If it returns an
 // error the session may still be alive, as for a request with an Authorization field,
-// which is an [*Error] with status 400.
+// which is an [*Error] with status 400, see [Session.Login].
 func (s *Session) Logout(r *http.Request) error {
 	st, err := s.changeable(r, "Logout")
 	if err != nil {

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/ostiary/auth/internal/stores"
@@ -24,7 +25,9 @@ func (a *api) partiesOf(ctx context.Context, tokens []store.Token) ([]parties, e
 		if id := tokens[i].ApplicationID; id != 0 && !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}
-		users = append(users, tokens[i].UserID)
+		if id := tokens[i].UserID; !slices.Contains(users, id) { // a page has few owners, or few tokens
+			users = append(users, id)
+		}
 	}
 	names, err := a.applicationNames(ctx, ids)
 	if err != nil {
@@ -65,15 +68,22 @@ func (a *api) applicationNames(ctx context.Context, ids []int64) (map[int64]stri
 // owner returns the user of a token. It returns a User with an ID alone if the user does
 // not exist, and the zero User for "".
 func (a *api) owner(ctx context.Context, id string) (store.User, error) {
-	of, err := a.owners(ctx, []string{id})
-	if err != nil {
-		return store.User{}, err
+	if id == "" { // the token acts for its application alone
+		return store.User{}, nil
 	}
-	return *of[id], nil
+	u, err := stores.UserByID(ctx, a.Users, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return store.User{ID: id}, nil
+	}
+	return u, err
 }
 
 // owners is owner for many users, by their IDs, of which some may be equal.
 func (a *api) owners(ctx context.Context, ids []string) (map[string]*store.User, error) {
+	if len(ids) == 1 { // as for a page of one's own tokens: no need of the maps
+		u, err := a.owner(ctx, ids[0])
+		return map[string]*store.User{ids[0]: &u}, err
+	}
 	found, err := stores.UsersByID(ctx, a.Users, ids)
 	if err != nil {
 		return nil, err

@@ -20,7 +20,7 @@ type Facts struct {
 }
 
 // Context holds facts, the context that carries them and the request that has
-// this context, in one allocation.
+// this context, in one allocation. Without By it carries the address alone.
 type Context struct {
 	context.Context
 	Facts
@@ -33,7 +33,9 @@ type factsKey struct{}
 func (c *Context) Value(key any) any {
 	switch key.(type) {
 	case factsKey:
-		return &c.Facts
+		if c.By != nil {
+			return &c.Facts
+		}
 	case client.Key:
 		return &c.Client
 	}
