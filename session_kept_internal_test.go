@@ -3,9 +3,12 @@ package auth
 import (
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -148,5 +151,88 @@ func TestKeptValuesGo(t *testing.T) {
 	}
 	if n := k.kept(); n != 0 {
 		t.Errorf("%d sessions kept with %d values", n, maxKeptKeys+1)
+	}
+}
+
+// Two Sessions share a store, and requests of many sessions put, read and end them at the
+// same time: nobody reads a value that is older than the last one that was saved before
+// the request began, or one of another session, and nobody reads values of a session
+// whose end came before.
+func TestKeptValuesAreNeverStale(t *testing.T) {
+	a := newKeptSystem(t)
+	b := &keptSystem{Must(NewSession(a.memory, a.memory, &SessionOptions{Logger: slog.New(slog.DiscardHandler)})), t, a.users}
+	const lanes, steps = 4, 1000
+	var lane [lanes]struct {
+		sync.RWMutex        // held for writing while the session is replaced
+		cookie       string // of the session
+		generation   int64
+		saved        atomic.Int64
+	}
+	begin := func(i int, k *keptSystem) {
+		l := &lane[i]
+		l.generation++
+		l.saved.Store(0)
+		l.cookie = k.login([]string{"alice", "bob"}[i%2], fmt.Sprintf("%d %d 0", i, l.generation))
+	}
+	for i := range lane {
+		begin(i, a)
+	}
+	var wg sync.WaitGroup
+	for worker := range 2 * lanes {
+		wg.Go(func() {
+			i := worker / 2 // one of two writes
+			l := &lane[i]
+			rnd := rand.New(rand.NewPCG(1, uint64(worker)))
+			for range steps {
+				k := []*keptSystem{a, b}[rnd.IntN(2)]
+				switch n := rnd.IntN(40); {
+				case worker%2 == 0 && n == 0:
+					l.Lock()
+					old := l.cookie
+					switch rnd.IntN(4) {
+					case 0:
+						k.do(old, func(_ http.ResponseWriter, r *http.Request) { _ = k.Logout(r) })
+					case 1:
+						k.do(old, func(_ http.ResponseWriter, r *http.Request) { _ = k.Manager().RenewToken(r.Context()) })
+					case 2:
+						_, _ = k.End(t.Context(), store.SessionSelection{Digest: store.DigestOf(old[strings.Index(old, "=")+1:])})
+					case 3:
+						k.do(old, func(_ http.ResponseWriter, r *http.Request) { _ = k.Login(r, k.users["alice"]) })
+					}
+					if rnd.IntN(2) == 0 { // whose place another session takes
+						_, _ = k.Purge(t.Context(), time.Now().Add(time.Second))
+					}
+					if got := a.read(old) + b.read(old); got != "" {
+						t.Errorf("%q of a session that has ended", got)
+					}
+					begin(i, k)
+					l.Unlock()
+				case worker%2 == 0 && n < 10:
+					next := l.saved.Load() + 1
+					k.do(l.cookie, func(_ http.ResponseWriter, r *http.Request) {
+						if rnd.IntN(2) == 0 {
+							_ = k.Manager().GetString(r.Context(), "k")
+						}
+						k.Manager().Put(r.Context(), "k", fmt.Sprintf("%d %d %d", i, l.generation, next))
+					})
+					l.saved.Store(next)
+				default:
+					l.RLock()
+					least := l.saved.Load()
+					var lane int
+					var generation, saved int64
+					text := k.read(l.cookie)
+					_, err := fmt.Sscan(text, &lane, &generation, &saved)
+					if err != nil || lane != i || generation != l.generation || saved < least {
+						t.Errorf("%q: want lane %d, generation %d, value %d or later", text, i, l.generation, least)
+					}
+					l.RUnlock()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if a.kept()+b.kept() == 0 {
+		t.Error("nothing was kept")
 	}
 }
