@@ -354,6 +354,7 @@ func (s *Session) End(ctx context.Context, sel store.SessionSelection) (int, err
 // nothing else does.
 func (s *Session) Purge(ctx context.Context, endedBefore time.Time) (int, error) {
 	s.purge.called.Store(true)
+	defer s.decoded.dropAll() // those of dead sessions are among them
 	return purge(ctx, s.hook, observe.KindSessions, endedBefore, s.store.PurgeSessions)
 }
 

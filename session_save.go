@@ -104,8 +104,8 @@ func (st *sessionState) data() (*heldValues, bool) {
 }
 
 // share implements keeper.
-func (st *sessionState) share(values map[string]any) {
-	st.session.decoded.keep(st.row.id, st.encoded(st.session), values)
+func (st *sessionState) share(held *heldValues, values map[string]any) {
+	st.session.decoded.keep(held, values)
 }
 
 // noValues are those of a request without a session.
@@ -121,7 +121,7 @@ func (f *stored) encoded(s *Session) *heldValues {
 	held := f.held.Load()
 	if held == nil {
 		if held = s.decoded.of(f.row.id, s.memory.SessionRevision(f.place, f.row.id)); held == nil {
-			held = new(heldValues)
+			held = &heldValues{id: f.row.id}
 			held.data, held.revision = s.memory.SessionData(f.place, f.row.id)
 		}
 		f.held.CompareAndSwap(nil, held) // of those that read at once the first one counts
@@ -202,11 +202,12 @@ func (st *sessionState) insert(data []byte, login *store.User) error {
 		st.event(slog.LevelInfo, audit.SessionLimit, user)
 	}
 	st.session.observeEnded(st, observe.KindLimit, evicted)
+	st.session.decoded.drop(st.row.id) // it is replaced, if there was one
 	st.stored = &stored{
 		token: token, name: user.Name, admin: user.Admin, auditor: user.Auditor,
 		row: sessionRow{row.ID, row.UserID, row.Epoch, row.Created.UnixMicro(), st.session.ends(row.Expires, now)},
 	}
-	st.held.Store(&heldValues{data: row.Data, revision: row.Revision})
+	st.held.Store(&heldValues{id: row.ID, data: row.Data, revision: row.Revision})
 	st.cookie, st.absence, st.quiet = cookieSet, present, isQuiet(st.request)
 	return nil
 }
@@ -235,7 +236,7 @@ func (st *sessionState) saveData(f *stored, data []byte) error {
 	ctx, cancel := st.detach()
 	defer cancel()
 	base, revision := held.data, held.revision
-	saved := &heldValues{data: data, revision: revision}
+	saved := &heldValues{id: f.row.id, data: data, revision: revision}
 	for range 16 {
 		now := time.Now()
 		err := st.session.store.SaveSession(ctx, f.digest(), data, revision, now)

@@ -45,39 +45,57 @@ func (v *soundValues) add(id, revision int64) {
 func allKnown(int64, int64) bool { return true }
 
 // decodedValues are the values of sessions in a memory.Store that requests have asked for
-// more than once, decoded. They go when another session needs the place. Whoever asks for
-// them has just found their revision in the store: they outlive no change of it.
+// more than once, decoded. They go when another session needs the place, when a request
+// ends its session, and at a purge. Whoever asks for them has just found their revision
+// in the store: they outlive no change of it.
 type decodedValues struct {
 	asked soundValues // once
-	kept  [soundSlots]atomic.Pointer[keptValues]
+	kept  [soundSlots]atomic.Pointer[heldValues]
 }
 
-// keptValues are the values of the session with that ID.
-type keptValues struct {
-	id int64
-	heldValues
-}
-
-// maxKept is the size of the largest encoded values that are kept decoded, in bytes, so
+// What is kept has at most this many bytes when it is encoded, and this many values, so
 // that all of them take some megabytes.
-const maxKept = 512
+const (
+	maxKept     = 512
+	maxKeptKeys = 16
+)
 
 // of returns the values of a session, or nil if they are not kept.
 func (v *decodedValues) of(id, revision int64) *heldValues {
-	if x := v.kept[slotOf(id)].Load(); x != nil && x.id == id && x.revision == revision {
-		return &x.heldValues
+	if held := v.kept[slotOf(id)].Load(); held != nil && held.id == id && held.revision == revision {
+		return held
 	}
 	return nil
 }
 
 // keep keeps the values of a session, which nobody can change in place, from the second
 // time on. It does nothing for nil.
-func (v *decodedValues) keep(id int64, held *heldValues, values map[string]any) {
+func (v *decodedValues) keep(held *heldValues, values map[string]any) {
 	switch {
-	case v == nil, len(values) == 0, len(held.data) > maxKept:
-	case !v.asked.has(id, held.revision):
-		v.asked.add(id, held.revision)
+	case v == nil, len(values) == 0, len(values) > maxKeptKeys, len(held.data) > maxKept:
+	case !v.asked.has(held.id, held.revision):
+		v.asked.add(held.id, held.revision)
 	default:
-		v.kept[slotOf(id)].Store(&keptValues{id, heldValues{held.data, held.revision, maps.Clone(values)}})
+		v.kept[slotOf(held.id)].Store(&heldValues{held.id, held.data, held.revision, maps.Clone(values)})
+	}
+}
+
+// drop forgets the values of a session that has ended. It does nothing for nil.
+func (v *decodedValues) drop(id int64) {
+	if v == nil {
+		return
+	}
+	if held := v.kept[slotOf(id)].Load(); held != nil && held.id == id {
+		v.kept[slotOf(id)].CompareAndSwap(held, nil)
+	}
+}
+
+// dropAll forgets all values. It does nothing for nil.
+func (v *decodedValues) dropAll() {
+	if v == nil {
+		return
+	}
+	for i := range v.kept {
+		v.kept[i].Store(nil)
 	}
 }

@@ -102,8 +102,10 @@ type sessionRow struct {
 	ends    time.Duration // the expiry, since Session.began: a clock without a date is cheap
 }
 
-// heldValues are the encoded values of a session, with their revision. They never change.
+// heldValues are the encoded values of the session with that ID, with their revision.
+// They never change.
 type heldValues struct {
+	id       int64
 	data     []byte
 	revision int64
 	decoded  map[string]any // what data says, to be cloned; nil if that is not kept
@@ -301,7 +303,7 @@ func (s *Session) find(r incoming, token string, f *stored, known func(id, revis
 	left := time.Duration(min(expires-micro, maxLifetime.Microseconds())) * time.Microsecond
 	f.row = sessionRow{row.ID, row.UserID, row.Epoch, created, now.Sub(s.began) + left}
 	if row.Read {
-		held = &heldValues{data: row.Data, revision: row.Revision}
+		held = &heldValues{id: row.ID, data: row.Data, revision: row.Revision}
 	}
 	return now, held, present, nil
 }
@@ -363,6 +365,7 @@ func (st *sessionState) event(level slog.Level, name string, u store.User, attrs
 // another user may log in to.
 func (st *sessionState) die(why absence) {
 	users := st.row.userID != ""
+	st.session.decoded.drop(st.row.id)
 	st.stored, st.absence, st.cookie = &noSession, why, cookieClear
 	if users {
 		st.session.values.reset(&st.values, st)

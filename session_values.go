@@ -32,9 +32,10 @@ type hostValues struct {
 type keeper interface {
 	// data returns the values of the session, and false if the request has none.
 	data() (*heldValues, bool)
-	// share tells the keeper what data has decoded to, if requests may share the
-	// values. It clones the map if it keeps that.
-	share(values map[string]any)
+	// share tells the keeper what held, which data has returned, has decoded to, if
+	// requests may share the values. It clones the map if it keeps that. The session may
+	// have other values by then, or be another one.
+	share(held *heldValues, values map[string]any)
 	// keep stores encoded values, in a new session if the request has none.
 	keep(data []byte) error
 	// end ends the session.
@@ -132,7 +133,7 @@ func (held *heldValues) decode(k keeper) (deadline time.Time, values map[string]
 	}
 	deadline, values, shareable, err := decodeValues(held.data)
 	if shareable {
-		k.share(values)
+		k.share(held, values)
 	}
 	return deadline, values, err
 }
