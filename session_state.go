@@ -102,15 +102,6 @@ type sessionRow struct {
 	ends    time.Duration // the expiry, since Session.began: a clock without a date is cheap
 }
 
-// heldValues are the encoded values of the session with that ID, with their revision.
-// They never change.
-type heldValues struct {
-	id       int64
-	data     []byte
-	revision int64
-	decoded  map[string]any // what data says, to be cloned; nil if that is not kept
-}
-
 // noSession is shared by the requests without a session and never changed.
 var noSession stored
 

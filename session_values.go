@@ -28,6 +28,15 @@ type hostValues struct {
 	deputies *sync.Pool
 }
 
+// heldValues are the encoded values of the session with that ID, with their revision.
+// They never change.
+type heldValues struct {
+	id       int64
+	data     []byte
+	revision int64
+	decoded  map[string]any // what data says, to be cloned; nil if that is not kept
+}
+
 // A keeper has the session of a request.
 type keeper interface {
 	// data returns the values of the session, and false if the request has none.
