@@ -294,7 +294,7 @@ func (g *Gate) RequirePrincipal(next func(http.ResponseWriter, *http.Request, Pr
 			next(w, r.Request, p)
 		}
 	})
-	return http.HandlerFunc(h.ServeHTTP) // without ServeIn: it makes no copy that a frame could hold
+	return http.HandlerFunc(h.ServeHTTP) // without ServeIn: it makes no copy, for which a context would lend room
 }
 
 // admit reports whether check lets r in. It writes the fields of the answer that a

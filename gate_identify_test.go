@@ -272,15 +272,22 @@ func TestLoginBesideBasicOff(t *testing.T) {
 	for name, call := range map[string]func(*http.Request) error{
 		"Login": func(r *http.Request) error { return s.session.Login(r, s.alice) }, "Logout": s.session.Logout,
 	} {
-		var err error
-		h := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { err = call(r) })
-		const foreign = "Authorization: Basic Zm9yZWlnbjpwcm94eQ=="
-		send(s.session.Handler(h), "POST", "/", foreign)
-		if err == nil || !strings.Contains(err.Error(), "put Gate.Identify around the handler") {
-			t.Errorf("%s alone: %v", name, err)
-		}
-		if send(s.session.Handler(s.gate.Identify(h)), "POST", "/", foreign); err != nil {
-			t.Errorf("%s behind Identify: %v", name, err)
+		for _, cookie := range []string{"Accept: */*", "Cookie: " + s.session.CookieName() + "=" + strings.Repeat("d", 43)} {
+			var err error
+			h := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { err = call(r) })
+			const foreign = "Authorization: Basic Zm9yZWlnbjpwcm94eQ=="
+			send(s.session.Handler(h), "POST", "/", foreign, cookie)
+			if err == nil || !strings.Contains(err.Error(), "put Session.Handler around the handler once more") {
+				t.Errorf("%s alone, %s: %v", name, cookie, err)
+			}
+			again := s.session.Handler(h)
+			if send(s.session.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				r = r.Clone(r.Context())
+				r.Header.Del("Authorization")
+				again.ServeHTTP(w, r)
+			})), "POST", "/", foreign, cookie); err != nil {
+				t.Errorf("%s without the field, %s: %v", name, cookie, err)
+			}
 		}
 	}
 }

@@ -210,7 +210,7 @@ func parseOrigins(list []string, insecure bool) (*Origins, error) {
 			return nil, fmt.Errorf("%q is an address that browsers write in another way: write it as four decimal numbers", s)
 		}
 		if strings.HasPrefix(origin, "http://") && !insecure && !loopback(origin) {
-			return nil, fmt.Errorf("%q is an origin of plain HTTP, whose pages anybody on the way can write: use https, or, where there is no TLS, SessionOptions.InsecureCookie", s)
+			return nil, fmt.Errorf("%q is an origin of plain HTTP, whose pages anybody on the way can write: use https", s)
 		}
 		o.trusted[origin] = true
 	}

@@ -235,7 +235,8 @@ func (p *Proxy) proves() bool {
 // Handler returns a handler that calls next with the address, the scheme and
 // the host of the client in the context. Forwarding fields that no trusted
 // proxy has set are removed from the header, in every spelling. The given
-// request and its RemoteAddr do not change: next gets a copy. Without a trusted
+// request and its RemoteAddr do not change: next gets a copy, unless there is nothing to
+// add and nothing to remove. Without a trusted
 // proxy the peer is the client, unless the context has an address. Handler never
 // refuses a request. Nested use is harmless.
 func (p *Proxy) Handler(next http.Handler) http.Handler {

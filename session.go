@@ -145,7 +145,7 @@ func NewSession(st store.Sessions, u store.Users, opts *SessionOptions) (*Sessio
 	}
 	origins, err := parseOrigins(o.TrustedOrigins, o.InsecureCookie)
 	if err != nil {
-		return nil, fmt.Errorf("auth: SessionOptions.TrustedOrigins: %w", err)
+		return nil, fmt.Errorf("auth: SessionOptions.TrustedOrigins: %w (plain HTTP needs SessionOptions.InsecureCookie)", err)
 	}
 	s := &Session{
 		store:   st,

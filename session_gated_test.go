@@ -88,25 +88,25 @@ func TestGateRightBehindReadSessions(t *testing.T) {
 	proxy := &httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) { p.SetURL(to) }}
 	handlers["is a proxy"] = func(_ *system, w http.ResponseWriter, r *http.Request) { proxy.ServeHTTP(w, r) }
 
-	requests := map[string]func(r *http.Request, cookie string){
-		"session":   func(r *http.Request, cookie string) { r.Header.Set("Cookie", cookie) },
-		"no cookie": func(*http.Request, string) {},
-		"dead":      func(r *http.Request, _ string) { r.Header.Set("Cookie", "__Host-session="+strings.Repeat("d", 43)) },
-		"doubled":   func(r *http.Request, cookie string) { r.Header.Set("Cookie", cookie+"; "+cookie) },
-		"anonymous": func(r *http.Request, _ string) { r.Header.Set("Cookie", "anonymous") },
-		"another origin": func(r *http.Request, cookie string) {
+	requests := map[string]func(r *http.Request, cookie, guest string){
+		"session":   func(r *http.Request, cookie, _ string) { r.Header.Set("Cookie", cookie) },
+		"no cookie": func(*http.Request, string, string) {},
+		"dead":      func(r *http.Request, _, _ string) { r.Header.Set("Cookie", "__Host-session="+strings.Repeat("d", 43)) },
+		"doubled":   func(r *http.Request, cookie, _ string) { r.Header.Set("Cookie", cookie+"; "+cookie) },
+		"anonymous": func(r *http.Request, _, guest string) { r.Header.Set("Cookie", guest) },
+		"another origin": func(r *http.Request, cookie, _ string) {
 			r.Method = "POST"
 			r.Header.Set("Cookie", cookie)
 			r.Header.Set("Origin", "https://evil.example")
 		},
-		"own origin": func(r *http.Request, cookie string) {
+		"own origin": func(r *http.Request, cookie, _ string) {
 			r.Method = "POST"
 			r.Header.Set("Cookie", cookie)
 			r.Header.Set("Origin", "http://example.com")
 		},
-		"page":  func(r *http.Request, _ string) { r.Header.Set("Accept", "text/html") },
-		"trace": func(r *http.Request, cookie string) { r.Method = "TRACE"; r.Header.Set("Cookie", cookie) },
-		"field": func(r *http.Request, cookie string) {
+		"page":  func(r *http.Request, _, _ string) { r.Header.Set("Accept", "text/html") },
+		"trace": func(r *http.Request, cookie, _ string) { r.Method = "TRACE"; r.Header.Set("Cookie", cookie) },
+		"field": func(r *http.Request, cookie, _ string) {
 			r.Header.Set("Cookie", cookie)
 			r.Header.Set("Authorization", "Bearer x")
 		},
@@ -124,7 +124,7 @@ func TestGateRightBehindReadSessions(t *testing.T) {
 		"twice": func(g *auth.Gate, h http.Handler) http.Handler { return g.Require(g.Identify(h)) },
 	}
 	// ask returns all that anybody sees.
-	ask := func(handle func(*system, http.ResponseWriter, *http.Request), ready func(*http.Request, string), kind func(*auth.Gate, http.Handler) http.Handler, between, nested bool) any {
+	ask := func(handle func(*system, http.ResponseWriter, *http.Request), ready func(*http.Request, string, string), kind func(*auth.Gate, http.Handler) http.Handler, between, nested bool) any {
 		var seen []string
 		note := func(format string, args ...any) { seen = append(seen, fmt.Sprintf(format, args...)) }
 		quiet := slog.New(slog.DiscardHandler)
@@ -142,7 +142,7 @@ func TestGateRightBehindReadSessions(t *testing.T) {
 				name = p.Name
 			}
 			value := "none"
-			if sys.s.Current(ctx) != 0 || r != nil && r.Header.Get("Authorization") != "" {
+			if sys.s.Current(ctx) != 0 || r != nil {
 				value = sys.s.Manager().GetString(ctx, "k")
 			}
 			note("%s: principal %q, session %v, value %q, host %v", where, name, sys.s.Current(ctx) != 0, value, ctx.Value(hostKey{}))
@@ -158,10 +158,10 @@ func TestGateRightBehindReadSessions(t *testing.T) {
 				w.WriteHeader(e.Status)
 			},
 		})
-		once := func(h http.Handler, ready func(*http.Request, string), cookie string) *httptest.ResponseRecorder {
+		once := func(h http.Handler, ready func(*http.Request, string, string), cookie, guest string) *httptest.ResponseRecorder {
 			r := httptest.NewRequest("GET", "/a/", http.NoBody)
 			r = r.WithContext(context.WithValue(r.Context(), hostKey{}, "outer"))
-			ready(r, cookie)
+			ready(r, cookie, guest)
 			w := httptest.NewRecorder()
 			func() {
 				defer func() {
@@ -173,11 +173,17 @@ func TestGateRightBehindReadSessions(t *testing.T) {
 			}()
 			return w
 		}
-		login := once(sys.s.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		named := func(w *httptest.ResponseRecorder) string {
+			pair, _, _ := strings.Cut(w.Header().Get("Set-Cookie"), ";")
+			return pair
+		}
+		cookie := named(once(sys.s.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			note("%v", sys.s.Login(r, sys.users["alice"]))
 			sys.s.Manager().Put(r.Context(), "k", "of alice")
-		})), requests["no cookie"], "")
-		cookie, _, _ := strings.Cut(login.Header().Get("Set-Cookie"), ";")
+		})), requests["no cookie"], "", ""))
+		guest := named(once(sys.s.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			sys.s.Manager().Put(r.Context(), "k", "of nobody")
+		})), requests["no cookie"], "", ""))
 
 		next := kind(gate, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			look("handler", r.Context(), r)
@@ -195,8 +201,9 @@ func TestGateRightBehindReadSessions(t *testing.T) {
 		}
 		var replies []any
 		for range 3 { // the values are unknown to the process, then known to be good, then decoded
-			w := once(sys.s.Handler(h), ready, cookie)
+			w := once(sys.s.Handler(h), ready, cookie, guest)
 			header := w.Header().Clone()
+			header.Del("Date") // of the upstream server
 			for i, line := range header["Set-Cookie"] {
 				name, rest, _ := strings.Cut(line, "=")
 				value, attributes, _ := strings.Cut(rest, ";")

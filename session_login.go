@@ -31,9 +31,10 @@ import (
 // After [Passwords.Set], as in a sign-up, read the user again before Login.
 //
 // For a request with an Authorization field, whose session is not read, Login returns an
-// [*Error] with status 400. Where a proxy adds such a field that no authenticator heeds,
-// put [Gate.Identify] around the handler, which reads the session. Login also returns an error if the request did not pass
-// [Session.Handler], the response has begun, or the store failed.
+// [*Error] with status 400. Where a proxy adds such a field, remove it from a copy of the
+// request, and put [Session.Handler] around the handler once more. Login also returns an
+// error if the request did not pass [Session.Handler], the response has begun, or the
+// store failed.
 func (s *Session) Login(r *http.Request, u store.User) error {
 	if err := s.origins.Check(r); err != nil {
 		return err
@@ -63,7 +64,7 @@ func (s *Session) Login(r *http.Request, u store.User) error {
 var errWithoutSession = &Error{
 	Status: http.StatusBadRequest,
 	Detail: "The request has no session, because it has an Authorization field: leave that out.",
-	Err:    errors.New("if a proxy adds the field, which a browser cannot leave out, put Gate.Identify around the handler"),
+	Err:    errors.New("if a proxy adds the field, which a browser cannot leave out, remove it from a copy of the request, and put Session.Handler around the handler once more"),
 }
 
 // changeable returns the state of a request for the method of that name.

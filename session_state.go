@@ -110,7 +110,7 @@ var noSession stored
 // the handler is a gate, the carrier of the gate, which has a request of its own.
 // TestStateSize holds the sizes, because every byte costs.
 type (
-	strangerState struct { // without a cookie; at a gate, which is going to refuse it, a sessionState
+	strangerState struct { // without a cookie; at a gate, which refuses most of them, a sessionState alone
 		sessionState
 		inner http.Request
 	}
@@ -275,8 +275,10 @@ func (s *Session) find(r incoming, token string, f *stored, known func(id, revis
 	micro, created, expires := now.UnixMicro(), row.Created.UnixMicro(), row.Expires.UnixMicro() // quicker to compare
 	switch {
 	case row.Reason == store.EndedLimit:
+		s.decoded.drop(row.ID)
 		return now, nil, overLimit, nil
 	case row.Ended, expires <= micro, micro-created >= s.opts.Lifetime.Microseconds():
+		s.decoded.drop(row.ID)
 		return now, nil, dead, nil
 	case row.UserID == "": // not logged in
 	case user.ID != row.UserID, !user.Active, user.Service, user.Epoch != row.Epoch,
@@ -288,6 +290,7 @@ func (s *Session) find(r incoming, token string, f *stored, known func(id, revis
 		if _, err := s.store.EndSessions(ctx, store.SessionSelection{Digest: digest}, store.EndedAdmin, now); err != nil {
 			return time.Time{}, nil, dead, fmt.Errorf("auth: end a session: %w", err)
 		}
+		s.decoded.drop(row.ID)
 		return now, nil, dead, nil
 	}
 	f.token, f.name, f.admin, f.auditor, f.place = token, user.Name, user.Admin, user.Auditor, row.Place

@@ -62,7 +62,7 @@ func newRouted(r *http.Request, path *pathValues) *http.Request {
 }
 
 // serveRouted calls h with r as newRouted returns it. A request with an Authorization
-// field, which no browser sends, goes to the gate without a copy where the handlers in
+// field, which few browsers send, goes to the gate without a copy where the handlers in
 // front of the gate take a context.
 func serveRouted(h http.Handler, w http.ResponseWriter, r *http.Request, path *pathValues) {
 	if in, ok := h.(incontext.Handler); ok && len(r.Header["Authorization"]) > 0 {

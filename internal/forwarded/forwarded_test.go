@@ -23,7 +23,7 @@ func TestFacts(t *testing.T) {
 	type key struct{}
 	c := &forwarded.Context{
 		Context: context.WithValue(context.Background(), key{}, "kept"),
-		Facts:   forwarded.Facts{Client: netip.MustParseAddr("203.0.113.7"), Scheme: "https", Host: "public.example"},
+		Facts:   forwarded.Facts{By: t, Client: netip.MustParseAddr("203.0.113.7"), Scheme: "https", Host: "public.example"},
 	}
 	r = r.WithContext(c)
 	if forwarded.Of(r.Context()) != &c.Facts || !forwarded.OverTLS(r) || forwarded.Host(r) != "public.example" {
@@ -40,6 +40,11 @@ func TestFacts(t *testing.T) {
 	c.Scheme, c.Host = "", ""
 	if !forwarded.OverTLS(r) || forwarded.Host(r) != "inner.example" {
 		t.Error("the proxy said nothing")
+	}
+	// Without a proxy there is an address alone, and what is further out stays.
+	alone := &forwarded.Context{Context: c, Facts: forwarded.Facts{Client: netip.MustParseAddr("203.0.113.8")}}
+	if got, _ := client.From(alone); forwarded.Of(alone) != &c.Facts || got != alone.Client {
+		t.Errorf("an address alone: facts %+v, client %v", forwarded.Of(alone), got)
 	}
 }
 

@@ -50,7 +50,7 @@ func TestListsBesideManyCutoffs(t *testing.T) {
 			}{
 				{"UPDATE auth_counters SET last_id = ? WHERE name = 'cutoffs'", []any{seq}},
 				{`INSERT INTO auth_cutoffs (user_id, application_id, family, seq, cut_at, root_id, stage, after_id, waits_until)
-					VALUES (?, ?, 0, ?, 1, 0, 0, 0, 0)`, []any{user, app, seq}},
+					VALUES (?, ?, 0, ?, 1, 0, 0, 0, 9000000000000000000)`, []any{user, app, seq}},
 			} {
 				if _, err := db.Exec(p.sql(step.query), step.args...); err != nil {
 					t.Fatal(err)
@@ -122,7 +122,7 @@ func (p place) cutNobody(t *testing.T, db *sql.DB, seq, n int) {
 		fmt.Sprintf("UPDATE auth_counters SET last_id = %d WHERE name = 'cutoffs'", seq+n),
 		fmt.Sprintf(`INSERT INTO auth_cutoffs (user_id, application_id, family, seq, cut_at, root_id, stage, after_id, waits_until)
 			WITH RECURSIVE d (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM d WHERE i < 9)
-			SELECT CONCAT('not ', n.i), 0, 0, %d + n.i, 1, 0, 0, 0, 0
+			SELECT CONCAT('not ', n.i), 0, 0, %d + n.i, 1, 0, 0, 0, 9000000000000000000
 			FROM (SELECT a.i + 10 * b.i + 100 * c.i + 1000 * e.i + 10000 * f.i AS i FROM d a, d b, d c, d e, d f) n WHERE n.i < %d`, seq+1, n),
 	} {
 		if _, err := db.Exec(p.sql(query)); err != nil {

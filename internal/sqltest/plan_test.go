@@ -73,6 +73,7 @@ func putTogether(t *testing.T, st *sqlstore.Store) {
 	}
 	for _, sel := range []store.SessionSelection{
 		{ID: 1}, {Digest: sessionOf("x")}, {UserID: "1", Except: sessionOf("x")}, {ID: 1, UserID: "1"},
+		{All: true}, {All: true, Except: sessionOf("x")},
 	} {
 		did(st.EndSessions(ctx, sel, store.EndedAdmin, now))
 	}

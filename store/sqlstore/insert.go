@@ -245,7 +245,7 @@ func mintedArgs(p place, t store.Token, limits store.InsertLimits) []any {
 }
 
 // owned finds something if a user has as many live tokens as there may be. The order is
-// that of liveIDs.
+// that of [Store.live].
 func owned(d Dialect) string {
 	var own filter
 	own.only(d, "t.user_id", "")

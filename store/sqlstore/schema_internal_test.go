@@ -25,7 +25,7 @@ var (
 	createTable = regexp.MustCompile(`^CREATE TABLE (?:IF NOT EXISTS )?(\w+) \((.*)\)(?: ENGINE = InnoDB| WITHOUT ROWID)?$`)
 	alterTable  = regexp.MustCompile(`^ALTER TABLE (\w+) (.*)$`)
 	createIndex = regexp.MustCompile(`^CREATE (UNIQUE )?INDEX (?:IF NOT EXISTS )?(\w+) ON (\w+) \(([^)]*)\)( WHERE .*)?$`)
-	dropIndex   = regexp.MustCompile(`^DROP INDEX (\w+)$`)
+	dropIndex   = regexp.MustCompile(`^DROP INDEX (?:IF EXISTS )?(\w+)$`)
 	key         = regexp.MustCompile(`^(PRIMARY KEY|UNIQUE|KEY (\w+)) \((.*)\)$`)
 )
 

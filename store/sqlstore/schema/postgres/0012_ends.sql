@@ -1,5 +1,5 @@
 -- compatible: 1
 
--- Nothing looks for tokens by their end: purges do by purge_at. Each token that is
+-- Nothing since step 2 looks for tokens by their end: purges do by purge_at. Each token that is
 -- stored, rotated or revoked wrote into the index.
 DROP INDEX IF EXISTS auth_tokens_ends;
