@@ -236,9 +236,8 @@ func (p *Proxy) proves() bool {
 // the host of the client in the context. Forwarding fields that no trusted
 // proxy has set are removed from the header, in every spelling. The given
 // request and its RemoteAddr do not change: next gets a copy, unless there is nothing to
-// add and nothing to remove. Without a trusted
-// proxy the peer is the client, unless the context has an address. Handler never
-// refuses a request. Nested use is harmless.
+// add and nothing to remove. Without a trusted proxy the peer is the client, unless the
+// context has an address. Handler never refuses a request. Nested use is harmless.
 func (p *Proxy) Handler(next http.Handler) http.Handler {
 	mustHandle("Proxy.Handler", next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -46,8 +46,8 @@ func allKnown(int64, int64) bool { return true }
 
 // decodedValues are the values of sessions in a memory.Store that requests have asked for
 // more than once, decoded. They go when another session needs the place, when a request
-// ends its session or finds it ended, and at a purge. Whoever asks for them has just found their revision
-// in the store: they outlive no change of it.
+// ends its session or finds it ended, and at a purge. Whoever asks for them has just
+// found their revision in the store: they outlive no change of it.
 type decodedValues struct {
 	asked soundValues // once
 	kept  [soundSlots]atomic.Pointer[heldValues]

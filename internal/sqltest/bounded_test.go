@@ -56,11 +56,7 @@ func TestRevocationOfManyIsBounded(t *testing.T) {
 					p := fresh(t)
 					calm, plain := p.openDB(t)
 					fill(t, calm, plain, p, n)
-					db, tap, err := p.tapped()
-					if err != nil {
-						t.Fatal(err)
-					}
-					t.Cleanup(func() { db.Close() })
+					db, tap := p.tapped(t)
 					st := openShaky(t, db, p, 0)
 					tap.arm(0, fails, nil)
 					if err := end(t, st); err != nil {

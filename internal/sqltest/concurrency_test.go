@@ -190,11 +190,7 @@ func TestOddTextDoesNotReachTheDriver(t *testing.T) {
 	onEach(t, func(t *testing.T, fresh func(testing.TB) place) {
 		p := fresh(t)
 		_, _ = p.openDB(t)
-		db, tap, err := p.tapped()
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { db.Close() })
+		db, tap := p.tapped(t)
 		st := openShaky(t, db, p, 0)
 		tap.arm(0, fails, nil)
 		for _, text := range []string{"a\x00", "\xff", "\xed\xa0\x80"} {

@@ -314,11 +314,7 @@ func TestFaultAtEveryCall(t *testing.T) {
 				t.Parallel()
 				p := fresh(t)
 				calm := p.open(t)
-				db, tap, err := p.tapped()
-				if err != nil {
-					t.Fatal(err)
-				}
-				t.Cleanup(func() { db.Close() })
+				db, tap := p.tapped(t)
 				// Look-ups have a deadline of their own, for nobody can give up. What
 				// hangs meets a short one, what does not has time on a busy machine.
 				patient, hasty := openShaky(t, db, p, 0), openShaky(t, db, p, 500*time.Millisecond)

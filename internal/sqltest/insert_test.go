@@ -16,11 +16,7 @@ import (
 func TestNewTokenIsOneStatement(t *testing.T) {
 	p := freshOn(sharedPostgres)(t)
 	_, plain := p.openDB(t)
-	db, tap, err := p.tapped()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
+	db, tap := p.tapped(t)
 	db.SetMaxOpenConns(1)
 	st := openShaky(t, db, p, 0)
 	ctx, now := t.Context(), time.Now()
@@ -75,11 +71,7 @@ func TestNewTokenIsOneStatement(t *testing.T) {
 func TestParentIsFoundByItself(t *testing.T) {
 	p := freshOn(sharedPostgres)(t)
 	_, plain := p.openDB(t)
-	db, tap, err := p.tapped()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
+	db, tap := p.tapped(t)
 	st := openShaky(t, db, p, 0)
 	fill(t, st, plain, p, 1000) // all through an application
 	checked := 0

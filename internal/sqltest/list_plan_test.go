@@ -24,11 +24,7 @@ func TestPagesReadWhatTheyShow(t *testing.T) {
 		calm, plain := p.openDB(t)
 		fill(t, calm, plain, p, rows)
 		fillOthers(t, plain, p)
-		db, tap, err := p.tapped()
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { db.Close() })
+		db, tap := p.tapped(t)
 		st := openShaky(t, db, p, 0)
 		check := func(t *testing.T) {
 			for _, l := range listings(rows / 2) {

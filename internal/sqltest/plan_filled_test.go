@@ -21,11 +21,7 @@ func TestPlansOfFilledTables(t *testing.T) {
 		t.Parallel()
 		p := fresh(t)
 		_, plain := p.openDB(t)
-		db, tap, err := p.tapped()
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { db.Close() })
+		db, tap := p.tapped(t)
 		st := openShaky(t, db, p, 0)
 		putTogether(t, st)
 		fillTables(t, plain, p)

@@ -23,11 +23,7 @@ func TestNoStatementScansATable(t *testing.T) {
 		t.Parallel()
 		p := fresh(t)
 		_, plain := p.openDB(t)
-		db, tap, err := p.tapped()
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { db.Close() })
+		db, tap := p.tapped(t)
 		st := openShaky(t, db, p, 0) // prepares all statements that are complete
 		putTogether(t, st)
 		checked := 0

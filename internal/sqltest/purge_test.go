@@ -61,11 +61,7 @@ func TestPurgeOfFamilies(t *testing.T) {
 		fillFamilies(t, db, p, n, 100_000)
 
 		// Nothing has ended yet. All through a month somebody asks.
-		calm, tap, err := p.tapped()
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { calm.Close() })
+		calm, tap := p.tapped(t)
 		asking := openShaky(t, calm, p, 0)
 		idle := func(hour int) int {
 			tap.arm(0, fails, nil)
@@ -158,11 +154,7 @@ func (p place) tokens(t *testing.T, db *sql.DB) (n int) {
 // on the machine; here its records and calls are counted.
 func (p place) purge(t *testing.T, st *sqlstore.Store, db *sql.DB, before time.Time) (got purged) {
 	t.Helper()
-	purging, tap, err := p.tapped()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer purging.Close()
+	purging, tap := p.tapped(t)
 	left, calls, most := p.tokens(t, db), 0, 0
 	opts := p.options()
 	opts.Observe = func(_ context.Context, e observe.Event) {

@@ -44,11 +44,7 @@ func TestEndOfAllSessionsGoesOn(t *testing.T) {
 			t.Fatalf("%d sessions to begin with, want %d", n, all)
 		}
 
-		db, tap, err := p.tapped()
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { db.Close() })
+		db, tap := p.tapped(t)
 		st := openShaky(t, db, p, 0)
 		end := func() (int, error) {
 			return st.EndSessions(t.Context(), store.SessionSelection{All: true, Except: mine.Digest}, store.EndedAdmin, now)

@@ -36,11 +36,7 @@ func TestPagesOfSessions(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		db, tap, err := p.tapped()
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { db.Close() })
+		db, tap := p.tapped(t)
 		st := openShaky(t, db, p, 0)
 		for name, f := range map[string]store.SessionFilter{
 			"all": {All: true}, "old": {All: true, Before: now}, "one user": {UserID: "everybody"}, "old of one user": {UserID: "everybody", Before: now},

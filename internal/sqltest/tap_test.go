@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"testing"
 	"time"
 
 	"github.com/ostiary/auth/store/sqlstore"
@@ -43,17 +44,19 @@ const (
 
 var errInjected = errors.New("injected fault")
 
-// tapped returns a pool whose driver is tapped.
-func (p place) tapped() (*sql.DB, *tap, error) {
+// tapped returns a pool whose driver is tapped, until the end of the test.
+func (p place) tapped(t testing.TB) (*sql.DB, *tap) {
+	t.Helper()
 	db, err := p.connect()
 	if err != nil {
-		return nil, nil, err
+		t.Fatal(err)
 	}
 	defer db.Close()
-	t := &tap{driver: db.Driver(), dsn: p.DSN, local: p.Dialect == sqlstore.SQLite, seen: map[string]bool{}}
-	tapped := sql.OpenDB(t)
+	spy := &tap{driver: db.Driver(), dsn: p.DSN, local: p.Dialect == sqlstore.SQLite, seen: map[string]bool{}}
+	tapped := sql.OpenDB(spy)
+	t.Cleanup(func() { tapped.Close() })
 	limit(tapped)
-	return tapped, t, nil
+	return tapped, spy
 }
 
 // arm spoils the n-th call from now on, 0 for none, and returns what was struck

@@ -34,11 +34,7 @@ func TestRoundTrips(t *testing.T) {
 		t.Parallel()
 		p := fresh(t)
 		p.open(t)
-		db, tap, err := p.tapped()
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { db.Close() })
+		db, tap := p.tapped(t)
 		st := openShaky(t, db, p, 0)
 
 		quiet := slog.New(slog.DiscardHandler)

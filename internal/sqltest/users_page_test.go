@@ -20,11 +20,7 @@ func TestUsersOfAPage(t *testing.T) {
 		t.Parallel()
 		p := fresh(t)
 		p.open(t)
-		db, tap, err := p.tapped()
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { db.Close() })
+		db, tap := p.tapped(t)
 		st := openShaky(t, db, p, time.Second)
 		ctx := t.Context()
 		ids := []string{"a", "b", "a", "A", "a ", "", "nobody", "1", "01", "a\x00", "\xff", "a"}

@@ -45,11 +45,7 @@ func TestNobodyWaitsForBulk(t *testing.T) {
 	copies("live", "ends_at")
 	copies("ended", "1")
 
-	db, tap, err := p.tapped()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
+	db, tap := p.tapped(t)
 	st := openShaky(t, db, p, 0)
 	steps, calls := 0, 0
 	tap.arm(0, fails, nil)
