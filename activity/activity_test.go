@@ -172,6 +172,43 @@ func TestLongChangesAreSeen(t *testing.T) {
 	}
 }
 
+// An event of the host may have attributes of every type, also of those that Go cannot
+// compare.
+func TestAttributesOfAllTypes(t *testing.T) {
+	type deep struct{ Any any }
+	for name, pair := range map[string][2]any{
+		"maps":              {map[string]int{"a": 1}, map[string]int{"a": 2}},
+		"slices":            {[]int{1}, []int{2}},
+		"a list of texts":   {[]string{"a"}, []int{2}},
+		"structs of maps":   {deep{map[string]int{"a": 1}}, deep{map[string]int{"a": 2}}},
+		"arrays of slices":  {[1]any{[]int{1}}, [1]any{[]int{2}}},
+		"groups of slices":  {slog.GroupValue(slog.Any("a", []int{1})), slog.GroupValue(slog.Any("a", []int{2}))},
+		"groups of valuers": {slog.GroupValue(slog.Any("a", lazies{"b"})), slog.GroupValue(slog.Any("a", lazies{"c"}))},
+		"functions":         {(func())(nil), func() {}},
+		"nothing":           {nil, []int{1}},
+		"other kinds":       {1, map[string]int{"a": 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for changed, was := range map[bool]any{true: pair[0], false: pair[1]} {
+				got := entries(t, func(log *slog.Logger) {
+					log.Info(audit.UserChanged, audit.KeyUserID, "2", "host", pair[1], slog.Group(audit.KeyBefore, "host", was))
+				})
+				if len(got) != 1 {
+					t.Fatalf("%d entries", len(got))
+				}
+				if list := activity.Changes(got[0]); changed != (len(list) == 1 && list[0].Field == "host") {
+					t.Errorf("from %v to %v: %v", was, pair[1], list)
+				}
+			}
+		})
+	}
+}
+
+// lazies are a value that cannot be compared, when a handler asks.
+type lazies []string
+
+func (l lazies) LogValue() slog.Value { return slog.AnyValue([]string(l)) }
+
 // What is no act of management makes no entry, whatever it is called like.
 func TestNoEntries(t *testing.T) {
 	got := entries(t, func(log *slog.Logger) {
