@@ -34,17 +34,23 @@ type ring struct {
 // errOld is why there are no keys.
 var errOld = errors.New("the keys are older than MaxKeyAge and count no more")
 
+// age returns how long ago something was. The monotonic clock stops while a machine
+// sleeps, and the other one can be set back: the greater age counts.
+func age(at, now time.Time) time.Duration {
+	return max(now.Sub(at), now.Round(0).Sub(at.Round(0)))
+}
+
 // keys returns the keys there are, after an attempt to get some if there are
 // none, or if it is time. It drops keys that are too old.
 func (k *ring) keys(ctx context.Context, now time.Time) *keySet {
 	set := k.current.Load()
-	if k.refresh == nil || len(set.keys) > 0 && now.Sub(set.at) <= k.renew {
+	if k.refresh == nil || len(set.keys) > 0 && age(set.at, now) <= k.renew {
 		return set
 	}
 	if newer := k.newer(ctx, set, now); newer != nil {
 		return newer
 	}
-	if len(set.keys) > 0 && now.Sub(set.at) > k.maxAge {
+	if len(set.keys) > 0 && age(set.at, now) > k.maxAge {
 		if k.current.CompareAndSwap(set, &keySet{recent: new(recent), at: set.at}) {
 			k.fetched(ctx, 0, errOld)
 		}
@@ -72,7 +78,7 @@ func (k *ring) newer(ctx context.Context, old *keySet, now time.Time) *keySet {
 		case <-flight:
 		case <-ctx.Done():
 		}
-	case !k.tried.IsZero() && now.Sub(k.tried) < k.interval:
+	case !k.tried.IsZero() && age(k.tried, now) < k.interval:
 		k.mu.Unlock()
 		return nil
 	default:
@@ -113,7 +119,7 @@ func (k *ring) fetch(ctx context.Context, now time.Time) {
 	if old := k.current.Load(); set.equal(old) {
 		// The same keys: their proofs stay good, and nobody need try again.
 		set.recent = old.recent
-		if now.Sub(old.at) <= k.renew {
+		if age(old.at, now) <= k.renew {
 			return
 		}
 	}
