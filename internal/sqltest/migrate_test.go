@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/ostiary/auth/internal/servertest"
 	"github.com/ostiary/auth/store"
 	"github.com/ostiary/auth/store/sqlstore"
 )
@@ -39,14 +41,12 @@ func migrateChild(args []byte) error {
 	return st.Close()
 }
 
-func TestTenProcessesMigrateAtOnce(t *testing.T) {
-	onEach(t, migrateAtOnce)
-}
-
-func migrateAtOnce(t *testing.T, fresh func(testing.TB) place) {
-	p := fresh(t)
+// migrateTogether has a process for each place that migrates and opens a store at the
+// same time as the others.
+func migrateTogether(t *testing.T, places []place) {
+	t.Helper()
 	var all []*child
-	for range 10 {
+	for _, p := range places {
 		c := start(t, "migrate", p)
 		if !c.lines.Scan() {
 			t.Fatal("child did not start")
@@ -59,6 +59,15 @@ func migrateAtOnce(t *testing.T, fresh func(testing.TB) place) {
 	for _, c := range all {
 		c.wait(t)
 	}
+}
+
+func TestTenProcessesMigrateAtOnce(t *testing.T) {
+	onEach(t, migrateAtOnce)
+}
+
+func migrateAtOnce(t *testing.T, fresh func(testing.TB) place) {
+	p := fresh(t)
+	migrateTogether(t, slices.Repeat([]place{p}, 10))
 	st := p.open(t) // once more: nothing to do
 	if _, _, err := st.ListUsers(t.Context(), store.UserFilter{}, page1); err != nil {
 		t.Error(err)
@@ -239,6 +248,57 @@ func TestIndexGoesBesideStore(t *testing.T) {
 			t.Errorf("the index is there after all: %v", err)
 		}
 	})
+}
+
+// In PostgreSQL a step that waits for a lock behind a long reader holds up everybody
+// who reads the table after it. With lock_timeout it makes way for them, and tries again.
+func TestMigrateMakesWayForReaders(t *testing.T) {
+	t.Parallel()
+	p := freshOn(sharedPostgres)(t)
+	_, db := p.openDB(t)
+	ctx := t.Context()
+	for _, statement := range []string{"CREATE INDEX auth_tokens_ends ON auth_tokens (ends_at)", "DELETE FROM auth_schema WHERE version >= 12"} {
+		if _, err := db.Exec(p.sql(statement)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	count := p.sql("SELECT COUNT(*) FROM auth_tokens")
+	reader, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Rollback()
+	var n int
+	if err := reader.QueryRow(count).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	patient := p
+	patient.DSN += " lock_timeout=200ms"
+	done := make(chan error, 1)
+	go func() { done <- sqlstore.Migrate(ctx, patient.pool(t), p.Dialect, p.options()) }()
+	for waiting := 0; waiting == 0; {
+		err := db.QueryRow("SELECT COUNT(*) FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock' AND relation = CAST($1 AS regclass)", p.sql("auth_tokens")).Scan(&waiting)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(done) > 0 {
+			t.Fatalf("Migrate did not wait: %v", <-done)
+		}
+	}
+	hurried, cancel := context.WithTimeout(ctx, servertest.Patience)
+	defer cancel()
+	if err := db.QueryRowContext(hurried, count).Scan(&n); err != nil {
+		t.Errorf("a reader behind Migrate: %v", err)
+	}
+	if err := reader.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Errorf("after the long reader: %v", err)
+	}
+	if _, err := sqlstore.Open(ctx, db, p.Dialect, p.options()); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestSettingsThatLoseDataAreRefused(t *testing.T) {
