@@ -4,10 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,26 +15,12 @@ import (
 
 	"github.com/ostiary/auth"
 	"github.com/ostiary/auth/gateway"
+	"github.com/ostiary/auth/internal/peertest"
 )
 
-type vectorFile struct {
-	PublicKeys map[string]string `json:"public_keys"`
-	Vectors    []struct {
-		Name, Key, Header, Expect, Why string
-		Now                            int64 `json:"now_ns"`
-	}
-}
-
-func readVectors(t testing.TB) (v vectorFile) {
+func readVectors(t testing.TB) peertest.Vectors {
 	t.Helper()
-	text, err := os.ReadFile("testdata/trusted-proxy-vectors.json")
-	if err == nil {
-		err = json.Unmarshal(text, &v)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
+	return peertest.ReadVectors(t, "testdata/trusted-proxy-vectors.json")
 }
 
 // sleepUntil moves the clock of a bubble.

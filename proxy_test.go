@@ -22,31 +22,18 @@ import (
 
 	"github.com/ostiary/auth"
 	"github.com/ostiary/auth/internal/client"
+	"github.com/ostiary/auth/internal/peertest"
 	"github.com/ostiary/auth/store/memory"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
 
+var (
+	from   = peertest.From
+	seenBy = peertest.SeenBy
+)
+
 func peers(list ...string) []netip.Prefix { return auth.Must(auth.ParsePeers(list)) }
-
-// seenBy returns the request that a handler behind p gets.
-func seenBy(p *auth.Proxy, r *http.Request) *http.Request {
-	var got *http.Request
-	p.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r })).ServeHTTP(httptest.NewRecorder(), r)
-	return got
-}
-
-// from returns a request of a peer with header lines "Name: value", which are
-// taken as they are.
-func from(peer string, lines ...string) *http.Request {
-	r := httptest.NewRequest("GET", "http://app.example/probe/", nil)
-	r.RemoteAddr = peer
-	for _, line := range lines {
-		name, value, _ := strings.Cut(line, ": ")
-		r.Header[name] = append(r.Header[name], value)
-	}
-	return r
-}
 
 func TestClientAddressBehindProxies(t *testing.T) {
 	const gateway = "10.0.0.1:4711"

@@ -4,11 +4,8 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/json"
 	"encoding/pem"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"os"
 	"strings"
@@ -16,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/internal/peertest"
 )
 
 // gatewayKey is made once: it takes a while.
@@ -23,26 +21,12 @@ var gatewayKey = sync.OnceValue(func() *rsa.PrivateKey { return auth.Must(rsa.Ge
 
 var quiet = slog.New(slog.DiscardHandler)
 
+var (
+	from   = peertest.From
+	seenBy = peertest.SeenBy
+)
+
 func peers(list ...string) []netip.Prefix { return auth.Must(auth.ParsePeers(list)) }
-
-// seenBy returns the request that a handler behind p gets.
-func seenBy(p *auth.Proxy, r *http.Request) *http.Request {
-	var got *http.Request
-	p.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r })).ServeHTTP(httptest.NewRecorder(), r)
-	return got
-}
-
-// from returns a request of a peer with header lines "Name: value", which are
-// taken as they are.
-func from(peer string, lines ...string) *http.Request {
-	r := httptest.NewRequest("GET", "http://app.example/probe/", nil)
-	r.RemoteAddr = peer
-	for _, line := range lines {
-		name, value, _ := strings.Cut(line, ": ")
-		r.Header[name] = append(r.Header[name], value)
-	}
-	return r
-}
 
 // spellings are ways to write one name that some server takes for the same.
 func spellings(name string) []string {
@@ -53,26 +37,6 @@ func spellings(name string) []string {
 		strings.Replace(name, "-", "_", 1), strings.ReplaceAll(name, "-", "."), "HTTP_" + strings.ToUpper(under),
 	}
 	return list
-}
-
-type vectorFile struct {
-	PublicKeys map[string]string `json:"public_keys"`
-	Vectors    []struct {
-		Name, Key, Header, Expect, Why string
-		Now                            int64 `json:"now_ns"`
-	}
-}
-
-func readVectors(t testing.TB) (v vectorFile) {
-	t.Helper()
-	text, err := os.ReadFile("../testdata/trusted-proxy-vectors.json")
-	if err == nil {
-		err = json.Unmarshal(text, &v)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
 }
 
 func privatePEM(t *testing.T, key *rsa.PrivateKey) string {

@@ -8,10 +8,11 @@ import (
 	"testing"
 
 	"github.com/ostiary/auth/gateway"
+	"github.com/ostiary/auth/internal/peertest"
 )
 
 func TestFetchKeys(t *testing.T) {
-	vectors := readVectors(t)
+	vectors := peertest.ReadVectors(t, "../testdata/trusted-proxy-vectors.json")
 	text := vectors.PublicKeys["rsa2048"]
 	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/base/api/gateway/v1/jwt_key/" {
