@@ -104,9 +104,9 @@ type Sessions interface {
 
 	// EndSessions ends the sessions that s selects and returns their number.
 	// Sessions that ended before stay as they were and do not count: repeating
-	// the call is harmless. With All the store may end them in steps that hold up
-	// nobody: if it returns an error, some can have ended, and another call ends
-	// the rest.
+	// the call is harmless. With All or UserID the store may end many in steps that
+	// hold up nobody: if it returns an error, some can have ended, and another call
+	// ends the rest.
 	EndSessions(ctx context.Context, s SessionSelection, reason EndReason, at time.Time) (int, error)
 
 	// ListSessions returns one page of the sessions that f selects and that are

@@ -100,6 +100,10 @@ type Accounts interface {
 	// longer found. DeleteUser returns ErrLastAdmin, and changes nothing, for
 	// the last active administrator.
 	//
+	// A store may disable a user with very many sessions or consents first, and
+	// end these in steps that hold up nobody. If it then returns an error, the
+	// user can be disabled, and another call deletes the user.
+	//
 	// An active administrator must remain after any concurrent calls of
 	// ChangeUser and DeleteUser.
 	DeleteUser(ctx context.Context, id string, at time.Time) error

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"math"
 	"slices"
@@ -282,27 +283,62 @@ func (t *tx) keepingAdmin(id string, ends bool, step func(condition string) (int
 
 // DeleteUser implements [store.Accounts].
 func (s *Store) DeleteUser(ctx context.Context, id string, at time.Time) error {
-	err := s.write(ctx, "delete a user", func(tx *tx) error {
-		err := tx.keepingAdmin(id, true, func(condition string) (int64, error) {
-			return tx.exec(deleteUser+condition, id)
+	for more := true; more; {
+		err := s.write(ctx, "delete a user", func(tx *tx) (err error) {
+			more, err = tx.deleteUser(id, at)
+			return err
 		})
 		if err != nil {
 			return err
 		}
-		if _, err := tx.exec(deleteUserConsents, id); err != nil {
-			return err
-		}
-		if err := tx.cutOff(cutKey{userID: id}, 0, at); err != nil {
-			return err
-		}
-		_, err = tx.endSessions(store.SessionSelection{UserID: id}, store.EndedAdmin, at)
-		return err
-	})
-	if err == nil {
-		s.markNow(ctx, cutKey{userID: id})
 	}
-	return err
+	s.markNow(ctx, cutKey{userID: id})
+	return nil
 }
+
+// deleteUser deletes a user with what belongs to the user. If that is more than a step,
+// it disables the user, ends a step of it, and reports that there is more. The user must
+// be the last to go: another one may get the same ID.
+func (t *tx) deleteUser(id string, at time.Time) (more bool, err error) {
+	last := int64(math.MaxInt64)
+	switch err := t.get(manyUserConsents, []any{id, consentStep}, &last); {
+	case err == nil:
+		more = true
+	case !errors.Is(err, sql.ErrNoRows):
+		return false, err
+	}
+	own := store.SessionSelection{UserID: id}
+	sessions, err := t.sessionsOf(own)
+	if err != nil {
+		return false, err
+	}
+	more = more || len(sessions) == endStep
+	change := deleteUser
+	if more {
+		change = disableUser
+	}
+	err = t.keepingAdmin(id, true, func(condition string) (int64, error) {
+		return t.exec(change+condition, id)
+	})
+	if err != nil {
+		return false, err
+	}
+	if _, err := t.exec(deleteUserConsents, id, last); err != nil {
+		return false, err
+	}
+	if more {
+		_, err = t.each(endSessions+"id", sessions, endArgs(store.EndedAdmin, at, nil)...)
+		return true, err
+	}
+	if err := t.cutOff(cutKey{userID: id}, 0, at); err != nil {
+		return false, err
+	}
+	_, err = t.endSessions(own, store.EndedAdmin, at)
+	return false, err
+}
+
+// consentStep is about how many consents one step of the end of a user removes.
+const consentStep = 500
 
 // ListUsers implements [store.Accounts].
 func (s *Store) ListUsers(ctx context.Context, f store.UserFilter, p store.Page) ([]store.User, int, error) {

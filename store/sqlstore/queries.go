@@ -110,6 +110,11 @@ const (
 	deleteUser = `
 	DELETE FROM auth_users WHERE id = ?`
 
+	// disableUser is for one whose deletion takes several steps.
+	disableUser = `
+	UPDATE auth_users SET is_active = FALSE, epoch = epoch + 1, revision = revision + 1
+	WHERE id = ?`
+
 	// otherAdmins counts no further than to one.
 	otherAdmins = `
 	SELECT COUNT(*) FROM (SELECT 1 FROM auth_users WHERE is_admin AND is_active AND NOT is_service AND id <> ? LIMIT 1) o`
@@ -205,6 +210,9 @@ const (
 
 	sessionsToEnd = `
 	SELECT id FROM auth_sessions WHERE ended_at IS NULL AND id > ? AND digest <> ? ORDER BY id LIMIT ?`
+
+	sessionsToEndOf = `
+	SELECT id FROM auth_sessions WHERE user_id = ? AND ended_at IS NULL AND digest <> ? LIMIT ?`
 
 	listSessions = `
 	SELECT s.id, s.user_id, s.epoch, s.created_at, s.seen_at, s.expires_at, s.revision, s.address, COALESCE(s.agent, '')

@@ -114,8 +114,13 @@ const (
 	withdrawConsents = `
 	DELETE FROM auth_consents WHERE user_id = ? AND application_id = ?`
 
+	// manyUserConsents returns the application with which a step of their end stops.
+	manyUserConsents = `
+	SELECT application_id FROM auth_consents WHERE user_id = ?
+	ORDER BY user_id, application_id LIMIT 1 OFFSET ?`
+
 	deleteUserConsents = `
-	DELETE FROM auth_consents WHERE user_id = ?`
+	DELETE FROM auth_consents WHERE user_id = ? AND application_id <= ?`
 )
 
 // Applications.

@@ -223,43 +223,33 @@ func (s *Store) EndSessions(ctx context.Context, sel store.SessionSelection, rea
 	if where == "" {
 		return 0, ctx.Err()
 	}
-	if sel == (store.SessionSelection{All: true, Except: sel.Except}) {
-		return s.endAllSessions(ctx, sel.Except, reason, at)
-	}
-	if sel.UserID == "" || sel.ID != 0 || sel.Digest != (store.Digest{}) {
+	if sel.ID != 0 || sel.Digest != (store.Digest{}) {
 		n, err := s.change(ctx, "end sessions", true, endSessions+where, endArgs(reason, at, args)...)
 		return int(n), err
 	}
-	var n int64
-	err := s.write(ctx, "end sessions", func(tx *tx) error {
-		// A statement that waits for one session does not see another that
-		// was stored meanwhile, though it may end later.
-		err := tx.useUser(sel.UserID)
-		if err == nil {
-			n, err = tx.endSessions(sel, reason, at)
-		}
-		return err
-	})
-	if err != nil {
-		return 0, err
-	}
-	return int(n), nil
+	return s.endMany(ctx, sel, reason, at)
 }
 
-// endStep is how many sessions one step of the end of all sessions ends.
+// endStep is how many sessions one step of the end of many sessions ends.
 const endStep = 500
 
-// endAllSessions ends the sessions in steps that are transactions of their own. One
-// statement for all would hold up the logins of everybody, and with enough sessions it
+// endMany ends the sessions of a user, or of everybody, in steps that are transactions
+// of their own. One statement for all would hold up logins, and with enough sessions it
 // would run into the timeout and end none.
-func (s *Store) endAllSessions(ctx context.Context, except store.Digest, reason store.EndReason, at time.Time) (ended int, err error) {
-	args := endArgs(reason, at, nil)
+func (s *Store) endMany(ctx context.Context, sel store.SessionSelection, reason store.EndReason, at time.Time) (ended int, err error) {
 	for after, more := int64(math.MinInt64), true; more; {
 		var ids []int64
 		var n int64
-		err := s.write(ctx, "end all sessions", func(tx *tx) (err error) {
-			if ids, err = column[int64](tx, sessionsToEnd, after, bytesOf(except), endStep); err == nil {
-				n, err = tx.each(endSessions+"id", ids, args...)
+		err := s.write(ctx, "end sessions", func(tx *tx) (err error) {
+			if sel.UserID == "" {
+				ids, err = column[int64](tx, sessionsToEnd, after, bytesOf(sel.Except), endStep)
+			} else if err = tx.useUser(sel.UserID); err == nil {
+				// A statement that waits for one session does not see another that
+				// was stored meanwhile, though it may end later.
+				ids, err = tx.sessionsOf(sel)
+			}
+			if err == nil {
+				n, err = tx.each(endSessions+"id", ids, endArgs(reason, at, nil)...)
 			}
 			return err
 		})
@@ -272,6 +262,11 @@ func (s *Store) endAllSessions(ctx context.Context, except store.Digest, reason 
 		}
 	}
 	return ended, nil
+}
+
+// sessionsOf returns sessions of a user that have not ended, a step of them.
+func (t *tx) sessionsOf(sel store.SessionSelection) ([]int64, error) {
+	return column[int64](t, sessionsToEndOf, sel.UserID, bytesOf(sel.Except), endStep)
 }
 
 func (t *tx) endSessions(sel store.SessionSelection, reason store.EndReason, at time.Time) (int64, error) {
