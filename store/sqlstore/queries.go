@@ -110,11 +110,6 @@ const (
 	deleteUser = `
 	DELETE FROM auth_users WHERE id = ?`
 
-	// disableUser is for one whose deletion takes several steps.
-	disableUser = `
-	UPDATE auth_users SET is_active = FALSE, epoch = epoch + 1, revision = revision + 1
-	WHERE id = ?`
-
 	// otherAdmins counts no further than to one.
 	otherAdmins = `
 	SELECT COUNT(*) FROM (SELECT 1 FROM auth_users WHERE is_admin AND is_active AND NOT is_service AND id <> ? LIMIT 1) o`

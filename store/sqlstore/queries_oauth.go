@@ -114,6 +114,11 @@ const (
 	withdrawConsents = `
 	DELETE FROM auth_consents WHERE user_id = ? AND application_id = ?`
 
+	// disableUser is for one whose deletion takes several steps.
+	disableUser = `
+	UPDATE auth_users SET is_active = FALSE, epoch = epoch + 1, revision = revision + 1
+	WHERE id = ?`
+
 	// manyUserConsents returns the application with which a step of their end stops.
 	manyUserConsents = `
 	SELECT application_id FROM auth_consents WHERE user_id = ?
