@@ -246,6 +246,10 @@ func (s *Session) CheckOrigin(r *http.Request) error {
 // Wrap the whole mux in Handler. Nested use is harmless. The session of a
 // request with an Authorization field is not read: its handlers find no values,
 // and values that they put are lost.
+//
+// Values are safe for concurrent use by goroutines of a request. What begins or ends
+// its session is not, nor is it beside the writing of the response: put
+// [http.TimeoutHandler] around Handler and not inside.
 func (s *Session) Handler(next http.Handler) http.Handler {
 	mustHandle("Session.Handler", next)
 	gate, _ := next.(incontext.Handler)

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -56,7 +58,10 @@ func TestCommitFailure(t *testing.T) {
 			_, _ = io.WriteString(w, "the token is")
 		},
 		"ReadFrom": func(w http.ResponseWriter, r *http.Request) {
-			_, _ = io.Copy(w, strings.NewReader("the token is"))
+			// Not by io.Copy, which prefers the WriteTo of such a reader.
+			if n, err := w.(io.ReaderFrom).ReadFrom(strings.NewReader("the token is")); n != 0 || err == nil {
+				t.Errorf("ReadFrom returned %d, %v", n, err)
+			}
 		},
 	}
 	for name, write := range ways {
@@ -167,4 +172,44 @@ func TestEarlyOutput(t *testing.T) {
 			t.Errorf("Set-Cookie %q", got)
 		}
 	})
+}
+
+// a reverse proxy clears the header after each informational response, and with
+// it the field that keeps shared caches from giving the answer of one user to another.
+func TestVaryAfterAnInformationalResponse(t *testing.T) {
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Link", "</style.css>; rel=preload")
+		w.WriteHeader(http.StatusEarlyHints)
+		w.Header().Set("Cache-Control", "public, max-age=60")
+		w.Header().Set("Vary", "Accept")
+		_, _ = io.WriteString(w, "yours")
+	}))
+	defer upstream.Close()
+	to, err := url.Parse(upstream.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := &httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) { p.SetURL(to) }}
+	s := newSystem(t, nil)
+	cookie := s.login(s.alice)
+	for name, h := range map[string]http.Handler{
+		"sessions": s.session.Handler(proxy), "a gate": s.session.Handler(s.gate.Require(proxy)),
+	} {
+		// A real server, because a recorder takes the first status for the last.
+		srv := httptest.NewServer(h)
+		r, err := http.NewRequestWithContext(t.Context(), "GET", srv.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Cookie", strings.TrimPrefix(cookie, "Cookie: "))
+		res, err := srv.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if got := strings.Join(res.Header["Vary"], "|"); res.StatusCode != http.StatusOK || got != "Accept|Authorization, Cookie" {
+			t.Errorf("%s: %d, Vary %q", name, res.StatusCode, got)
+		}
+		srv.Close()
+	}
 }

@@ -74,6 +74,7 @@ type sessionState struct {
 	cookie  cookieAction
 	quiet   bool // known if there is a session
 	broken  bool // a login failed: the values may belong to another user
+	hinted  bool // there was an informational response
 	sent    bool // the header of the response
 	failed  bool // the session could not be saved, so that there is another response
 }

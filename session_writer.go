@@ -28,6 +28,9 @@ func (w *sessionWriter) before() bool {
 	if w.sent {
 		return !w.failed
 	}
+	if w.hinted { // httputil.ReverseProxy clears the header after each informational response
+		vary(w.writer.Header())
+	}
 	return w.save(w.writer.Header())
 }
 
@@ -51,9 +54,12 @@ func (w *sessionWriter) Header() http.Header { return w.writer.Header() }
 // carry the cookie.
 func (w *sessionWriter) WriteHeader(status int) {
 	informational := status >= 100 && status < 200 && status != http.StatusSwitchingProtocols
-	if informational && !w.sent || w.before() {
-		w.writer.WriteHeader(status)
+	if informational && !w.sent {
+		w.hinted = true
+	} else if !w.before() {
+		return
 	}
+	w.writer.WriteHeader(status)
 }
 
 // Write implements [http.ResponseWriter].

@@ -129,6 +129,7 @@ const galeraRounds = 40
 // that is kept by a row which the steps concerned write.
 func TestGalera(t *testing.T) {
 	c := openCluster(t)
+	before := prepared(t)
 	for _, race := range []struct {
 		name string
 		run  func(c *cluster, round int)
@@ -160,6 +161,23 @@ func TestGalera(t *testing.T) {
 			}
 		})
 	}
+	if after := prepared(t); after != before {
+		t.Errorf("statements were prepared: %v of each node before, %v after", before, after)
+	}
+}
+
+// prepared returns how many statements each node has prepared.
+func prepared(t *testing.T) (counts [galeraNodes]int) {
+	t.Helper()
+	servers, err := sharedGalera()
+	servertest.Check(t, err)
+	for n, s := range servers {
+		var name string
+		if err := s.place.pool(t).QueryRow("SHOW GLOBAL STATUS LIKE 'Com_stmt_prepare'").Scan(&name, &counts[n]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return counts
 }
 
 // What would lose acknowledged writes on a cluster is refused, and what would answer
@@ -170,6 +188,7 @@ func TestGaleraSettings(t *testing.T) {
 	for _, tt := range []struct{ name, from, to, refused, logged string }{
 		{"as documented", "", "", "", ""},
 		{"the driver prepares", "interpolateParams=true", "interpolateParams=false", "interpolateParams=true", ""},
+		{"the driver prepares what is long", "interpolateParams=true", "interpolateParams=true&maxAllowedPacket=8192", "maxAllowedPacket", ""},
 		{"reads do not wait", "sync_wait=7", "sync_wait=0", "", "wsrep_sync_wait=7"},
 		{"inserts do not wait", "sync_wait=7", "sync_wait=3", "", "wsrep_sync_wait=7"},
 	} {

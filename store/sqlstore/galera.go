@@ -7,10 +7,15 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 )
 
 // galeraRemedy is the setting of a driver for a node of a Galera cluster.
-const galeraRemedy = "set interpolateParams=true in the data source name"
+const galeraRemedy = "set interpolateParams=true in the data source name, and no maxAllowedPacket that is small"
+
+// galeraLongest is how long an argument of a statement can be without being prepared,
+// in bytes.
+const galeraLongest = 256 << 10
 
 // inGalera reports whether the server is a node of a Galera cluster. Such a node
 // was seen to acknowledge a commit and to undo it, where another node's commit
@@ -33,8 +38,10 @@ func inGalera(ctx context.Context, db *sql.DB, d Dialect, log *slog.Logger) (boo
 	if err != nil {
 		return false, err
 	}
-	one := 0
-	if err := conn.QueryRowContext(ctx, "SELECT ? + 0", 1).Scan(&one); err != nil {
+	// The driver prepares a statement that is longer than its maxAllowedPacket. With
+	// every byte escaped the values of a session take 128 KiB.
+	n := 0
+	if err := conn.QueryRowContext(ctx, "SELECT LENGTH(?) + ?", strings.Repeat("x", galeraLongest), 1).Scan(&n); err != nil {
 		return false, fmt.Errorf("sqlstore: try a statement that is not prepared: %w", err)
 	}
 	after, err := variable(ctx, conn, "SESSION STATUS", "Com_stmt_prepare")
@@ -48,7 +55,7 @@ func inGalera(ctx context.Context, db *sql.DB, d Dialect, log *slog.Logger) (boo
 	if err != nil {
 		return false, err
 	}
-	if n, _ := strconv.Atoi(wait); n&galeraWait != galeraWait {
+	if n, _ = strconv.Atoi(wait); n&galeraWait != galeraWait {
 		log.Warn("a node of a Galera cluster that is read by other nodes' clients needs wsrep_sync_wait=7 in the data source name: "+
 			"otherwise it may answer from before a revocation that another node acknowledged", "wsrep_sync_wait", wait)
 	}
