@@ -73,7 +73,7 @@ func (s *Store) once(ctx context.Context, query string, run func(statement) erro
 		if failed != nil {
 			return failed
 		}
-		if err = run(plain{conn, s.text(query)}); err != nil {
+		if err = run(s.plain(conn, query)); err != nil {
 			err = s.dropUseless(conn, fresh, err)
 		}
 		conn.Close()

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -145,4 +146,24 @@ func tokenIDsOf(ctx context.Context, db *sql.DB, d Dialect, prefix string) (name
 		return "", fmt.Errorf("sqlstore: look for the sequence of the tokens: %w", err)
 	}
 	return name, nil
+}
+
+// isolation is how statements name the isolation of a session of MySQL.
+const isolation = "@@transaction_isolation"
+
+// isolationOf returns the name that the server has for it, which is another one in MariaDB
+// before version 11.1, and the isolation of a session.
+func isolationOf(ctx context.Context, db *sql.DB) (name, level string, err error) {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return "", "", fmt.Errorf("sqlstore: ask for the settings: %w", err)
+	}
+	defer conn.Close()
+	for _, name := range []string{isolation, "@@tx_isolation"} {
+		level, err = variable(ctx, conn, "VARIABLES", name[len("@@"):])
+		if level != "" || err != nil {
+			return name, level, err
+		}
+	}
+	return "", "", errors.New("sqlstore: the server does not tell the isolation of a session")
 }

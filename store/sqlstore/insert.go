@@ -135,7 +135,33 @@ func insertShapes() []insertShape {
 
 // query returns insertToken for a shape, in the form for the dialect.
 func (h insertShape) query(d Dialect) string {
-	var conditions string
+	values := unpaidValues
+	if h.paid {
+		values = paidValues
+	}
+	conditions := h.conditions(d)
+	switch d {
+	case Postgres:
+		return insertAtOnce + insertWithID + values + insertedWithID + conditions + insertedAtOnce
+	case SQLite:
+		return insertAtOnceSQLite + insertWithID + values + insertedWithIDSQLite + conditions
+	}
+	return insertToken + values + insertedWith + conditions
+}
+
+// founder returns, for MySQL, insertFounder with its conditions if sessions are READ
+// COMMITTED, or else mayInsert with them.
+func (h insertShape) founder(readCommitted bool) string {
+	conditions := h.conditions(MySQL)
+	if !readCommitted {
+		return mayInsert + insertedWith + andHidesUncommitted + conditions
+	}
+	return insertFounder + `
+		COALESCE(?, n.last_id),` + founderTwice + `, auth_counters n
+	WHERE n.name = 'cutoffs'` + andReadsCommitted + conditions + founderFamily
+}
+
+func (h insertShape) conditions(d Dialect) (conditions string) {
 	if h.served {
 		conditions = andServed
 	}
@@ -150,17 +176,7 @@ func (h insertShape) query(d Dialect) string {
 	if h.owned {
 		conditions += andRoom + owned(d) + andRoomEnd
 	}
-	values := unpaidValues
-	if h.paid {
-		values = paidValues
-	}
-	switch d {
-	case Postgres:
-		return insertAtOnce + insertWithID + values + insertedWithID + conditions + insertedAtOnce
-	case SQLite:
-		return insertAtOnceSQLite + insertWithID + values + insertedWithIDSQLite + conditions
-	}
-	return insertToken + values + insertedWith + conditions
+	return conditions
 }
 
 // insertToken stores a token if the conditions hold, or returns sql.ErrNoRows.
@@ -266,9 +282,8 @@ func ownedArgs(d Dialect, t store.Token, limits store.InsertLimits) []any {
 // insertBelowRoot stores a token that one mints which nobody minted: of such a parent
 // the place is known, unless the right comes from its application. The statement sees
 // it live together with the number of the newest cut-off. insertBelowRoot returns
-// store.ErrNotFound if the parent is another one, or none may be stored. In MySQL that
-// was a whole transaction for nothing. To look first would cost a trip for each token
-// whose parent nobody minted, which most are.
+// store.ErrNotFound if the parent is another one, or none may be stored. To look first
+// would cost a trip for each token whose parent nobody minted, which most are.
 func (s *Store) insertBelowRoot(ctx context.Context, in insertion, h insertShape, t store.Token, limits store.InsertLimits) (store.Token, error) {
 	in.in(place{parent: t.ParentID, independent: t.Independent, root: t.ParentID, ancestors: strconv.FormatInt(t.ParentID, 10)})
 	h.under = rooted
@@ -276,7 +291,7 @@ func (s *Store) insertBelowRoot(ctx context.Context, in insertion, h insertShape
 }
 
 // insert stores a token if the conditions hold, or returns store.ErrNotFound. It is one
-// statement without a transaction around it, but for MySQL.
+// statement without a transaction around it. See insertFounder for MySQL.
 func (s *Store) insert(ctx context.Context, in insertion, h insertShape, limits store.InsertLimits) (tok store.Token, err error) {
 	const what = "insert a token"
 	var args []any
@@ -290,6 +305,12 @@ func (s *Store) insert(ctx context.Context, in insertion, h insertShape, limits 
 		args = append(args, ownedArgs(s.dialect, in.token, limits)...)
 	}
 	if s.dialect == MySQL {
+		tok, err = s.insertFounder(ctx, what, in, h, args)
+		if h.under == rooted || !errors.Is(err, store.ErrNotFound) {
+			return tok, err
+		}
+		// What does not found a family, what is refused, and a session of another
+		// isolation than expected.
 		err = s.write(ctx, what, func(tx *tx) error {
 			tok, err = tx.insertToken(in, h, args...)
 			return err
@@ -315,6 +336,51 @@ func (s *Store) insert(ctx context.Context, in insertion, h insertShape, limits 
 	err = s.alone(ctx, observe.KindWrite, what, false, query, func(on statement) error {
 		return on.QueryRowContext(ctx, args...).Scan(&tok.ID, &tok.Family)
 	})
+	return tok, err
+}
+
+// insertFounder is insert for MySQL, without a transaction: by one statement if sessions
+// are READ COMMITTED, or else it asks first whether the conditions hold. It returns
+// store.ErrNotFound if nothing was inserted, for whatever reason.
+//
+// What ends the token after the conditions were read is a cut-off with a later number
+// than was read with them, or the end of a token above it, which ends what that minted.
+// Limits may be exceeded by as many as there are at a time.
+func (s *Store) insertFounder(ctx context.Context, what string, in insertion, h insertShape, conditions []any) (store.Token, error) {
+	tok := in.token
+	if tok.Family != 0 {
+		return store.Token{}, store.ErrNotFound
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	query, args := s.founders[h], append(in.args(false)[1:], conditions...)
+	if err := checkText(args); err != nil {
+		return store.Token{}, s.fail(what, err)
+	}
+	if !s.readCommitted {
+		allowed, err := list(ctx, s, what, query, append([]any{in.seq}, conditions...), func(scan func(...any) error) (seq int64, err error) {
+			return seq, scan(&seq)
+		})
+		if err != nil {
+			return store.Token{}, err
+		}
+		if len(allowed) == 0 {
+			return store.Token{}, store.ErrNotFound
+		}
+		in.seq = allowed[0]
+		query, args = insertAllowed, in.args(false)[1:]
+	}
+	err := s.run(ctx, what, false, query, args, func(res sql.Result) error {
+		n, err := res.RowsAffected()
+		if err == nil && n != founderChanges {
+			err = store.ErrNotFound
+		}
+		if err == nil {
+			tok.ID, err = res.LastInsertId()
+		}
+		return err
+	})
+	tok.Family = tok.ID
 	return tok, err
 }
 

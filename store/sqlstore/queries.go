@@ -438,7 +438,7 @@ func preparedQueries(d Dialect) []string {
 	switch d {
 	case MySQL:
 		queries = append(queries, accessByDigestMySQL, accessAndUserMySQL, familyByRefreshMySQL, cutByID, countersSeen,
-			insertSuccessor, foundFamily, insertFewSessions)
+			insertSuccessor, insertAllowed, foundFamily, insertFewSessions)
 	case Postgres:
 		queries = append(queries, accessByDigestPostgres, accessAndUserPostgres, familyByRefresh,
 			chargeAtOnce, settleAtOnce, insertSessionAtOnce, rotateAtOnce)

@@ -93,4 +93,35 @@ const (
 
 	foundFamily = `
 	UPDATE auth_tokens SET family = id WHERE id = ?`
+
+	// insertFounder inserts, for MySQL, a token of a new family, whose ID is known only
+	// when the row is there. So the row comes twice, and the second one makes the ID of
+	// the first its family. Where a unique value is taken, nothing changes.
+	insertFounder = `
+	INSERT INTO auth_tokens (family,` + insertColumns + `
+	SELECT 0,` + insertValues
+	founderTwice = insertEnd + `
+	FROM (SELECT 1 UNION ALL SELECT 2) twice`
+	founderFamily = `
+	ON DUPLICATE KEY UPDATE family = CASE WHEN auth_tokens.family = 0 THEN auth_tokens.id ELSE auth_tokens.family END`
+	founderChanges = 3 // rows: one that is inserted, and two for one that is changed
+
+	// insertAllowed is insertFounder with the number that mayInsert has read.
+	insertAllowed = insertFounder + `
+		?,` + founderTwice + founderFamily
+
+	// mayInsert begins what reads whether the conditions hold, with the number that the
+	// token is to have.
+	mayInsert = `
+	SELECT COALESCE(?, n.last_id)`
+
+	// Only in READ COMMITTED does a statement that inserts read without locks: in what is
+	// the default of MySQL it locks all that it reads and the gaps between, and the logins
+	// of several users are in each other's way. A statement that only reads may do so in
+	// any isolation that hides what is not committed: the number of a cut-off that cannot
+	// be seen yet, for instance.
+	andReadsCommitted = `
+		AND @@transaction_isolation = 'READ-COMMITTED'`
+	andHidesUncommitted = `
+		AND @@transaction_isolation <> 'READ-UNCOMMITTED'`
 )

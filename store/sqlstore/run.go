@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ostiary/auth/observe"
@@ -135,9 +137,9 @@ func (s *Store) statement(ctx context.Context, in *sql.Tx, query string) stateme
 	case stmt != nil:
 		return stmt
 	case in != nil:
-		return plain{in, s.text(query)}
+		return s.plain(in, query)
 	}
-	return plain{s.db, s.text(query)}
+	return s.plain(s.db, query)
 }
 
 // text returns a statement in the dialect's form.
@@ -148,26 +150,59 @@ func (s *Store) text(query string) string {
 	return s.dialect.rewrite(query, s.prefix)
 }
 
+// A runner is a *sql.DB, a *sql.Conn or a *sql.Tx.
+type runner interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
 // plain is a statement that was not prepared.
 type plain struct {
-	on interface { // *sql.DB or *sql.Tx
-		ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-		QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-		QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-	}
-	text string
+	on     runner
+	text   string
+	inline bool // see numbered
+}
+
+func (s *Store) plain(on runner, query string) plain {
+	return plain{on, s.text(query), s.dialect == MySQL}
 }
 
 func (p plain) ExecContext(ctx context.Context, args ...any) (sql.Result, error) {
-	return p.on.ExecContext(ctx, p.text, args...)
+	text, args := p.numbered(args)
+	return p.on.ExecContext(ctx, text, args...)
 }
 
 func (p plain) QueryContext(ctx context.Context, args ...any) (*sql.Rows, error) {
-	return p.on.QueryContext(ctx, p.text, args...)
+	text, args := p.numbered(args)
+	return p.on.QueryContext(ctx, text, args...)
 }
 
 func (p plain) QueryRowContext(ctx context.Context, args ...any) *sql.Row {
-	return p.on.QueryRowContext(ctx, p.text, args...)
+	text, args := p.numbered(args)
+	return p.on.QueryRowContext(ctx, text, args...)
+}
+
+// numbered returns the text with the arguments in it, if all of them are numbers: for
+// a statement with arguments a driver of MySQL may have to ask the server twice.
+func (p plain) numbered(args []any) (text string, left []any) {
+	if !p.inline || len(args) == 0 {
+		return p.text, args
+	}
+	b, rest := make([]byte, 0, len(p.text)+8*len(args)), p.text
+	for _, arg := range args {
+		before, after, _ := strings.Cut(rest, "?")
+		b, rest = append(b, before...), after
+		switch n := arg.(type) {
+		case int:
+			b = strconv.AppendInt(b, int64(n), 10)
+		case int64:
+			b = strconv.AppendInt(b, n, 10)
+		default:
+			return p.text, args
+		}
+	}
+	return string(append(b, rest...)), nil
 }
 
 // change runs one statement that is a step of its own, and returns the number

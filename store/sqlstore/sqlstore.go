@@ -154,6 +154,8 @@ type Store struct {
 	texts                  map[string]string      // in the dialect's form, by the constant in queries.go; never changes
 	prepared               map[string]*sql.Stmt   // by the same; never changes, empty with NoPreparedStatements
 	inserts                map[insertShape]string // as there; never changes
+	founders               map[insertShape]string // as there, of MySQL; never changes
+	readCommitted          bool                   // sessions of MySQL are, as far as one can tell
 
 	// writer is held by the writer of SQLite: waiting here is fair and cheaper
 	// than polling the file. It is nil for servers.
@@ -192,7 +194,7 @@ func open(ctx context.Context, db *sql.DB, d Dialect, opts *Options) (*Store, er
 		db: db, dialect: d, prefix: o.Prefix, timeout: o.Timeout, lookupTimeout: o.LookupTimeout,
 		users: o.Users, log: o.Logger, hook: hook.New(o.Observe, o.Logger),
 		texts: make(map[string]string), prepared: make(map[string]*sql.Stmt),
-		inserts: make(map[insertShape]string),
+		inserts: make(map[insertShape]string), founders: make(map[insertShape]string),
 	}
 	for _, h := range insertShapes() {
 		s.inserts[h] = h.query(d)
@@ -214,8 +216,22 @@ func open(ctx context.Context, db *sql.DB, d Dialect, opts *Options) (*Store, er
 	if err != nil {
 		return nil, err
 	}
-	for _, query := range preparedQueries(d) {
-		s.texts[query] = strings.ReplaceAll(d.rewrite(query, s.prefix), serial(s.prefix), ids)
+	queries := preparedQueries(d)
+	names := []string{serial(s.prefix), ids}
+	if d == MySQL {
+		name, level, err := isolationOf(ctx, db)
+		if err != nil {
+			return nil, err
+		}
+		names, s.readCommitted = append(names, isolation, name), level == "READ-COMMITTED"
+		for _, h := range insertShapes() {
+			if s.founders[h] = h.founder(s.readCommitted); !h.paid {
+				queries = append(queries, s.founders[h])
+			}
+		}
+	}
+	for _, query := range queries {
+		s.texts[query] = strings.NewReplacer(names...).Replace(d.rewrite(query, s.prefix))
 	}
 	if o.NoPreparedStatements {
 		if err := checkNothingPrepared(ctx, db, d); err != nil {
