@@ -154,6 +154,7 @@ type Store struct {
 	texts                  map[string]string      // in the dialect's form, by the constant in queries.go; never changes
 	prepared               map[string]*sql.Stmt   // by the same; never changes, empty with NoPreparedStatements
 	inserts                map[insertShape]string // as there; never changes
+	lists                  lists
 
 	// writer is held by the writer of SQLite: waiting here is fair and cheaper
 	// than polling the file. It is nil for servers.
@@ -192,7 +193,7 @@ func open(ctx context.Context, db *sql.DB, d Dialect, opts *Options) (*Store, er
 		db: db, dialect: d, prefix: o.Prefix, timeout: o.Timeout, lookupTimeout: o.LookupTimeout,
 		users: o.Users, log: o.Logger, hook: hook.New(o.Observe, o.Logger),
 		texts: make(map[string]string), prepared: make(map[string]*sql.Stmt),
-		inserts: make(map[insertShape]string),
+		inserts: make(map[insertShape]string), lists: newLists(),
 	}
 	for _, h := range insertShapes() {
 		s.inserts[h] = h.query(d)
