@@ -105,6 +105,11 @@ const MaxCount = 10_000
 
 // A Page is a part of a list. A negative Offset counts as 0. A Limit below 1
 // returns no records, only the total.
+//
+// From MaxCount on, and beyond CountTo, a store may begin a page where another one of the
+// list that it read within the last minute ended. Such a page is shifted by as many
+// records as were added or removed before it since. Whoever walks from page to page then
+// sees each record once that is there all the time.
 type Page struct {
 	Offset, Limit int
 	Order         OrderBy

@@ -349,12 +349,16 @@ func (s *Store) ListUsers(ctx context.Context, f store.UserFilter, p store.Page)
 	if err := where.andWhere(s.dialect, f.Where, userWhere); err != nil {
 		return nil, 0, err
 	}
-	columns := []string{"u.id_number", "u.id"}
+	l := listing[store.User]{
+		what: "list users", count: countUsers, query: listUsers, where: where, read: readUser,
+		columns: []string{"u.id_number", "u.id"},
+		key:     func(u store.User) []any { return []any{number(u.ID), u.ID} },
+	}
 	switch p.Order {
 	case store.OrderName:
-		columns = []string{"u.name"}
+		l.columns, l.key = []string{"u.name"}, func(u store.User) []any { return []any{u.Name} }
 	case store.OrderCreated:
-		columns = []string{"u.created_at", "u.id_number", "u.id"}
+		l.columns, l.key = []string{"u.created_at", "u.id_number", "u.id"}, nil
 	}
-	return page(ctx, s, "list users", countUsers, listUsers, where.where(), orderBy(p.Descending, columns...), where.args, p, readUser)
+	return page(ctx, s, l, p)
 }

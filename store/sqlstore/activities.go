@@ -64,18 +64,27 @@ func (s *Store) ListActivities(ctx context.Context, f store.ActivityFilter, p st
 	if err != nil || len(ranges) == 0 {
 		return nil, 0, errors.Join(err, ctx.Err())
 	}
-	found, err := paged(p, func(limit, offset int) ([]store.Activity, error) {
-		query, args := s.activityPage(ranges, p.Descending, limit, offset)
+	read := func(from start, limit, offset int) ([]store.Activity, error) {
+		query, args := s.activityPage(ranges, from, from.descending(p), limit, offset)
 		return list(ctx, s, "list activities", query, args, func(scan func(...any) error) (a store.Activity, err error) {
 			return a, scan(&a.ID, when(&a.At), &a.Operation, &a.Object, &a.Associated, &a.ActorID, &a.Actor, &a.ActorTokenID,
 				&a.UserID, &a.User, &a.TokenID, &a.ApplicationID, &a.Application, &a.OrganizationID, &a.Changes)
 		})
+	}
+	found, err := paged(p, walk[store.Activity]{
+		lists: &s.lists,
+		list:  func() store.Digest { return listDigest("activities", ranges, p.Descending) },
+		key:   func(a store.Activity) []any { return []any{micros(a.At), a.ID} },
+		read:  read,
 	}, func(limit int) (int, error) {
-		query, args := union(ranges, func(r rowRange) string { return activityIDs + r.filter.where() + limitTo(limit) })
-		if len(ranges) > 1 {
-			query += limitTo(limit)
-		}
-		return s.count(ctx, "count activities", query, args)
+		query, args := union(ranges, func(r rowRange) string {
+			query := activityIDs + r.filter.where()
+			if len(ranges) > 1 {
+				query += limitTo(limit)
+			}
+			return query
+		})
+		return s.count(ctx, "count activities", query, args, limit)
 	})
 	return found.list, found.total, err
 }
@@ -83,10 +92,10 @@ func (s *Store) ListActivities(ctx context.Context, f store.ActivityFilter, p st
 // activityRanges returns where the entries are that f names, none if there are none.
 func (s *Store) activityRanges(f store.ActivityFilter) (ranges []rowRange, err error) {
 	var narrow filter
-	column := ""
+	all := rowRange{}
 	only := func(name string, value any) {
 		narrow.only(s.dialect, name, value)
-		column = name
+		all.column, all.value = name, value
 	}
 	if f.ApplicationID != 0 {
 		only("e.application_id", f.ApplicationID)
@@ -107,7 +116,8 @@ func (s *Store) activityRanges(f store.ActivityFilter) (ranges []rowRange, err e
 		return nil, nil // nothing like that is stored
 	}
 	if f.All {
-		return []rowRange{{column: column, filter: narrow}}, nil
+		all.filter = narrow
+		return []rowRange{all}, nil
 	}
 	if f.UserID != "" && checkText([]any{f.UserID}) == nil {
 		own := s.rangeOf("", narrow, "e.subject", concerning(f.UserID))
@@ -116,7 +126,7 @@ func (s *Store) activityRanges(f store.ActivityFilter) (ranges []rowRange, err e
 	}
 	organizations := slices.Compact(slices.Sorted(slices.Values(f.Organizations)))
 	if !narrow.fit(len(organizations)) {
-		r := rowRange{column: column}
+		r := all
 		r.and("e.organization_id"+inList(len(organizations)), numbers(organizations)...)
 		r.add(narrow)
 		return append(ranges, r), nil
@@ -129,9 +139,14 @@ func (s *Store) activityRanges(f store.ActivityFilter) (ranges []rowRange, err e
 
 // activityPage returns a query for a page. That of several ranges is made of as many
 // entries of each as it may need.
-func (s *Store) activityPage(ranges []rowRange, descending bool, limit, offset int) (query string, args []any) {
+func (s *Store) activityPage(ranges []rowRange, from start, descending bool, limit, offset int) (query string, args []any) {
+	columns := []string{"e.happened_at", "e.id"}
+	ranges = slices.Clone(ranges)
+	for i, r := range ranges {
+		ranges[i] = r.startingAt(s.dialect, from, columns, descending)
+	}
 	order := func(r rowRange) string {
-		columns := []string{"e.happened_at", "e.id"}
+		columns := columns
 		if s.dialect == Postgres && r.column != "" { // see filter.only
 			columns = append([]string{r.column}, columns...)
 		}

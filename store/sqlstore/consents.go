@@ -64,11 +64,13 @@ func (s *Store) ListConsents(ctx context.Context, userID string, p store.Page) (
 	if p.Order == store.OrderCreated {
 		columns = []string{"c.created_at", "c.application_id", "c.redirect_uri"}
 	}
-	return page(ctx, s, "list consents", countConsents, consentColumns, where.where(), orderBy(p.Descending, columns...), where.args, p,
-		func(scan func(...any) error) (c store.Consent, err error) {
+	return page(ctx, s, listing[store.Consent]{
+		what: "list consents", count: countConsents, query: consentColumns, where: where, columns: columns,
+		read: func(scan func(...any) error) (c store.Consent, err error) {
 			err = scan(consentDest(&c)...)
 			return c, err
-		})
+		},
+	}, p)
 }
 
 // WithdrawConsent implements [store.Consents].

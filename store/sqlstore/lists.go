@@ -141,25 +141,27 @@ func (s *Store) ListApplications(ctx context.Context, f store.ApplicationFilter,
 	if err := where.andWhere(s.dialect, f.Where, applicationWhere); err != nil {
 		return nil, 0, err
 	}
-	return page(ctx, s, "list applications", countApplications, listApplications, where.where(), applicationOrder(p), where.args, p,
-		func(scan func(...any) error) (a store.Application, err error) {
+	columns, key := applicationOrder(p)
+	return page(ctx, s, listing[store.Application]{
+		what: "list applications", count: countApplications, query: listApplications, where: where, columns: columns, key: key,
+		read: func(scan func(...any) error) (a store.Application, err error) {
 			err = scan(applicationDest(&a)...)
 			return a, err
-		})
+		},
+	}, p)
 }
 
-func applicationOrder(p store.Page) string {
-	columns := []string{"a.id"}
+func applicationOrder(p store.Page) (columns []string, key func(store.Application) []any) {
 	switch p.Order {
 	case store.OrderCreated:
-		columns = []string{"a.created_at", "a.id"}
+		return []string{"a.created_at", "a.id"}, nil
 	case store.OrderModified:
-		columns = []string{"a.modified_at", "a.id"}
+		return []string{"a.modified_at", "a.id"}, nil
 	case store.OrderName:
-		columns = []string{"a.name", "a.id"}
+		return []string{"a.name", "a.id"}, nil
 	case store.OrderOrganization:
 		// No two are equal. MariaDB would not find the order with the ID in the index.
-		columns = []string{"a.organization_id", "a.name"}
+		return []string{"a.organization_id", "a.name"}, func(a store.Application) []any { return []any{a.OrganizationID, a.Name} }
 	}
-	return orderBy(p.Descending, columns...)
+	return []string{"a.id"}, func(a store.Application) []any { return []any{a.ID} }
 }

@@ -281,19 +281,20 @@ func endArgs(reason store.EndReason, at time.Time, selection []any) []any {
 
 // ListSessions implements [store.Sessions].
 func (s *Store) ListSessions(ctx context.Context, f store.SessionFilter, at time.Time, p store.Page) ([]store.Session, int, error) {
-	var where filter
-	order := []string{"s.created_at", "s.id"}
+	var where, now filter
+	columns := []string{"s.created_at", "s.id"}
+	key := func(v store.Session) []any { return []any{micros(v.Created), v.ID} }
 	switch {
 	case f.UserID != "":
 		where.and("s.user_id = ?", f.UserID)
 	case f.All:
 		// The length, because a planner might read an index of user_id and sort.
 		where.and("LENGTH(s.user_id) > 0")
-		order = order[1:]
+		columns, key = []string{"s.id"}, func(v store.Session) []any { return []any{v.ID} }
 	default:
 		return nil, 0, ctx.Err()
 	}
-	where.and("s.ended_at IS NULL AND s.expires_at > ?", micros(at))
+	now.and("s.ended_at IS NULL AND s.expires_at > ?", micros(at))
 	if f.ID != 0 {
 		where.and("s.id = ?", f.ID)
 	}
@@ -303,12 +304,14 @@ func (s *Store) ListSessions(ctx context.Context, f store.SessionFilter, at time
 	if !f.Before.IsZero() {
 		where.and("s.created_at < ?", micros(f.Before))
 	}
-	return page(ctx, s, "list sessions", countSessions, listSessions, where.where(), orderBy(p.Descending, order...), where.args, p,
-		func(scan func(...any) error) (v store.Session, err error) {
+	return page(ctx, s, listing[store.Session]{
+		what: "list sessions", count: countSessions, query: listSessions, where: where, now: now, columns: columns, key: key,
+		read: func(scan func(...any) error) (v store.Session, err error) {
 			err = scan(&v.ID, &v.UserID, &v.Epoch, when(&v.Created), when(&v.Seen), when(&v.Expires), &v.Revision,
 				(*addressVar)(&v.Address), &v.Agent)
 			return v, err
-		})
+		},
+	}, p)
 }
 
 // PurgeSessions implements [store.Sessions].

@@ -156,6 +156,7 @@ type Store struct {
 	inserts                map[insertShape]string // as there; never changes
 	founders               map[insertShape]string // as there, of MySQL; never changes
 	readCommitted          bool                   // sessions of MySQL are, as far as one can tell
+	lists                  lists
 
 	// writer is held by the writer of SQLite: waiting here is fair and cheaper
 	// than polling the file. It is nil for servers.
@@ -194,7 +195,7 @@ func open(ctx context.Context, db *sql.DB, d Dialect, opts *Options) (*Store, er
 		db: db, dialect: d, prefix: o.Prefix, timeout: o.Timeout, lookupTimeout: o.LookupTimeout,
 		users: o.Users, log: o.Logger, hook: hook.New(o.Observe, o.Logger),
 		texts: make(map[string]string), prepared: make(map[string]*sql.Stmt),
-		inserts: make(map[insertShape]string), founders: make(map[insertShape]string),
+		inserts: make(map[insertShape]string), founders: make(map[insertShape]string), lists: newLists(),
 	}
 	for _, h := range insertShapes() {
 		s.inserts[h] = h.query(d)

@@ -28,13 +28,18 @@ func (s *Store) ListTokens(ctx context.Context, f store.TokenFilter, p store.Pag
 	if err != nil || len(ranges) == 0 {
 		return nil, 0, err
 	}
-	order := s.tokenOrder(p)
-	found, err := paged(p, func(limit, offset int) ([]tokenRecord, error) {
-		ids, args := order.ids(ranges, limit, offset)
+	read := func(from start, limit, offset int) ([]tokenRecord, error) {
+		p := p
+		p.Descending = from.descending(p)
+		order := s.tokenOrder(p)
+		ids, args := order.ids(ranges, from, limit, offset)
 		return list(ctx, s, "list tokens", tokensByID+ids+tokensByIDEnd+order.by(), args,
 			func(scan func(...any) error) (r tokenRecord, err error) {
 				return r, scan(r.dest()...)
 			})
+	}
+	found, err := paged(p, walk[tokenRecord]{
+		lists: &s.lists, list: func() store.Digest { return s.tokenList(f, p) }, key: s.tokenOrder(p).key(ranges), read: read,
 	}, func(limit int) (int, error) { return s.countTokens(ctx, ranges, limit) })
 	if err != nil {
 		return nil, 0, err
@@ -42,6 +47,12 @@ func (s *Store) ListTokens(ctx context.Context, f store.TokenFilter, p store.Pag
 	all, err := s.settleAll(ctx, found.list)
 	// What ended with a token above it, and is not marked yet, is no record.
 	return all, max(found.total-(len(found.list)-len(all)), found.next), err
+}
+
+// tokenList returns the name of a list. A cut-off of somebody does not make it another.
+func (s *Store) tokenList(f store.TokenFilter, p store.Page) store.Digest {
+	narrow, _, _ := s.narrowed(f) // it was possible before
+	return listDigest("tokens", visibleOf(f), narrow, p.Order, p.Descending)
 }
 
 // countTokens counts the tokens of ranges up to a limit. From no range it reads more: what
@@ -59,8 +70,8 @@ func (s *Store) countTokens(ctx context.Context, ranges []rowRange, limit int) (
 		switch {
 		case r.apart.parts != nil:
 			return idsByOwner + s.live(tokenOwners, r, limit) + idsByOwnerEnd + r.apart.text()
-		case s.dialect == SQLite && len(ranges) > 1:
-			return s.live(tokenIDs, r, 0) // it ends with the union, and is faster without a limit
+		case s.dialect == SQLite || len(ranges) == 1:
+			return s.live(tokenIDs, r, 0) // it ends with the whole, in SQLite faster than by itself
 		}
 		return s.live(tokenIDs, r, limit)
 	}
@@ -70,10 +81,7 @@ func (s *Store) countTokens(ctx context.Context, ranges []rowRange, limit int) (
 		return min(n, limit), err
 	}
 	query, args := union(ranges, arm)
-	if len(ranges) > 1 {
-		query += limitTo(limit)
-	}
-	return s.count(ctx, "count tokens", query, args)
+	return s.count(ctx, "count tokens", query, args, limit)
 }
 
 // countOwn counts all tokens of a user, by one statement as long as no cut-off

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/ostiary/auth/store"
 )
@@ -43,6 +44,7 @@ type rowRange struct {
 	filter
 	index       string // by ID, "" for any that the planner finds
 	column      string // with which the index begins, "" for no one
+	value       any    // the only one that the column has, nil for any
 	application int64  // the only one whose tokens are in it, 0 if nobody needs to know
 	overlaps    bool   // rows in it may be in later ranges, too
 	apart       filter // leaves out those that another range has, by the columns of tokenOwners
@@ -51,7 +53,7 @@ type rowRange struct {
 // rangeOf returns the tokens with a value of the column with which an index begins,
 // as far as others leave them.
 func (s *Store) rangeOf(index string, others filter, column string, value any) rowRange {
-	r := rowRange{index: index, column: column}
+	r := rowRange{index: index, column: column, value: value}
 	r.only(s.dialect, column, value)
 	r.add(others)
 	return r
@@ -132,6 +134,7 @@ type order struct {
 	descending bool
 	ofUser     string // the index that has the tokens of a user in order
 	byID       bool
+	of         func(tokenRecord) time.Time // the first column, nil for one that no index has
 }
 
 func (s *Store) tokenOrder(p store.Page) order {
@@ -139,10 +142,13 @@ func (s *Store) tokenOrder(p store.Page) order {
 	switch p.Order {
 	case store.OrderCreated:
 		o.columns, o.ofUser = []string{"t.created_at"}, indexCreated
+		o.of = func(r tokenRecord) time.Time { return r.Created }
 	case store.OrderModified:
 		o.columns, o.ofUser = []string{"t.modified_at"}, indexModified
+		o.of = func(r tokenRecord) time.Time { return r.Modified }
 	case store.OrderExpires:
 		o.columns, o.ofUser = []string{"t.expires_at"}, indexExpiring
+		o.of = func(r tokenRecord) time.Time { return r.Expires }
 	case store.OrderLastUsed:
 		// Databases disagree where NULL goes.
 		o.columns = []string{"CASE WHEN t.last_used_at IS NULL THEN 0 ELSE 1 END", "t.last_used_at"}
@@ -150,6 +156,19 @@ func (s *Store) tokenOrder(p store.Page) order {
 	o.byID = o.columns == nil
 	o.columns = append(o.columns, "t.id")
 	return o
+}
+
+// key returns a function for the values of the columns, nil if no index has all of the
+// ranges in order.
+func (o order) key(ranges []rowRange) func(tokenRecord) []any {
+	others := func(r rowRange) bool { return r.index != indexListed }
+	switch {
+	case o.byID:
+		return func(r tokenRecord) []any { return []any{r.ID} }
+	case o.of == nil || slices.ContainsFunc(ranges, others):
+		return nil
+	}
+	return func(r tokenRecord) []any { return []any{micros(o.of(r)), r.ID} }
 }
 
 // by returns the clause that orders tokens.
@@ -168,7 +187,11 @@ func (o order) live(r rowRange) string {
 }
 
 // ids returns a query for the IDs of a page.
-func (o order) ids(ranges []rowRange, limit, offset int) (query string, args []any) {
+func (o order) ids(ranges []rowRange, from start, limit, offset int) (query string, args []any) {
+	ranges = slices.Clone(ranges)
+	for i, r := range ranges {
+		ranges[i] = r.startingAt(o.dialect, from, o.columns, o.descending)
+	}
 	if len(ranges) == 1 {
 		r := ranges[0]
 		return tokenIDs + o.live(r) + limitTo(limit) + " OFFSET ?", append(slices.Clip(r.args), offset)
@@ -378,7 +401,7 @@ func (s *Store) uncut(ctx context.Context, user string, ranges int) (f filter, e
 	if s.dialect == Postgres {
 		alive = notCut
 	}
-	n, err := s.count(ctx, "count cut-offs", someCutoffs+limitTo(mostNaming+1), nil)
+	n, err := s.count(ctx, "count cut-offs", someCutoffs, nil, mostNaming+1)
 	if err != nil {
 		return f, err
 	}
@@ -421,8 +444,8 @@ func spared(cuts []cutoff) (f filter) {
 		}
 		newest = max(newest, c.seq)
 	}
-	if each.parts == nil {
-		return f
+	if len(each.parts) < 2 {
+		return f.with(each)
 	}
 	if users != nil {
 		others.and("t.user_id NOT"+inList(len(users)), users...)
