@@ -10,9 +10,9 @@ import (
 // TestMemory holds what a token in store/memory takes.
 func TestMemory(t *testing.T) {
 	m := MeasureMemory(t, 50_000)
-	t.Logf("%.0f bytes a token, %.0f with a refresh token, %.0f of a refreshed grant", m.Bytes, m.WithRefresh, m.Refreshed)
-	if m.Bytes > 200 || m.WithRefresh > 320 || m.Refreshed > 370 {
-		t.Errorf("%.0f bytes a token, %.0f with a refresh token, %.0f of a refreshed grant, want at most 200, 320 and 370", m.Bytes, m.WithRefresh, m.Refreshed)
+	t.Logf("%.0f bytes a token, %.0f with a refresh token, %.0f of a refreshed grant, %.0f a user", m.Bytes, m.WithRefresh, m.Refreshed, m.User)
+	if m.Bytes > 200 || m.WithRefresh > 320 || m.Refreshed > 370 || m.User > 350 {
+		t.Errorf("%.0f bytes a token, %.0f with a refresh token, %.0f of a refreshed grant, %.0f a user, want at most 200, 320, 370 and 350", m.Bytes, m.WithRefresh, m.Refreshed, m.User)
 	}
 }
 
@@ -46,8 +46,9 @@ func TestRatios(t *testing.T) {
 		{contest: "session", name: "Handler and Gate, equal value put", floor: "floor, identity", ratio: 6.5, allocs: 5},
 		{contest: "session", name: "Handler and Gate, value written", floor: "floor, identity", ratio: 11.5, allocs: 14},
 		{contest: "session", name: "Handler, no cookie", floor: "floor, identity", ratio: 0.65, allocs: 1},
+		{contest: "me/, by number of users", name: "1 of 100000 users", floor: "1 of 10 users", ratio: 1, allocs: 4},
 	}
-	contests := []Contest{Bearer(t), Basic(t), Refused(t), Sessions(t)}
+	contests := []Contest{Bearer(t), Basic(t), Refused(t), Sessions(t), Users(t)}
 	for round := range 5 {
 		report := Report{}
 		for _, c := range contests {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ostiary/auth/authtest"
 	"github.com/ostiary/auth/store"
 	"github.com/ostiary/auth/store/memory"
 )
@@ -15,13 +16,15 @@ type Memory struct {
 	Tokens             int
 	Bytes, WithRefresh float64 // of one token
 	Refreshed          float64 // of each of the two tokens of a grant that was refreshed
+	User               float64 // of one of as many users without tokens
 	// Collection is how long a full collection takes while the store without refresh
 	// tokens is all there is, and CollectionCPU its process time: medians of seven.
 	Collection, CollectionCPU time.Duration
 }
 
 // MeasureMemory stores n tokens of a thousand users: without and with refresh tokens,
-// and as many of grants that were refreshed, half of which are spent.
+// and as many of grants that were refreshed, half of which are spent. Then it stores n
+// users without passwords.
 func MeasureMemory(tb testing.TB, n int) Memory {
 	m := Memory{Tokens: n}
 	var walls, cpus []float64
@@ -33,7 +36,22 @@ func MeasureMemory(tb testing.TB, n int) Memory {
 	m.Collection, m.CollectionCPU = time.Duration(median(walls)), time.Duration(median(cpus))
 	m.WithRefresh = fill(tb, n, refreshable, func() {})
 	m.Refreshed = fill(tb, n, refreshed, func() {})
+	db, before := memory.New(), heap()
+	for i := range n {
+		authtest.AddUser(tb, db, store.User{Name: "user" + strconv.Itoa(i), Email: "user@example.com"}, "")
+	}
+	m.User = (heap() - before) / float64(n)
+	runtime.KeepAlive(db)
 	return m
+}
+
+// heap returns how many bytes are alive.
+func heap() float64 {
+	var s runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&s)
+	return float64(s.HeapAlloc)
 }
 
 // A form is what tokens have.
@@ -47,13 +65,6 @@ const (
 
 // fill returns what each of n tokens takes, and calls with seven times meanwhile.
 func fill(tb testing.TB, n int, as form, with func()) (each float64) {
-	heap := func() float64 {
-		var s runtime.MemStats
-		runtime.GC()
-		runtime.GC()
-		runtime.ReadMemStats(&s)
-		return float64(s.HeapAlloc)
-	}
 	db, now := memory.New(), time.Now()
 	before := heap()
 	for i := range n {

@@ -60,8 +60,8 @@ func (r Report) Markdown() string {
 		fmt.Fprintf(&b, "\n### Lists\n\n%s", r.Pages)
 	}
 	if m := r.Memory; m.Tokens > 0 {
-		fmt.Fprintf(&b, "\n### Memory\n\n%d tokens in store/memory: %.0f bytes a token, %.0f with a refresh token, %.0f each of the two of a refreshed grant. A full collection takes %v, and %v of process time.\n",
-			m.Tokens, m.Bytes, m.WithRefresh, m.Refreshed, m.Collection.Round(time.Millisecond), m.CollectionCPU.Round(time.Millisecond))
+		fmt.Fprintf(&b, "\n### Memory\n\n%d tokens in store/memory: %.0f bytes a token, %.0f with a refresh token, %.0f each of the two of a refreshed grant. As many users without passwords: %.0f bytes a user. A full collection takes %v, and %v of process time.\n",
+			m.Tokens, m.Bytes, m.WithRefresh, m.Refreshed, m.User, m.Collection.Round(time.Millisecond), m.CollectionCPU.Round(time.Millisecond))
 	}
 	return b.String()
 }

@@ -58,10 +58,10 @@ func Serving(name string, h http.Handler, status int, fields []http.Header) Cont
 }
 
 // NewRequest returns a request with these fields and the chain of contexts that
-// net/http builds.
+// net/http builds. Only the API looks at the path.
 func NewRequest(fields http.Header) *http.Request {
 	r := &http.Request{
-		Method: http.MethodGet, URL: &url.URL{Path: "/probe/"}, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Method: http.MethodGet, URL: &url.URL{Path: "/api/v2/me/"}, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: fields, Host: "app.example", RemoteAddr: "127.0.0.1:1234",
 	}
 	ctx := context.WithValue(context.Background(), http.ServerContextKey, nil)

@@ -40,7 +40,7 @@ func main() {
 		if *tokens > 0 { // before there is anything else to collect
 			report.Memory = bench.MeasureMemory(t, *tokens)
 		}
-		contests := []bench.Contest{bench.Bearer(t), bench.Refused(t), bench.Sessions(t), bench.Basic(t)}
+		contests := []bench.Contest{bench.Bearer(t), bench.Refused(t), bench.Sessions(t), bench.Basic(t), bench.Users(t)}
 		contests[0].Contestants = append(contests[0].Contestants, bearer()...)
 		contests[2].Contestants = append(contests[2].Contestants, sessionRivals()...)
 		for _, c := range contests {

@@ -74,7 +74,7 @@ func agreeSessions(t *testing.T, s *Store) {
 		got := s.sessionsOf(a.id)
 		slices.SortFunc(got, sessionsByID)
 		slices.SortFunc(listed[a], sessionsByID)
-		if !slices.Equal(got, listed[a]) || a.logins != owned[a] || s.account(a.id) != a {
+		if !slices.Equal(got, listed[a]) || int(a.logins) != owned[a] || s.account(a.id) != a {
 			t.Errorf("account %q: %d sessions on its list, want %d; %d in all, counted as %d", a.id, len(got), len(listed[a]), owned[a], a.logins)
 		}
 		delete(owned, a)
