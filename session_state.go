@@ -247,7 +247,7 @@ func (s *Session) cookie(lines []string) (token string, none absence) {
 		return "", noCookie
 	case n > 1:
 		return "", twoCookies
-	case !isSessionID(token): // not worth a look-up
+	case len(token) != sessionIDLen, s.memory == nil && !isSessionID(token): // a look-up takes less time in memory
 		return "", dead
 	}
 	return token, present
