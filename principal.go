@@ -109,7 +109,9 @@ func FromContext(ctx context.Context) (*Principal, bool) {
 }
 
 // A carrier holds a principal, the context that carries it and the request that
-// has this context, in one allocation.
+// has this context, in one allocation. A pointer to the request outside would say context
+// and peer in 24 bytes less, but some middleware overwrites that request with the one
+// inside, and the context would then be its own parent.
 type carrier struct {
 	context.Context
 	principal Principal

@@ -248,7 +248,7 @@ func (s *Session) cookie(lines []string) (token string, none absence) {
 		return "", noCookie
 	case n > 1:
 		return "", twoCookies
-	case !isSessionID(token): // not worth a look-up
+	case len(token) != sessionIDLen, s.memory == nil && !isSessionID(token): // a look-up takes less time in memory
 		return "", dead
 	}
 	return token, present
@@ -273,12 +273,12 @@ func (s *Session) find(r incoming, token string, f *stored, known func(id, revis
 		return time.Time{}, nil, dead, fmt.Errorf("auth: look up a session: %w", err)
 	}
 	now := time.Now()
-	micro, created, expires := now.UnixMicro(), row.Created.UnixMicro(), row.Expires.UnixMicro() // quicker to compare
+	micro := now.UnixMicro() // quicker to compare
 	switch {
 	case row.Reason == store.EndedLimit:
 		s.decoded.drop(row.ID)
 		return now, nil, overLimit, nil
-	case row.Ended, expires <= micro, micro-created >= s.opts.Lifetime.Microseconds():
+	case row.Ended, row.Expires <= micro, micro-row.Created >= s.opts.Lifetime.Microseconds():
 		s.decoded.drop(row.ID)
 		return now, nil, dead, nil
 	case row.UserID == "": // not logged in
@@ -295,8 +295,8 @@ func (s *Session) find(r incoming, token string, f *stored, known func(id, revis
 		return now, nil, dead, nil
 	}
 	f.token, f.name, f.admin, f.auditor, f.place = token, user.Name, user.Admin, user.Auditor, row.Place
-	left := time.Duration(min(expires-micro, maxLifetime.Microseconds())) * time.Microsecond
-	f.row = sessionRow{row.ID, row.UserID, row.Epoch, created, now.Sub(s.began) + left}
+	left := time.Duration(min(row.Expires-micro, maxLifetime.Microseconds())) * time.Microsecond
+	f.row = sessionRow{row.ID, row.UserID, row.Epoch, row.Created, now.Sub(s.began) + left}
 	if row.Read {
 		held = &heldValues{id: row.ID, data: row.Data, revision: row.Revision}
 	}
@@ -306,7 +306,8 @@ func (s *Session) find(r incoming, token string, f *stored, known func(id, revis
 // readSession is [memory.Store.ReadSession] for any store.
 func (s *Session) readSession(ctx context.Context, d store.Digest, r *stores.SessionRow, known func(id, revision int64) bool) (store.User, error) {
 	row, user, err := s.store.SessionByDigest(ctx, d)
-	r.ID, r.UserID, r.Epoch, r.Revision, r.Created, r.Expires = row.ID, row.UserID, row.Epoch, row.Revision, row.Created, row.Expires
+	r.ID, r.UserID, r.Epoch, r.Revision = row.ID, row.UserID, row.Epoch, row.Revision
+	r.Created, r.Expires = row.Created.UnixMicro(), row.Expires.UnixMicro()
 	r.Ended, r.Reason = !row.Ended.IsZero(), row.Reason
 	if r.Read = !known(r.ID, r.Revision); r.Read {
 		r.Data = row.Data

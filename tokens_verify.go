@@ -60,8 +60,9 @@ func (t *Tokens) verify(ctx context.Context, token, resource string, only bool, 
 	digest := store.DigestOf(token)
 	var a store.Access
 	var err error
+	u := &a.User
 	if t.memory != nil {
-		err = t.memory.ReadAccess(ctx, &digest, &a)
+		u, err = t.memory.ReadAccess(ctx, &digest, &a)
 	} else {
 		a, err = t.store.AccessByDigest(ctx, digest)
 	}
@@ -79,14 +80,14 @@ func (t *Tokens) verify(ctx context.Context, token, resource string, only bool, 
 		if a.ApplicationID == 0 {
 			return nil, errInvalidToken
 		}
-	case !a.User.Active || a.User.ID != a.UserID:
-		if a.User.ID == "" {
+	case !u.Active || u.ID != a.UserID:
+		if u.ID == "" {
 			t.strangers.note(ctx, t.log, t.users, a.UserID, "NewTokens")
 		}
 		return nil, errInvalidToken
-	case a.User.Service && a.ViaApplicationID != 0: // consented to while it was a person
+	case u.Service && a.ViaApplicationID != 0: // consented to while it was a person
 		return nil, errInvalidToken
-	case t.opts.EndWithPassword && a.Epoch != a.User.Epoch:
+	case t.opts.EndWithPassword && a.Epoch != u.Epoch:
 		return nil, errInvalidToken
 	}
 	switch {
@@ -101,13 +102,13 @@ func (t *Tokens) verify(ctx context.Context, token, resource string, only bool, 
 		t.touch(ctx, a.TokenID, now)
 	}
 	// One by one: a literal would be built elsewhere and copied.
-	p.ID, p.Name = a.UserID, a.User.Name
+	p.ID, p.Name = a.UserID, u.Name
 	p.Scopes = Scopes(a.Scopes)
 	p.TokenID, p.TokenDigest = a.TokenID, digest
 	p.ApplicationID, p.ViaApplicationID = a.ApplicationID, a.ViaApplicationID
-	p.Admin, p.Auditor = a.User.Admin, a.User.Auditor
+	p.Admin, p.Auditor = u.Admin, u.Auditor
 	p.Credential = CredentialBearer
-	p.HasEpoch, p.Epoch = a.UserID != "", a.User.Epoch
+	p.HasEpoch, p.Epoch = a.UserID != "", u.Epoch
 	p.Expires = a.Expires
 	return a.Addresses, nil
 }

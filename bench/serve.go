@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime"
+	"strings"
 )
 
 // Passed is the status with which the handlers of contestants answer.
@@ -70,11 +71,12 @@ func NewRequest(fields http.Header) *http.Request {
 	return r.WithContext(ctx)
 }
 
-// Fields returns a header with one field for each value.
+// Fields returns a header with one field for each value. The values stand in memory one
+// after the other, wherever they were made.
 func Fields(name string, values []string) []http.Header {
 	list := make([]http.Header, len(values))
 	for i, v := range values {
-		list[i] = http.Header{name: {v}}
+		list[i] = http.Header{name: {strings.Clone(v)}}
 	}
 	return list
 }

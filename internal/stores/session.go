@@ -1,17 +1,13 @@
 package stores
 
-import (
-	"time"
-
-	"github.com/ostiary/auth/store"
-)
+import "github.com/ostiary/auth/store"
 
 // A SessionRow is what a request needs of a [store.Session], as a store reads it that
 // copies nothing else.
 type SessionRow struct {
 	ID, Epoch, Revision int64
 	UserID              string
-	Created, Expires    time.Time
+	Created, Expires    int64 // UTC microseconds
 	Ended               bool
 	Reason              store.EndReason
 

@@ -171,8 +171,11 @@ func (i instant) time() time.Time {
 	if i == 0 {
 		return time.Time{}
 	}
-	return time.UnixMicro(int64(i - unixEpoch)).UTC()
+	return time.UnixMicro(i.unix()).UTC()
 }
+
+// unix returns the microseconds since 1970, as [time.Time.UnixMicro] does.
+func (i instant) unix() int64 { return int64(i - unixEpoch) }
 
 // micro returns a time as the store keeps it.
 func micro(t time.Time) time.Time { return instantOf(t).time() }

@@ -7,7 +7,7 @@ import (
 	"github.com/ostiary/auth/store"
 )
 
-// noUser is the user of a session without one. It is never changed.
+// noUser is the user of a session or a token without one. It is never changed.
 var noUser store.User
 
 // ReadSession is [Store.SessionByDigest] for package auth alone. It writes its answer
@@ -58,7 +58,7 @@ func (s *Store) sessionRow(d *store.Digest, r *stores.SessionRow, known func(id,
 	}
 	// One by one: a literal would be built elsewhere and copied.
 	r.ID, r.UserID, r.Epoch, r.Revision = x.id.Load(), owner.id, x.epoch.Load(), x.revision.Load()
-	r.Created, r.Expires = instant(x.created.Load()).time(), instant(x.expires.Load()).time()
+	r.Created, r.Expires = instant(x.created.Load()).unix(), instant(x.expires.Load()).unix()
 	r.Ended, r.Reason = x.ended.Load() != 0, store.EndReason(s.texts.of(ref(x.reason.Load())))
 	r.Place = uint32(at)
 	if r.Read = !known(r.ID, r.Revision); r.Read {

@@ -294,44 +294,52 @@ func (s *Store) record(t *token) store.Token {
 
 // AccessByDigest implements [store.Tokens].
 func (s *Store) AccessByDigest(ctx context.Context, d store.Digest) (a store.Access, err error) {
-	err = s.ReadAccess(ctx, &d, &a)
+	u, err := s.ReadAccess(ctx, &d, &a)
+	if err == nil {
+		a.User = *u
+	}
 	return a, err
 }
 
 // ReadAccess is [Store.AccessByDigest] that writes its answer into a, which must be
-// zero. That saves the copies of a large record. If it returns an error, a says nothing.
-func (s *Store) ReadAccess(ctx context.Context, d *store.Digest, a *store.Access) error {
+// zero. That saves the copies of a large record. It returns the user, which must not be
+// changed and need not be a.User. If it returns an error, a says nothing.
+func (s *Store) ReadAccess(ctx context.Context, d *store.Digest, a *store.Access) (*store.User, error) {
 	if err := ctx.Err(); err != nil {
-		return err
+		return nil, err
 	}
 	step, quiet := s.quiet()
-	found := quiet && s.access(d, a)
+	var of *store.User
+	if quiet {
+		of = s.access(d, a)
+	}
 	if !quiet || !s.undisturbed(step) {
 		*a = store.Access{}
 		s.mu.RLock()
-		found = s.access(d, a)
+		of = s.access(d, a)
 		s.mu.RUnlock()
 	}
-	if !found {
-		return store.ErrNotFound
+	if of == nil {
+		return nil, store.ErrNotFound
 	}
-	var err error
 	if s.users != nil {
+		var err error
 		a.User, err = s.hostUser(ctx, a.UserID)
+		return &a.User, err
 	}
-	return err
+	return of, nil
 }
 
-// access reads a token into a, which must be zero, with its user if that is the
-// store's own.
-func (s *Store) access(d *store.Digest, a *store.Access) bool {
+// access reads a token into a, which must be zero. It returns the user, or a zero one if
+// that is not the store's own, or nil without a token.
+func (s *Store) access(d *store.Digest, a *store.Access) *store.User {
 	t := s.tokenByDigest(d)
 	if t == nil {
-		return false
+		return nil
 	}
 	p, f, id := s.partyOf(t), s.kept(t), atomic.LoadInt64(&t.id)
 	if p == nil {
-		return false
+		return nil
 	}
 	// One by one: a literal would be built elsewhere and copied.
 	a.TokenID, a.Family = id, id
@@ -353,12 +361,10 @@ func (s *Store) access(d *store.Digest, a *store.Access) bool {
 	if t.bounds.Load() != 0 {
 		a.Audience, a.Addresses = s.boundsOf(t)
 	}
-	if s.users == nil {
-		if u := p.key.owner.user.Load(); u != nil {
-			a.User = u.User
-		}
+	if u := p.key.owner.user.Load(); u != nil && s.users == nil {
+		return &u.User // which is never changed
 	}
-	return true
+	return &noUser
 }
 
 // TokenByDigest implements [store.Tokens].
