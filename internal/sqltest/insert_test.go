@@ -85,9 +85,59 @@ func TestParentIsFoundByItself(t *testing.T) {
 			t.Errorf("a parent that is not looked up by its family:%s\n%s", query, plan)
 		}
 	}
-	if checked != 8 {
-		t.Errorf("%d statements look for a parent, want 8", checked)
+	if checked != 16 {
+		t.Errorf("%d statements look for a parent, want 16", checked)
 	}
+}
+
+// A statement leaves out what its token has not. Whatever a token has of a refresh token,
+// if only one field, is stored, wherever the token stands.
+func TestInsertLeavesNothingOut(t *testing.T) {
+	onEach(t, func(t *testing.T, fresh func(testing.TB) place) {
+		st := fresh(t).open(t)
+		ctx, now := t.Context(), time.Now().UTC().Truncate(time.Microsecond)
+		personal := func(name string, refresh store.Refresh) store.Token {
+			tok := tokenNamed(name, now)
+			tok.ApplicationID, tok.Refresh = 0, refresh
+			return tok
+		}
+		root, err := st.InsertToken(ctx, personal("root", store.Refresh{}), limits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		below := personal("below", store.Refresh{})
+		below.ParentID = root.Family
+		if below, err = st.InsertToken(ctx, below, limits); err != nil {
+			t.Fatal(err)
+		}
+		grant := store.DigestOf("grant")
+		for n, refresh := range []store.Refresh{
+			{}, {Scopes: "read"}, {Expires: now}, {GrantExpires: now}, {Spent: now}, {Nonce: grant}, {Grant: grant},
+			{Digest: refreshOf("refresh"), Scopes: "read", Expires: now.Add(hour)},
+		} {
+			for where, parent := range map[string]int64{"alone": 0, "below a root": root.Family, "deeper": below.Family} {
+				tok := personal(fmt.Sprint(where, n), refresh)
+				if refresh.Digest != (store.Digest{}) {
+					tok.Refresh.Digest = refreshOf(where)
+				}
+				tok.ParentID = parent
+				want, err := st.InsertToken(ctx, tok, limits)
+				if err != nil {
+					t.Fatalf("%s, %+v: %v", where, refresh, err)
+				}
+				got, err := st.TokenByID(ctx, want.ID)
+				if err != nil || got.Refresh != want.Refresh || got.ParentID != parent || got.Family != got.ID || got.Depth != want.Depth {
+					t.Errorf("%s: %+v, %v, want %+v", where, got, err, want)
+				}
+				if created := want.Refresh.GrantCreated; created.IsZero() != (refresh.Digest == store.Digest{}) {
+					t.Errorf("%s: the grant was created at %v", where, created)
+				}
+				if want.Refresh.GrantCreated = (time.Time{}); want.Refresh != tok.Refresh {
+					t.Errorf("%s: %+v, want %+v", where, want.Refresh, tok.Refresh)
+				}
+			}
+		}
+	})
 }
 
 // The insert of SQLite gives the IDs that AUTOINCREMENT would give: none a second time,

@@ -88,12 +88,8 @@ func (s *Store) redeem(ctx context.Context, r store.Redemption, what, spend, nam
 	if err != nil {
 		return store.Token{}, err
 	}
-	in.token.Family, in.payer = 0, r.Code[:]
-	h := insertShape{paid: true, served: r.Token.ApplicationID != 0}
-	var args []any
-	if h.served {
-		args = []any{r.Token.ApplicationID}
-	}
+	in.token.Family, in.payer = 0, r.Code
+	h := insertShape{paid: true, refreshed: true, served: r.Token.ApplicationID != 0}
 	used, family := false, int64(0)
 	at := ending(r.At)
 	err = s.write(ctx, what, func(tx *tx) error {
@@ -114,7 +110,7 @@ func (s *Store) redeem(ctx context.Context, r store.Redemption, what, spend, nam
 			used = true
 			return tx.revokeFamily(family, r.At)
 		}
-		out, err = tx.insertToken(in, h, args...)
+		id, err := tx.insertToken(&in, h, store.InsertLimits{})
 		if errors.Is(err, sql.ErrNoRows) {
 			if err := tx.serves(r.Token.ApplicationID); err != nil {
 				return err
@@ -124,6 +120,7 @@ func (s *Store) redeem(ctx context.Context, r store.Redemption, what, spend, nam
 		if err != nil {
 			return err
 		}
+		out = in.stored(id)
 		_, err = tx.exec(name, out.Family, r.Code[:])
 		return err
 	})

@@ -15,12 +15,14 @@ import (
 
 // An insertion is a token that is about to be stored.
 type insertion struct {
-	token  store.Token // as it will come back
-	values []any       // of the columns that do not depend on where it stands
+	token     store.Token // as it will come back, but for the ID
+	addresses string
+	ends      int64
+	over      int64 // when its record may go
 	place
 
-	seq   any // the number it has, nil for that of payer or of the newest cut-off
-	payer any // the digest of the code or device that pays for it, nil for none
+	seq   int64        // the number it has, if its shape does not take it from elsewhere
+	payer store.Digest // of the code or device that pays for it, if its shape has one
 }
 
 // A place is where a token stands in a tree.
@@ -60,12 +62,29 @@ func insertionOf(tok store.Token) (insertion, error) {
 	if !tok.Refresh.Spent.IsZero() {
 		over = grantOver(tok.Refresh.GrantExpires)
 	}
-	return insertion{token: tok, values: []any{
-		bytesOf(tok.Digest), tok.UserID, tok.ApplicationID, tok.Scopes, tok.Audience, addresses, tok.Epoch, tok.Description,
-		micros(tok.Created), micros(tok.Modified), micros(tok.Expires), orNever(tok.LastUsed), orNever(tok.Revoked),
-		orNone(tok.Refresh.Digest), tok.Refresh.Scopes, orNever(tok.Refresh.Expires), orNever(tok.Refresh.GrantExpires),
-		orNever(tok.Refresh.Spent), orNone(tok.Refresh.Nonce), orNone(tok.Refresh.Grant), ends, over,
-	}}, nil
+	return insertion{token: tok, addresses: addresses, ends: ends, over: over}, nil
+}
+
+// appendTo appends the values of the columns that do not depend on where it stands.
+// Those of a refresh token are among them if there is one.
+func (in *insertion) appendTo(args []any, refreshed bool) []any {
+	tok := &in.token
+	args = append(args,
+		bytesOf(tok.Digest), tok.UserID, tok.ApplicationID, tok.Scopes, tok.Audience, in.addresses, tok.Epoch, tok.Description,
+		micros(tok.Created), micros(tok.Modified), micros(tok.Expires), orNever(tok.LastUsed), orNever(tok.Revoked))
+	if refreshed {
+		args = append(args,
+			orNone(tok.Refresh.Digest), tok.Refresh.Scopes, orNever(tok.Refresh.Expires), orNever(tok.Refresh.GrantExpires),
+			orNever(tok.Refresh.Spent), orNone(tok.Refresh.Nonce), orNone(tok.Refresh.Grant))
+	}
+	return append(args, in.ends, in.over)
+}
+
+// stored returns the token with its ID.
+func (in *insertion) stored(id int64) store.Token {
+	tok := in.token
+	tok.ID, tok.Family = id, cmp.Or(tok.Family, id)
+	return tok
 }
 
 // in places the token below its parent.
@@ -92,25 +111,53 @@ func (in *insertion) after(old *tokenRecord) {
 	}
 }
 
-// args are those of insertToken, with room for those of its conditions.
-func (in *insertion) args(paid bool) []any {
-	args := make([]any, 0, 48)
-	args = append(append(args, in.token.Family), in.values...)
-	args = append(args, in.parent, in.independent, in.root, in.ancestors, in.via,
-		in.token.Refresh.Number, orNever(in.token.Refresh.GrantCreated), in.seq)
-	if paid {
-		args = append(args, in.payer, in.payer)
+// args are those of insertToken for a shape.
+func (in *insertion) args(d Dialect, h insertShape, limits store.InsertLimits) []any {
+	args := in.appendTo(append(make([]any, 0, 40), in.token.Family), h.refreshed)
+	if h.refreshed {
+		args = append(args, orNever(in.token.Refresh.GrantCreated))
+	}
+	if h.under != nobody {
+		args = append(args, in.parent, in.independent, in.root, in.ancestors)
+	}
+	switch {
+	case h.under == anyone:
+		args = append(args, in.via, in.seq)
+	case h.paid:
+		args = append(args, in.payer[:], in.payer[:])
+	}
+	return in.appendConditions(args, d, h, limits)
+}
+
+// appendConditions appends the arguments of the conditions of a shape.
+func (in *insertion) appendConditions(args []any, d Dialect, h insertShape, limits store.InsertLimits) []any {
+	if h.served {
+		args = append(args, in.token.ApplicationID)
+	}
+	if h.under != nobody {
+		args = in.appendMinted(args, limits)
+	}
+	if h.owned {
+		args = in.appendOwned(args, d, limits)
 	}
 	return args
 }
 
-// An insertShape is what the statement of an insert has to ask. What does not concern the token
-// is not in it: PostgreSQL prepares to run each part, also one that it does not run.
+// known are the values behind the family where everything is known, up to the number.
+func (in *insertion) known(args []any) []any {
+	return append(in.appendTo(args, true),
+		orNever(in.token.Refresh.GrantCreated), in.parent, in.independent, in.root, in.ancestors, in.via, in.seq)
+}
+
+// An insertShape is what the statement of an insert has to ask and to store. What does not
+// concern the token is not in it: PostgreSQL prepares to run each part, also one that it does
+// not run, and each argument costs the driver and the server time, also NULL.
 type insertShape struct {
-	paid   bool // a code or a device pays for it
-	served bool // it has an application
-	under  minter
-	owned  bool // there is a limit for the tokens of its user
+	paid      bool // a code or a device pays for it, and it may be refreshed
+	served    bool // it has an application
+	refreshed bool // it has a refresh token, or something else of one
+	under     minter
+	owned     bool // there is a limit for the tokens of its user
 }
 
 // A minter is what mints a token.
@@ -124,10 +171,10 @@ const (
 
 // insertShapes are those that there are.
 func insertShapes() []insertShape {
-	all := []insertShape{{paid: true}, {paid: true, served: true}}
+	all := []insertShape{{paid: true, refreshed: true}, {paid: true, refreshed: true, served: true}}
 	for _, under := range []minter{nobody, rooted, anyone} {
-		for n := range 4 {
-			all = append(all, insertShape{served: n&1 != 0, under: under, owned: n&2 != 0})
+		for n := range 8 {
+			all = append(all, insertShape{served: n&1 != 0, refreshed: n&2 != 0, under: under, owned: n&4 != 0})
 		}
 	}
 	return all
@@ -135,14 +182,10 @@ func insertShapes() []insertShape {
 
 // query returns insertToken for a shape, in the form for the dialect.
 func (h insertShape) query(d Dialect) string {
-	values := unpaidValues
-	if h.paid {
-		values = paidValues
-	}
-	conditions := h.conditions(d)
+	values, conditions := h.values(), h.conditions(d)
 	switch d {
 	case Postgres:
-		return insertAtOnce + insertWithID + values + insertedWithID + conditions + insertedAtOnce
+		return insertAtOnce + insertWithID + values + insertedWithID + conditions + returningID
 	case SQLite:
 		return insertAtOnceSQLite + insertWithID + values + insertedWithIDSQLite + conditions
 	}
@@ -152,15 +195,13 @@ func (h insertShape) query(d Dialect) string {
 // founder returns, for MySQL, insertFounder with its conditions if sessions are READ
 // COMMITTED, or else mayInsert with them.
 func (h insertShape) founder(readCommitted bool) string {
-	conditions := h.conditions(MySQL)
 	if !readCommitted {
-		return mayInsert + insertedWith + andHidesUncommitted + conditions
+		return mayInsert + insertedWith + andHidesUncommitted + h.conditions(MySQL)
 	}
-	return insertFounder + `
-		COALESCE(?, n.last_id),` + founderTwice + `, auth_counters n
-	WHERE n.name = 'cutoffs'` + andReadsCommitted + conditions + founderFamily
+	return insertFounder + h.values() + founderTwice + founderCounter + andReadsCommitted + h.conditions(MySQL) + founderFamily
 }
 
+// conditions are what must hold.
 func (h insertShape) conditions(d Dialect) (conditions string) {
 	if h.served {
 		conditions = andServed
@@ -179,48 +220,83 @@ func (h insertShape) conditions(d Dialect) (conditions string) {
 	return conditions
 }
 
-// insertToken stores a token if the conditions hold, or returns sql.ErrNoRows.
-func (t *tx) insertToken(in insertion, h insertShape, args ...any) (store.Token, error) {
-	args = append(in.args(h.paid), args...)
-	query := t.s.inserts[h]
-	tok := in.token
-	if t.s.dialect == Postgres {
-		err := t.get(query, args, &tok.ID, &tok.Family)
-		return tok, err
+// values are those of the columns behind the family.
+func (h insertShape) values() string {
+	return h.own() + h.place() + h.number() + firstOfGrant + insertEnd
+}
+
+// own, place and number are values: those of the token, where it stands, and its number.
+func (h insertShape) own() string {
+	if h.refreshed {
+		return refreshedValues
 	}
-	id, err := t.insertSome(query, args...)
+	return plainValues
+}
+
+func (h insertShape) place() string {
+	switch h.under {
+	case nobody:
+		return placeAlone
+	case rooted:
+		return placeRooted
+	}
+	return placeOfAny
+}
+
+func (h insertShape) number() string {
+	switch {
+	case h.paid:
+		return paidNumber
+	case h.under == anyone:
+		return knownNumber
+	}
+	return newestCut
+}
+
+// insertToken stores a token if the conditions hold, or returns sql.ErrNoRows.
+func (t *tx) insertToken(in *insertion, h insertShape, limits store.InsertLimits) (id int64, err error) {
+	args := in.args(t.s.dialect, h, limits)
+	query := t.s.inserts[h]
+	if t.s.dialect == Postgres {
+		err = t.get(query, args, &id)
+		return id, err
+	}
+	id, err = t.insertSome(query, args...)
 	if err == nil && id == 0 {
 		err = sql.ErrNoRows
 	}
-	tok.ID, tok.Family = id, cmp.Or(tok.Family, id)
 	if err == nil && in.token.Family == 0 && t.s.dialect == MySQL {
 		_, err = t.exec(foundFamily, id)
 	}
-	return tok, err
+	return id, err
 }
 
 // insertSuccessor stores a token of a family that there is.
-func (t *tx) insertSuccessor(in insertion) (tok store.Token, err error) {
-	if t.s.dialect == Postgres {
-		return t.insertToken(in, insertShape{})
-	}
-	tok = in.token
-	tok.ID, err = t.insert(insertSuccessor, in.args(false)...)
-	return tok, err
+func (t *tx) insertSuccessor(in *insertion) (store.Token, error) {
+	args := append(in.known([]any{in.token.Family}), in.token.Refresh.Number)
+	id, err := t.insert(insertSuccessor, args...)
+	return in.stored(id), err
 }
 
 // InsertToken implements [store.Tokens].
-func (s *Store) InsertToken(ctx context.Context, t store.Token, limits store.InsertLimits) (out store.Token, err error) {
+func (s *Store) InsertToken(ctx context.Context, t store.Token, limits store.InsertLimits) (store.Token, error) {
 	in, err := insertionOf(t)
 	if err != nil {
 		return store.Token{}, err
 	}
-	h := insertShape{served: t.ApplicationID != 0, owned: limits.Owned > 0 && t.UserID != ""}
+	h := insertShape{
+		served:    t.ApplicationID != 0,
+		refreshed: in.token.Refresh != store.Refresh{},
+		owned:     limits.Owned > 0 && t.UserID != "",
+	}
 	if t.ParentID != 0 {
 		if limits.Depth > 0 {
-			out, err := s.insertBelowRoot(ctx, in, h, t, limits)
+			id, err := s.insertBelowRoot(ctx, &in, h, t, limits)
+			if err == nil {
+				return in.stored(id), nil
+			}
 			if !errors.Is(err, store.ErrNotFound) {
-				return out, err
+				return store.Token{}, err
 			}
 		}
 		p, seq, err := s.placeBelow(ctx, t, limits)
@@ -230,14 +306,14 @@ func (s *Store) InsertToken(ctx context.Context, t store.Token, limits store.Ins
 		in.in(p)
 		in.seq, h.under = seq, anyone
 	}
-	out, err = s.insert(ctx, in, h, limits)
+	id, err := s.insert(ctx, &in, h, limits)
 	if errors.Is(err, store.ErrNotFound) {
-		return store.Token{}, s.whyNot(ctx, in, limits)
+		return store.Token{}, s.whyNot(ctx, &in, h, limits)
 	}
 	if err != nil {
 		return store.Token{}, err
 	}
-	return out, nil
+	return in.stored(id), nil
 }
 
 // minted is the condition that the parent lives, and has fewer descendants than a limit.
@@ -249,15 +325,15 @@ func minted(d Dialect, parent string) string {
 	return andMinted + parent + " AND " + cut + andMintedEnd
 }
 
-// mintedArgs are those of minted.
-func mintedArgs(p place, t store.Token, limits store.InsertLimits) []any {
-	created := micros(t.Created)
+// appendMinted appends the arguments of minted.
+func (in *insertion) appendMinted(args []any, limits store.InsertLimits) []any {
+	created := micros(in.token.Created)
 	var digest, scopes any // as they must be
 	if limits.ParentDigest != (store.Digest{}) {
 		digest, scopes = bytesOf(limits.ParentDigest), limits.ParentScopes
 	}
-	ends := max(micros(t.Expires), micros(t.Refresh.GrantExpires)) // with all refreshes
-	return []any{p.parent, created, ends, digest, scopes, p.root, created, limits.Live}
+	ends := max(micros(in.token.Expires), micros(in.token.Refresh.GrantExpires)) // with all refreshes
+	return append(args, in.parent, created, ends, digest, scopes, in.root, created, limits.Live)
 }
 
 // owned finds something if a user has as many live tokens as there may be. The order is
@@ -272,11 +348,9 @@ func owned(d Dialect) string {
 	return tokenIDs + d.tokensBy(indexListed) + whereLive + " AND " + own.text() + order + " LIMIT 1 OFFSET ?"
 }
 
-// ownedArgs are those of owned.
-func ownedArgs(d Dialect, t store.Token, limits store.InsertLimits) []any {
-	var own filter
-	own.only(d, "t.user_id", t.UserID)
-	return append(own.args, limits.Owned-1)
+// appendOwned appends the arguments of owned.
+func (in *insertion) appendOwned(args []any, d Dialect, limits store.InsertLimits) []any {
+	return append(append(args, onlyArgs(d, in.token.UserID)...), limits.Owned-1)
 }
 
 // insertBelowRoot stores a token that one mints which nobody minted: of such a parent
@@ -284,7 +358,7 @@ func ownedArgs(d Dialect, t store.Token, limits store.InsertLimits) []any {
 // it live together with the number of the newest cut-off. insertBelowRoot returns
 // store.ErrNotFound if the parent is another one, or none may be stored. To look first
 // would cost a trip for each token whose parent nobody minted, which most are.
-func (s *Store) insertBelowRoot(ctx context.Context, in insertion, h insertShape, t store.Token, limits store.InsertLimits) (store.Token, error) {
+func (s *Store) insertBelowRoot(ctx context.Context, in *insertion, h insertShape, t store.Token, limits store.InsertLimits) (id int64, err error) {
 	in.in(place{parent: t.ParentID, independent: t.Independent, root: t.ParentID, ancestors: strconv.FormatInt(t.ParentID, 10)})
 	h.under = rooted
 	return s.insert(ctx, in, h, limits)
@@ -292,51 +366,39 @@ func (s *Store) insertBelowRoot(ctx context.Context, in insertion, h insertShape
 
 // insert stores a token if the conditions hold, or returns store.ErrNotFound. It is one
 // statement without a transaction around it. See insertFounder for MySQL.
-func (s *Store) insert(ctx context.Context, in insertion, h insertShape, limits store.InsertLimits) (tok store.Token, err error) {
+func (s *Store) insert(ctx context.Context, in *insertion, h insertShape, limits store.InsertLimits) (id int64, err error) {
 	const what = "insert a token"
-	var args []any
-	if h.served {
-		args = append(args, in.token.ApplicationID)
-	}
-	if h.under != nobody {
-		args = append(args, mintedArgs(in.place, in.token, limits)...)
-	}
-	if h.owned {
-		args = append(args, ownedArgs(s.dialect, in.token, limits)...)
-	}
 	if s.dialect == MySQL {
-		tok, err = s.insertFounder(ctx, what, in, h, args)
+		id, err = s.insertFounder(ctx, what, in, h, limits)
 		if h.under == rooted || !errors.Is(err, store.ErrNotFound) {
-			return tok, err
+			return id, err
 		}
 		// What does not found a family, what is refused, and a session of another
 		// isolation than expected.
 		err = s.write(ctx, what, func(tx *tx) error {
-			tok, err = tx.insertToken(in, h, args...)
+			id, err = tx.insertToken(in, h, limits)
 			return err
 		})
-		return tok, err
+		return id, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	args = append(in.args(false), args...)
+	args := in.args(s.dialect, h, limits)
 	query := s.inserts[h]
-	tok = in.token
 	if s.dialect == SQLite {
-		tok.ID, err = s.insertAlone(ctx, what, query, args)
-		if err == nil && tok.ID == 0 {
+		id, err = s.insertAlone(ctx, what, query, args)
+		if err == nil && id == 0 {
 			err = store.ErrNotFound
 		}
-		tok.Family = cmp.Or(tok.Family, tok.ID)
-		return tok, err
+		return id, err
 	}
 	if err := checkText(args); err != nil {
-		return store.Token{}, err
+		return 0, err
 	}
 	err = s.alone(ctx, observe.KindWrite, what, false, query, func(on statement) error {
-		return on.QueryRowContext(ctx, args...).Scan(&tok.ID, &tok.Family)
+		return on.QueryRowContext(ctx, args...).Scan(&id)
 	})
-	return tok, err
+	return id, err
 }
 
 // insertFounder is insert for MySQL, without a transaction: by one statement if sessions
@@ -346,42 +408,42 @@ func (s *Store) insert(ctx context.Context, in insertion, h insertShape, limits 
 // What ends the token after the conditions were read is a cut-off with a later number
 // than was read with them, or the end of a token above it, which ends what that minted.
 // Limits may be exceeded by as many as there are at a time.
-func (s *Store) insertFounder(ctx context.Context, what string, in insertion, h insertShape, conditions []any) (store.Token, error) {
-	tok := in.token
-	if tok.Family != 0 {
-		return store.Token{}, store.ErrNotFound
+func (s *Store) insertFounder(ctx context.Context, what string, in *insertion, h insertShape, limits store.InsertLimits) (id int64, err error) {
+	if in.token.Family != 0 {
+		return 0, store.ErrNotFound
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	query, args := s.founders[h], append(in.args(false)[1:], conditions...)
+	query, args := s.founders[h], in.args(s.dialect, h, limits)[1:]
 	if err := checkText(args); err != nil {
-		return store.Token{}, s.fail(what, err)
+		return 0, s.fail(what, err)
 	}
 	if !s.readCommitted {
-		allowed, err := list(ctx, s, what, query, append([]any{in.seq}, conditions...), func(scan func(...any) error) (seq int64, err error) {
+		newest, err := list(ctx, s, what, query, in.appendConditions(nil, s.dialect, h, limits), func(scan func(...any) error) (seq int64, err error) {
 			return seq, scan(&seq)
 		})
 		if err != nil {
-			return store.Token{}, err
+			return 0, err
 		}
-		if len(allowed) == 0 {
-			return store.Token{}, store.ErrNotFound
+		if len(newest) == 0 {
+			return 0, store.ErrNotFound
 		}
-		in.seq = allowed[0]
-		query, args = insertAllowed, in.args(false)[1:]
+		if h.under != anyone {
+			in.seq = newest[0]
+		}
+		query, args = insertAllowed, in.known(nil)
 	}
-	err := s.run(ctx, what, false, query, args, func(res sql.Result) error {
+	err = s.run(ctx, what, false, query, args, func(res sql.Result) error {
 		n, err := res.RowsAffected()
 		if err == nil && n != founderChanges {
 			err = store.ErrNotFound
 		}
 		if err == nil {
-			tok.ID, err = res.LastInsertId()
+			id, err = res.LastInsertId()
 		}
 		return err
 	})
-	tok.Family = tok.ID
-	return tok, err
+	return id, err
 }
 
 // placeBelow returns where a token goes that t.ParentID mints, and its number:
@@ -435,18 +497,17 @@ func (s *Store) minter(ctx context.Context, family int64) (parent tokenRecord, s
 
 // whyNot returns why a token was not stored: it is store.ErrLimit where there are
 // as many as there may be, and store.ErrConflict otherwise.
-func (s *Store) whyNot(ctx context.Context, in insertion, limits store.InsertLimits) error {
-	limited := limits.Owned > 0 && in.token.UserID != ""
-	if in.root == 0 && !limited {
+func (s *Store) whyNot(ctx context.Context, in *insertion, h insertShape, limits store.InsertLimits) error {
+	if h.under == nobody && !h.owned {
 		return store.ErrConflict
 	}
 	live, full := 0, false
 	err := s.write(ctx, "count tokens", func(tx *tx) (err error) {
-		if in.root != 0 {
+		if h.under != nobody {
 			err = tx.get(liveBelow, []any{in.root, micros(in.token.Created)}, &live)
 		}
-		if full = false; err == nil && limited {
-			err = tx.get(owned(s.dialect), ownedArgs(s.dialect, in.token, limits), new(int64))
+		if full = false; err == nil && h.owned {
+			err = tx.get(owned(s.dialect), in.appendOwned(nil, s.dialect, limits), new(int64))
 			if full = err == nil; errors.Is(err, sql.ErrNoRows) {
 				err = nil
 			}
@@ -456,7 +517,7 @@ func (s *Store) whyNot(ctx context.Context, in insertion, limits store.InsertLim
 	switch {
 	case err != nil:
 		return err
-	case in.root != 0 && live >= limits.Live, full:
+	case h.under != nobody && live >= limits.Live, full:
 		return store.ErrLimit
 	}
 	return store.ErrConflict

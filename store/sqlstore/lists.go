@@ -25,11 +25,19 @@ func (f *filter) and(condition string, args ...any) {
 // all values, and where most tokens are of one user it would look for those of every
 // other in the index that has all tokens.
 func (f *filter) only(d Dialect, column string, value any) {
+	text := column + " = ?"
 	if d == Postgres {
-		f.and(column+" >= ? AND "+column+" <= ?", value, value)
-	} else {
-		f.and(column+" = ?", value)
+		text = column + " >= ? AND " + column + " <= ?"
 	}
+	f.and(text, onlyArgs(d, value)...)
+}
+
+// onlyArgs are those of only.
+func onlyArgs(d Dialect, value any) []any {
+	if d == Postgres {
+		return []any{value, value}
+	}
+	return []any{value}
 }
 
 // add adds the conditions of another.

@@ -413,7 +413,7 @@ func preparedQueries(d Dialect) []string {
 		lockSlot, useSlot, lockWriter, userByID, userByName, userAndHash, passwordHash, swapPasswordHash, setPasswordHash, replacePassword,
 		nextUserID, lastUserID, skipUserIDs, insertUser, updateUser, otherAdmins,
 		lineageState, tokenByDigest, tokenByID, tokenByRefresh, tokenByGrant, tokenByFamily,
-		updateToken, touchToken, spendRefresh, deleteSpentBefore, expiringTokens,
+		insertSuccessor, updateToken, touchToken, spendRefresh, deleteSpentBefore, expiringTokens,
 		nextCutoff, deleteCutoff, insertCutoff, cutoffByKey, cutoffsToMark, moveCutoff, dropCutoff,
 		insertCode, codeByDigest, lockCode, spendCode, redeemCode, codeFamily,
 		insertDevice, deviceByUserCode, lockDevice, decideDevice, pollDevice, redeemDevice, deviceFamily,
@@ -438,12 +438,12 @@ func preparedQueries(d Dialect) []string {
 	switch d {
 	case MySQL:
 		queries = append(queries, accessByDigestMySQL, accessAndUserMySQL, familyByRefreshMySQL, cutByID, countersSeen,
-			insertSuccessor, insertAllowed, foundFamily, insertFewSessions)
+			insertAllowed, foundFamily, insertFewSessions)
 	case Postgres:
 		queries = append(queries, accessByDigestPostgres, accessAndUserPostgres, familyByRefresh,
 			chargeAtOnce, settleAtOnce, insertSessionAtOnce, rotateAtOnce)
 	default:
-		queries = append(queries, accessByDigest, accessAndUser, familyByRefresh, insertSuccessor, insertFewSessions)
+		queries = append(queries, accessByDigest, accessAndUser, familyByRefresh, insertFewSessions)
 	}
 	return append(queries, owned(d))
 }

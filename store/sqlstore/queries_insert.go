@@ -6,8 +6,8 @@ const (
 		digest, user_id, application_id, scopes, audience, addresses, epoch, description,
 		created_at, modified_at, expires_at, last_used_at, revoked_at, refresh_digest,
 		refresh_scopes, refresh_expires_at, grant_expires_at, refresh_spent_at,
-		refresh_nonce, refresh_grant, ends_at, purge_at, parent_id, independent, root_id, ancestors, via_id,
-		refresh_number, grant_created_at, seq, successor_id, minted, revision)`
+		refresh_nonce, refresh_grant, ends_at, purge_at, grant_created_at,
+		parent_id, independent, root_id, ancestors, via_id, seq, refresh_number, successor_id, minted, revision)`
 
 	// insertToken inserts nothing unless the conditions behind it hold. The
 	// token's number is that of the code or device that pays for it, or of the
@@ -19,18 +19,20 @@ const (
 	FROM auth_counters n WHERE n.name = 'cutoffs'`
 
 	// insertAtOnce is insertToken with the ID that the token gets, which saves the
-	// second statement for a new family. That is asked for once, whatever the order in
-	// which PostgreSQL joins: it never looks into a subquery with an OFFSET.
+	// second statement for a new family. That is asked for once, whatever the plan is:
+	// PostgreSQL never looks into a subquery with an OFFSET.
 	insertAtOnce = `
 	INSERT INTO auth_tokens (id, family,` + insertColumns + `
 	OVERRIDING SYSTEM VALUE`
 	insertWithID = `
-	SELECT i.id, COALESCE(NULLIF(CAST(? AS BIGINT), 0), i.id),`
+	SELECT id, COALESCE(NULLIF(CAST(? AS BIGINT), 0), id),`
 	insertedWithID = `
-	FROM (SELECT nextval(pg_get_serial_sequence('auth_tokens', 'id')) AS id OFFSET 0) i, auth_counters n
-	WHERE n.name = 'cutoffs'`
-	insertedAtOnce = `
-	RETURNING id, family`
+	FROM (
+		SELECT nextval(pg_get_serial_sequence('auth_tokens', 'id')) AS id, c.last_id
+		FROM auth_counters c WHERE c.name = 'cutoffs' OFFSET 0
+	) n WHERE TRUE`
+	returningID = `
+	RETURNING id`
 
 	// insertAtOnceSQLite takes the ID that AUTOINCREMENT would give it. Nobody else
 	// writes. A connection on which the host has made a temporary table with
@@ -46,21 +48,33 @@ const (
 	// insertSuccessor is insertToken for a rotation, where everything is known.
 	insertSuccessor = `
 	INSERT INTO auth_tokens (family,` + insertColumns + `
-	VALUES (?,` + insertValues + `
-		?,` + insertEnd + `)`
+	VALUES (?,` + refreshedValues + placeOfAny + knownNumber + ` ?,` + insertEnd + `)` + returningID
 
-	insertValues = `
-		?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,`
-	insertEnd = `
-		0, FALSE, 1`
+	// A token with a refresh token, and one without.
+	refreshedValues = `
+		?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,`
+	plainValues = `
+		?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, '', NULL, NULL, NULL, NULL, NULL, ?, ?, NULL,`
+	firstOfGrant = ` 0,`
+	insertEnd    = ` 0, FALSE, 1`
 
-	// The number of a token that a code or a device pays for, and of another.
-	paidValues = insertValues + `
-		COALESCE(?,
+	// Where a token stands that nobody minted, one that a token minted which nobody
+	// minted, and any other.
+	placeAlone = `
+		0, FALSE, 0, '', 0,`
+	placeRooted = `
+		?, ?, ?, ?, 0,`
+	placeOfAny = `
+		?, ?, ?, ?, ?,`
+
+	// The number of a token that a code or a device pays for, of another, and of one
+	// whose parent was looked up before.
+	paidNumber = `
+		COALESCE(
 			(SELECT p.seq FROM auth_codes p WHERE p.digest = ?),
-			(SELECT q.seq FROM auth_devices q WHERE q.digest = ?), n.last_id),` + insertEnd
-	unpaidValues = insertValues + `
-		COALESCE(?, n.last_id),` + insertEnd
+			(SELECT q.seq FROM auth_devices q WHERE q.digest = ?), n.last_id),`
+	newestCut   = ` n.last_id,`
+	knownNumber = ` ?,`
 
 	andServed = `
 		AND EXISTS (SELECT 1 FROM auth_applications a WHERE a.id = ? AND NOT a.disabled)`
@@ -99,21 +113,22 @@ const (
 	// the first its family. Where a unique value is taken, nothing changes.
 	insertFounder = `
 	INSERT INTO auth_tokens (family,` + insertColumns + `
-	SELECT 0,` + insertValues
-	founderTwice = insertEnd + `
+	SELECT 0,`
+	founderTwice = `
 	FROM (SELECT 1 UNION ALL SELECT 2) twice`
+	founderCounter = `, auth_counters n
+	WHERE n.name = 'cutoffs'`
 	founderFamily = `
 	ON DUPLICATE KEY UPDATE family = CASE WHEN auth_tokens.family = 0 THEN auth_tokens.id ELSE auth_tokens.family END`
 	founderChanges = 3 // rows: one that is inserted, and two for one that is changed
 
-	// insertAllowed is insertFounder with the number that mayInsert has read.
-	insertAllowed = insertFounder + `
-		?,` + founderTwice + founderFamily
+	// insertAllowed is insertFounder with the number that is known.
+	insertAllowed = insertFounder + refreshedValues + placeOfAny + knownNumber + firstOfGrant + insertEnd + founderTwice + founderFamily
 
-	// mayInsert begins what reads whether the conditions hold, with the number that the
-	// token is to have.
+	// mayInsert begins what reads whether the conditions hold, with the number of the
+	// newest cut-off.
 	mayInsert = `
-	SELECT COALESCE(?, n.last_id)`
+	SELECT n.last_id`
 
 	// Only in READ COMMITTED does a statement that inserts read without locks: in what is
 	// the default of MySQL it locks all that it reads and the gaps between, and the logins

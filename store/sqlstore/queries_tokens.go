@@ -331,8 +331,8 @@ const (
 	INSERT INTO auth_tokens (id, family,` + insertColumns + `
 	OVERRIDING SYSTEM VALUE
 	SELECT spent.successor_id, spent.family,
-		?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, FALSE, 0, '', 0,
-		spent.refresh_number + 1, COALESCE(spent.grant_created_at, spent.created_at), spent.seq, 0, FALSE, 1
+		?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+		COALESCE(spent.grant_created_at, spent.created_at), 0, FALSE, 0, '', 0, spent.seq, spent.refresh_number + 1, 0, FALSE, 1
 	FROM spent
 	RETURNING id, family, refresh_number, grant_created_at`
 

@@ -45,7 +45,7 @@ func (s *Store) rotateAtOnce(ctx context.Context, r store.Rotation) (store.Rotat
 	next := in.token
 	now := ending(r.At)
 	args := []any{r.Refresh[:], now, orNone(r.Nonce), now, now, now, r.ApplicationID, r.Revision, now, now, orNone(r.Token.Refresh.Grant)}
-	args = append(args, in.values...)
+	args = in.appendTo(args, true)
 	if checkText(args) != nil {
 		return store.RotateOutcome{}, store.ErrNotFound
 	}
@@ -99,7 +99,7 @@ func (t *tx) rotate(r store.Rotation) (out store.RotateOutcome, used int64, err 
 	if err := t.useSlot(familySlot(old.Family)); err != nil {
 		return out, 0, err
 	}
-	next, err := t.insertSuccessor(in)
+	next, err := t.insertSuccessor(&in)
 	if err != nil {
 		return out, 0, err
 	}
