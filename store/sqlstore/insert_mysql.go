@@ -1,0 +1,53 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/ostiary/auth/store"
+)
+
+// insertFounder is insert for MySQL, without a transaction: by one statement if sessions
+// are READ COMMITTED, or else it asks first whether the conditions hold. It returns
+// store.ErrNotFound if nothing was inserted, for whatever reason.
+//
+// What ends the token after the conditions were read is a cut-off with a later number
+// than was read with them, or the end of a token above it, which ends what that minted.
+// Limits may be exceeded by as many as there are at a time.
+func (s *Store) insertFounder(ctx context.Context, what string, in *insertion, h insertShape, limits store.InsertLimits) (id int64, err error) {
+	if in.token.Family != 0 {
+		return 0, store.ErrNotFound
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	query, args := s.founders[h], in.args(s.dialect, h, limits)[1:]
+	if err := checkText(args); err != nil {
+		return 0, s.fail(what, err)
+	}
+	if !s.readCommitted {
+		newest, err := list(ctx, s, what, query, in.appendConditions(nil, s.dialect, h, limits), func(scan func(...any) error) (seq int64, err error) {
+			return seq, scan(&seq)
+		})
+		if err != nil {
+			return 0, err
+		}
+		if len(newest) == 0 {
+			return 0, store.ErrNotFound
+		}
+		if h.under != anyone {
+			in.seq = newest[0]
+		}
+		query, args = insertAllowed, in.known(nil)
+	}
+	err = s.run(ctx, what, false, query, args, func(res sql.Result) error {
+		n, err := res.RowsAffected()
+		if err == nil && n != founderChanges {
+			err = store.ErrNotFound
+		}
+		if err == nil {
+			id, err = res.LastInsertId()
+		}
+		return err
+	})
+	return id, err
+}
