@@ -84,7 +84,7 @@ func (s *Store) ListActivities(ctx context.Context, f store.ActivityFilter, p st
 			}
 			return query
 		})
-		return s.count(ctx, "count activities", query, args, limit)
+		return s.count(ctx, "count activities", listDigest("activities", ranges, limit), query, args, limit)
 	})
 	return found.list, found.total, err
 }

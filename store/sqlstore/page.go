@@ -86,25 +86,31 @@ func page[T any](ctx context.Context, s *Store, l listing[T], p store.Page) (all
 			return list(ctx, s, l.what, query, append(slices.Clip(r.args), offset), l.read)
 		},
 	}, func(limit int) (int, error) {
-		return s.count(ctx, l.what, l.count+where.where(), where.args, limit)
+		return s.count(ctx, l.what, listDigest(l.count, l.where, limit), l.count+where.where(), where.args, limit)
 	})
 	return f.list, f.total, err
 }
 
 // count returns how many rows a query has, up to a limit. Of a list that was longer when
 // it was counted last, it first looks for the last row: to skip rows takes a third less
-// than to count them.
-func (s *Store) count(ctx context.Context, what, query string, args []any, limit int) (int, error) {
-	list, now := listDigest(query, args, limit), time.Since(s.lists.since)
-	if _, long := s.lists.long.Get(&list, now); long {
+// than to count them. The name of the list tells it from others and has the limit, and
+// it does not change with the time.
+func (s *Store) count(ctx context.Context, what string, list store.Digest, query string, args []any, limit int) (int, error) {
+	now := time.Since(s.lists.since)
+	_, long := s.lists.long.Get(&list, now)
+	if long {
 		last, err := s.number(ctx, what, countOf+query+" LIMIT 1 OFFSET "+strconv.Itoa(limit-1)+countOfEnd, args)
 		if last > 0 || err != nil {
 			return limit * last, err
 		}
 	}
 	n, err := s.number(ctx, what, countOf+query+limitTo(limit)+countOfEnd, args)
-	if n == limit {
+	switch {
+	case err != nil:
+	case n == limit:
 		s.lists.long.Put(&list, struct{}{}, now+countLive, now)
+	case long: // no more: each count would read it twice
+		s.lists.long.Put(&list, struct{}{}, now+1, now)
 	}
 	return n, err
 }

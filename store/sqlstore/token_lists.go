@@ -39,8 +39,8 @@ func (s *Store) ListTokens(ctx context.Context, f store.TokenFilter, p store.Pag
 			})
 	}
 	found, err := paged(p, walk[tokenRecord]{
-		lists: &s.lists, list: func() store.Digest { return s.tokenList(f, p) }, key: s.tokenOrder(p).key(ranges), read: read,
-	}, func(limit int) (int, error) { return s.countTokens(ctx, ranges, limit) })
+		lists: &s.lists, list: func() store.Digest { return s.tokenList(f, p.Order, p.Descending) }, key: s.tokenOrder(p).key(ranges), read: read,
+	}, func(limit int) (int, error) { return s.countTokens(ctx, s.tokenList(f, limit), ranges, limit) })
 	if err != nil {
 		return nil, 0, err
 	}
@@ -49,16 +49,17 @@ func (s *Store) ListTokens(ctx context.Context, f store.TokenFilter, p store.Pag
 	return all, max(found.total-(len(found.list)-len(all)), found.next), err
 }
 
-// tokenList returns the name of a list. A cut-off of somebody does not make it another.
-func (s *Store) tokenList(f store.TokenFilter, p store.Page) store.Digest {
+// tokenList returns the name of a list, with more that tells it from others. A cut-off of
+// somebody does not make it another.
+func (s *Store) tokenList(f store.TokenFilter, more ...any) store.Digest {
 	narrow, _, _ := s.narrowed(f) // it was possible before
-	return listDigest("tokens", visibleOf(f), narrow, p.Order, p.Descending)
+	return listDigest("tokens", visibleOf(f), narrow, more)
 }
 
 // countTokens counts the tokens of ranges up to a limit. From no range it reads more: what
 // a range leaves out is in the others, and with the rest of so many it makes the limit.
 // It reads a range that leaves something out last.
-func (s *Store) countTokens(ctx context.Context, ranges []rowRange, limit int) (int, error) {
+func (s *Store) countTokens(ctx context.Context, list store.Digest, ranges []rowRange, limit int) (int, error) {
 	ranges = slices.Clone(ranges)
 	slices.SortStableFunc(ranges, func(a, b rowRange) int { return len(a.apart.parts) - len(b.apart.parts) })
 	for i := range ranges {
@@ -81,7 +82,7 @@ func (s *Store) countTokens(ctx context.Context, ranges []rowRange, limit int) (
 		return min(n, limit), err
 	}
 	query, args := union(ranges, arm)
-	return s.count(ctx, "count tokens", query, args, limit)
+	return s.count(ctx, "count tokens", list, query, args, limit)
 }
 
 // countOwn counts all tokens of a user, by one statement as long as no cut-off

@@ -401,7 +401,7 @@ func (s *Store) uncut(ctx context.Context, user string, ranges int) (f filter, e
 	if s.dialect == Postgres {
 		alive = notCut
 	}
-	n, err := s.count(ctx, "count cut-offs", someCutoffs, nil, mostNaming+1)
+	n, err := s.count(ctx, "count cut-offs", listDigest(someCutoffs), someCutoffs, nil, mostNaming+1)
 	if err != nil {
 		return f, err
 	}

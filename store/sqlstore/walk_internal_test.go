@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -179,6 +180,34 @@ func TestEdgesAreBounded(t *testing.T) {
 			t.Errorf("something is remembered of %d lists", kept)
 		}
 	})
+}
+
+// Lists that differ in anything but cut-offs have names that differ.
+func TestNamesOfListsDiffer(t *testing.T) {
+	text := func(s string) *string { return &s }
+	names := map[store.Digest]string{}
+	see := func(d store.Digest, what string) {
+		if other, known := names[d]; known {
+			t.Errorf("%s has the name of %s", what, other)
+		}
+		names[d] = what
+	}
+	s := &Store{dialect: Postgres}
+	for _, f := range []store.TokenFilter{
+		{All: true}, {UserID: "1"}, {UserID: "11"}, {UserID: "1", Organizations: []int64{1}}, {UserID: "1", Organizations: []int64{11}},
+		{UserID: "1", Organizations: []int64{1, 1}}, {Organizations: []int64{1}}, {All: true, OwnerID: "1"}, {UserID: "2", OwnerID: "1", Organizations: []int64{1}},
+		{All: true, ApplicationID: 1}, {All: true, ID: 1}, {All: true, Kind: store.PersonalToken}, {All: true, Kind: store.ApplicationToken},
+		{All: true, Scopes: "read"}, {All: true, Description: text("")}, {All: true, Description: text("read")}, {All: true, Search: "read"},
+		{All: true, Description: text("a"), Search: "b"}, {All: true, Description: text("ab")}, {All: true, Search: "\", \"a"}, {All: true, Search: "read "},
+		{All: true, Search: "Read"},
+	} {
+		for _, more := range [][]any{{store.OrderID, false}, {store.OrderID, true}, {store.OrderCreated, false}, {501}, {10_001}} {
+			see(s.tokenList(f, more...), fmt.Sprintf("%+v %v", f, more))
+		}
+	}
+	for _, args := range [][]any{{int64(1)}, {"1"}, {"1", "1"}, {"1, 1"}, {true}, {"true"}, {[]byte("1")}, {nil}, {}} {
+		see(listDigest("query", filter{[]string{"x = ?"}, args}, []string{"s.id"}, false), fmt.Sprintf("%#v", args))
+	}
 }
 
 // Any number may walk through the same lists at the same time.
