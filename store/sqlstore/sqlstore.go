@@ -12,9 +12,10 @@
 // A reported change is on the disk. A step of several statements is one
 // transaction. A step that lost against another transaction, or whose
 // connection broke before the commit, is repeated for as long as the context
-// and [Options.Timeout] allow. If the connection breaks during the commit, its
-// outcome is unknown: the method returns an error, never a success, and the
-// caller must look again.
+// and [Options.Timeout] allow. If the connection breaks during the commit, or
+// during a step that is one statement, such as the insert of a token, the outcome is
+// unknown. It is, too, if the context ends meanwhile. The method returns an error,
+// never a success, and the caller must look again.
 //
 // # Connections
 //
