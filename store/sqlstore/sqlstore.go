@@ -31,7 +31,7 @@
 // PostgreSQL: any isolation level may be the default. Choose a schema with
 // search_path. synchronous_commit must not be off.
 //
-// MySQL, MariaDB: innodb_flush_log_at_trx_commit must be 1, and sql_mode strict. A
+// MySQL, MariaDB: innodb_flush_log_at_trx_commit must be 1, autocommit on, and sql_mode strict. A
 // node of a Galera cluster needs interpolateParams=true and wsrep_sync_wait=7 in
 // the data source name of its driver.
 //
@@ -309,6 +309,11 @@ func checkSettings(ctx context.Context, db *sql.DB, d Dialect) error {
 			return err
 		} else if !strings.Contains(mode, "STRICT_TRANS_TABLES") && !strings.Contains(mode, "STRICT_ALL_TABLES") {
 			return errors.New("sqlstore: MySQL's sql_mode is not strict: it would cut long values")
+		}
+		if auto, err := ask("SELECT @@autocommit"); err != nil {
+			return err
+		} else if auto != "1" {
+			return errors.New("sqlstore: MySQL's autocommit is off: steps of one statement would be acknowledged and not committed")
 		}
 		if flush, err := ask("SELECT @@innodb_flush_log_at_trx_commit"); err != nil {
 			return err
