@@ -25,6 +25,7 @@ type tap struct {
 	asked  []asked         // queries that during has seen, nil outside of it
 	trips  []string        // what trippedBy has seen, nil outside of it
 	before func()          // called before each commit, nil for nothing
+	onTrip func(string)    // called before each round trip, nil for nothing
 	calls  int             // since arm
 	victim int             // the call to spoil, 0 for none
 	how    harm
@@ -92,6 +93,9 @@ func (t *tap) trippedBy(f func()) []string {
 }
 
 func (t *tap) trip(what string) {
+	if t.onTrip != nil {
+		t.onTrip(what)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.trips != nil {

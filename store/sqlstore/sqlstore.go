@@ -12,9 +12,10 @@
 // A reported change is on the disk. A step of several statements is one
 // transaction. A step that lost against another transaction, or whose
 // connection broke before the commit, is repeated for as long as the context
-// and [Options.Timeout] allow. If the connection breaks during the commit, its
-// outcome is unknown: the method returns an error, never a success, and the
-// caller must look again.
+// and [Options.Timeout] allow. If the connection breaks during the commit, or
+// during a step that is one statement, such as the insert of a token, the outcome is
+// unknown. It is, too, if the context ends meanwhile. The method returns an error,
+// never a success, and the caller must look again.
 //
 // # Connections
 //
@@ -30,7 +31,7 @@
 // PostgreSQL: any isolation level may be the default. Choose a schema with
 // search_path. synchronous_commit must not be off.
 //
-// MySQL, MariaDB: innodb_flush_log_at_trx_commit must be 1, and sql_mode strict. A
+// MySQL, MariaDB: innodb_flush_log_at_trx_commit must be 1, autocommit on, and sql_mode strict. A
 // node of a Galera cluster needs interpolateParams=true and wsrep_sync_wait=7 in
 // the data source name of its driver.
 //
@@ -308,6 +309,11 @@ func checkSettings(ctx context.Context, db *sql.DB, d Dialect) error {
 			return err
 		} else if !strings.Contains(mode, "STRICT_TRANS_TABLES") && !strings.Contains(mode, "STRICT_ALL_TABLES") {
 			return errors.New("sqlstore: MySQL's sql_mode is not strict: it would cut long values")
+		}
+		if auto, err := ask("SELECT @@autocommit"); err != nil {
+			return err
+		} else if auto != "1" {
+			return errors.New("sqlstore: MySQL's autocommit is off: steps of one statement would be acknowledged and not committed")
 		}
 		if flush, err := ask("SELECT @@innodb_flush_log_at_trx_commit"); err != nil {
 			return err
