@@ -43,7 +43,7 @@ func TestNamesInDocuments(t *testing.T) {
 	}
 
 	// These are names of other languages, protocols and libraries.
-	for _, name := range strings.Fields("cmp.Or http.Handler Insecure MaxHeaderBytes Origin ReadHeaderTimeout Ostiary RedirectSlashes r.Mount Shutdown SetMaxIdleConns SetMaxOpenConns") {
+	for _, name := range strings.Fields("cmp.Or http.Handler Insecure MaxHeaderBytes Origin ReadHeaderTimeout Ostiary RedirectSlashes r.Mount Shutdown SetMaxIdleConns SetMaxOpenConns httputil.ReverseProxy ReverseProxy.ModifyResponse") {
 		declared[name] = true
 	}
 	quoted := regexp.MustCompile("`((?:[a-z]\\w*\\.)?[A-Z]\\w*[a-z]\\w*(?:\\.[A-Z]\\w*)?)(?:\\([^`]*\\))?`")
