@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -76,8 +75,7 @@ func (a *Accounts) Change(ctx context.Context, by *Principal, id string, c Accou
 			return store.User{}, err
 		}
 	}
-	before := slog.Group(audit.KeyBefore, slog.String(audit.KeyUser, audit.Clip(u.Name)),
-		slog.Bool(audit.KeyAdmin, u.Admin), slog.Bool(audit.KeyAuditor, u.Auditor), slog.Bool(audit.KeyActive, u.Active), slog.Bool(audit.KeyService, u.Service))
+	was := beforeChange(u)
 	switch u, err = a.store.ChangeUser(ctx, id, withoutSame(u, c.UserChange)); {
 	case errors.Is(err, store.ErrExists):
 		return store.User{}, errNameTaken
@@ -93,7 +91,7 @@ func (a *Accounts) Change(ctx context.Context, by *Principal, id string, c Accou
 			return store.User{}, err
 		}
 	}
-	a.event(ctx, audit.UserChanged, by, u, before)
+	a.event(ctx, audit.UserChanged, by, u, was)
 	return u, nil
 }
 

@@ -3,6 +3,7 @@ package auth_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/audit"
 	"github.com/ostiary/auth/store"
 	"github.com/ostiary/auth/store/memory"
 )
@@ -85,6 +87,37 @@ func TestCreateFailsAsAWhole(t *testing.T) {
 	}
 	if _, err := newAccounts(s).Create(t.Context(), by, store.User{Name: "erika", Active: true}, goodPassword); err != nil {
 		t.Errorf("the next try: %v", err)
+	}
+}
+
+// halfDeleting is a store that fails after the first step of a deletion.
+type halfDeleting struct{ store.Accounts }
+
+func (h halfDeleting) DeleteUser(ctx context.Context, id string, _ time.Time) error {
+	_, err := h.ChangeUser(ctx, id, store.UserChange{Active: new(false)})
+	return errors.Join(err, context.Canceled)
+}
+
+// A superuser who has disabled somebody leaves a trace, though it was by half a deletion.
+func TestHalfADeletionIsRecorded(t *testing.T) {
+	s := newSystem(t, nil)
+	a := auth.Must(auth.NewAccounts(halfDeleting{s.db}, s.passwords, &auth.AccountsOptions{Logger: slog.New(slog.NewJSONHandler(s.log, nil))}))
+	for _, want := range []int{1, 0} { // the second time the user is disabled already
+		list := s.events(func() {
+			if err := a.Delete(t.Context(), by(s.admin), s.alice.ID); !errors.Is(err, context.Canceled) {
+				t.Fatalf("error %v", err)
+			}
+		})
+		if len(list) != want {
+			t.Fatalf("%d events, want %d: %v", len(list), want, list)
+		}
+		if want == 0 {
+			continue
+		}
+		e := list[0]
+		if was, _ := e[audit.KeyBefore].(map[string]any); e["msg"] != audit.UserChanged || e[audit.KeyUserID] != s.alice.ID || e[audit.KeyActorID] != s.admin.ID || e[audit.KeyActive] != false || was[audit.KeyActive] != true {
+			t.Errorf("event %v", e)
+		}
 	}
 }
 

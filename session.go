@@ -346,10 +346,10 @@ func (s *Session) Secure() bool { return !s.opts.InsecureCookie }
 // End ends the sessions that sel selects and returns their number.
 func (s *Session) End(ctx context.Context, sel store.SessionSelection) (int, error) {
 	n, err := s.store.EndSessions(ctx, sel, store.EndedAdmin, time.Now())
+	s.observeEnded(ctx, observe.KindRevoked, n) // some can have ended before an error
 	if err != nil {
 		return n, fmt.Errorf("auth: end sessions: %w", err)
 	}
-	s.observeEnded(ctx, observe.KindRevoked, n)
 	return n, nil
 }
 

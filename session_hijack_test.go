@@ -147,6 +147,19 @@ func TestHijackRefused(t *testing.T) {
 		t.Errorf("status %d, %s", rec.Code, got)
 	}
 
+	// So it is behind an informational response, after which a proxy clears the header.
+	s.do = func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusEarlyHints)
+		clear(w.Header())
+		_, _, _ = w.(http.Hijacker).Hijack()
+		http.Error(w, "no", http.StatusInternalServerError)
+	}
+	rec = httptest.NewRecorder()
+	s.handler.ServeHTTP(unhinted{brokenHijacker{rec}}, httptest.NewRequest("GET", "/do", nil))
+	if got := rec.Result().Header["Vary"]; rec.Code != 500 || len(got) != 1 || got[0] != "Authorization, Cookie" {
+		t.Errorf("status %d, Vary %q", rec.Code, got)
+	}
+
 	// A session that cannot be stored: nothing is taken, and the answer is 503.
 	s.do = func(w http.ResponseWriter, r *http.Request) {
 		s.session.Manager().Put(r.Context(), "k", "v")
@@ -167,6 +180,15 @@ func TestHijackRefused(t *testing.T) {
 type brokenHijacker struct{ *httptest.ResponseRecorder }
 
 func (brokenHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) { return nil, nil, errDown }
+
+// unhinted does not take an informational status for the last.
+type unhinted struct{ brokenHijacker }
+
+func (u unhinted) WriteHeader(status int) {
+	if status >= 200 {
+		u.brokenHijacker.WriteHeader(status)
+	}
+}
 
 // A response to an upgrade that is no HTTP cannot carry the cookie; it is sent as
 // it is, and the loss is logged.

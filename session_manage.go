@@ -174,11 +174,11 @@ func (s *Session) EndOthers(ctx context.Context, by *Principal, userID string) (
 		sel.Except = st.digest()
 	}
 	n, err := s.store.EndSessions(ctx, sel, store.EndedAdmin, time.Now())
-	if err != nil {
-		return 0, fmt.Errorf("auth: end sessions: %w", err)
-	}
-	if n > 0 {
+	if n > 0 { // some can have ended before an error
 		s.eventEnded(ctx, by, userID, n)
+	}
+	if err != nil {
+		return n, fmt.Errorf("auth: end sessions: %w", err)
 	}
 	return n, nil
 }

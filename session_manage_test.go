@@ -1,8 +1,10 @@
 package auth_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -14,6 +16,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/audit"
+	"github.com/ostiary/auth/internal/observetest"
+	"github.com/ostiary/auth/observe"
 	"github.com/ostiary/auth/store"
 )
 
@@ -412,6 +417,39 @@ func TestSessionsWithStoreDown(t *testing.T) {
 		down := func(err error) bool { return errors.Is(err, errDown) }
 		if got := fmt.Sprint(down(listErr), down(othersErr), down(endErr)); got != want {
 			t.Errorf("%s is down: %s, want %s", call, got, want)
+		}
+	}
+}
+
+// halfEnding is a store that fails after a step of an end of sessions.
+type halfEnding struct{ store.Sessions }
+
+func (h halfEnding) EndSessions(ctx context.Context, sel store.SessionSelection, reason store.EndReason, at time.Time) (int, error) {
+	n, err := h.Sessions.EndSessions(ctx, sel, reason, at)
+	return n, errors.Join(err, errDown)
+}
+
+// What has ended before an error is counted and recorded.
+func TestHalfAnEndIsRecorded(t *testing.T) {
+	s := newSystem(t, nil)
+	rec := new(observetest.Recorder)
+	session := auth.Must(auth.NewSession(halfEnding{s.db}, s.db, &auth.SessionOptions{Logger: slog.New(slog.NewJSONHandler(s.log, nil)), Observe: rec.Observe}))
+	for name, end := range map[string]func() (int, error){
+		"EndOthers": func() (int, error) { return session.EndOthers(t.Context(), by(s.admin), s.alice.ID) },
+		"End":       func() (int, error) { return session.End(t.Context(), store.SessionSelection{UserID: s.alice.ID}) },
+	} {
+		s.login(s.alice)
+		s.login(s.alice)
+		var list []map[string]any
+		wantEvents(t, rec, name, func() {
+			list = s.events(func() {
+				if n, err := end(); n != 2 || !errors.Is(err, errDown) {
+					t.Errorf("%s: %d, %v", name, n, err)
+				}
+			})
+		}, observe.Event{Name: observe.SessionEnded, Kind: observe.KindRevoked, Count: 2})
+		if recorded := len(list) == 1 && list[0]["msg"] == audit.SessionEnded; recorded != (name == "EndOthers") {
+			t.Errorf("%s: events %v", name, list)
 		}
 	}
 }

@@ -25,11 +25,12 @@ var errNotSaved = errors.New("auth: the session could not be saved; the response
 
 // before saves the session once, and reports whether the response may go out.
 func (w *sessionWriter) before() bool {
+	if w.hinted { // httputil.ReverseProxy clears the header after each informational response
+		w.hinted = false
+		vary(w.writer.Header()) // also after a Hijack that failed
+	}
 	if w.sent {
 		return !w.failed
-	}
-	if w.hinted { // httputil.ReverseProxy clears the header after each informational response
-		vary(w.writer.Header())
 	}
 	return w.save(w.writer.Header())
 }

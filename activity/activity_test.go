@@ -187,6 +187,12 @@ func TestAttributesOfAllTypes(t *testing.T) {
 		"functions":         {(func())(nil), func() {}},
 		"nothing":           {nil, []int{1}},
 		"other kinds":       {1, map[string]int{"a": 1}},
+		"one text":          {[]any{"1"}, []any{1}},
+		"one text, inside":  {slog.GroupValue(slog.Any("a", []any{"1"})), slog.GroupValue(slog.Any("a", []any{1}))},
+		"texts in a group":  {slog.GroupValue(slog.Any("a", []string{"b c"})), slog.GroupValue(slog.Any("a", []string{"b", "c"}))},
+		"secrets":           {hidden("a"), hidden("b")},
+		"secrets in groups": {slog.GroupValue(slog.Any("a", hidden("a"))), slog.GroupValue(slog.Any("a", hidden("b")))},
+		"lists of secrets":  {[]hidden{"a"}, []hidden{"b"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for changed, was := range map[bool]any{true: pair[0], false: pair[1]} {
@@ -203,6 +209,11 @@ func TestAttributesOfAllTypes(t *testing.T) {
 		})
 	}
 }
+
+// hidden is a value whose text does not show it.
+type hidden string
+
+func (hidden) String() string { return "[redacted]" }
 
 // lazies are a value that cannot be compared, when a handler asks.
 type lazies []string

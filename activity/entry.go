@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"log/slog"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -192,13 +194,23 @@ func same(v, w slog.Value) bool {
 	if l, m := texts(v), texts(w); l != nil || m != nil {
 		return slices.Equal(l, m)
 	}
-	switch v.Kind() {
-	case slog.KindAny, slog.KindGroup, slog.KindLogValuer:
-		// Equal panics for a map, a slice or a function, and for what holds one.
-		return v.Kind() == w.Kind() && v.String() == w.String()
+	switch k := v.Kind(); {
+	case k != w.Kind():
+		return false
+	case k == slog.KindGroup:
+		return slices.EqualFunc(v.Group(), w.Group(), func(a, b slog.Attr) bool {
+			return a.Key == b.Key && same(a.Value.Resolve(), b.Value.Resolve())
+		})
+	case k == slog.KindAny && (!canCompare(v) || !canCompare(w)):
+		// Equal panics for a map, a slice or a function, and for what holds one. Not by
+		// String, in which another secret and a number for a text may look alike.
+		return fmt.Sprintf("%#v", v.Any()) == fmt.Sprintf("%#v", w.Any())
 	}
 	return v.Equal(w)
 }
+
+// canCompare reports whether Go can compare a value with one of its type.
+func canCompare(v slog.Value) bool { return reflect.ValueOf(v.Any()).Comparable() }
 
 // texts returns the texts of an attribute that is a list of them, or nil.
 func texts(v slog.Value) []string {

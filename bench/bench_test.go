@@ -83,6 +83,25 @@ func TestRatios(t *testing.T) {
 	}
 }
 
+// One disturbance does not make all slices too small.
+func TestCalibrate(t *testing.T) {
+	const slice = 2 * time.Millisecond
+	for calls := range 8 {
+		r := &runner{workers: []func(int){func(n int) {
+			spin := float64(n) * 1000 // ns
+			if calls--; calls == -3 { // the first two are for warming up
+				spin += float64(slice)
+			}
+			for start := processTime(); processTime()-start < spin; {
+			}
+		}}}
+		r.calibrate(slice)
+		if r.n < 200 { // 2,000, if nothing else is disturbed
+			t.Errorf("a slice of 2 ms has %d pieces of work of 1 µs", r.n)
+		}
+	}
+}
+
 // What is compared is measured at about the same time.
 func TestTurns(t *testing.T) {
 	servers := []Server{{Name: "a"}, {Name: "b"}, {Name: "a1", Base: "a"}, {Name: "b1", Base: "b"}, {Name: "a2", Base: "a"}, {Name: "alone"}}

@@ -155,14 +155,18 @@ func (r *runner) calibrate(slice time.Duration) {
 			work(Presented)
 		}
 	}
-	for ; ; r.n *= 2 {
+	// On a busy machine the time of a few pieces of work says nothing. It counts when the
+	// one before it was about the same.
+	for last := 0.0; ; r.n *= 2 {
 		start := processTime()
 		r.run()
 		took := (processTime() - start) / float64(len(r.workers))
-		if took > float64(slice)/4 {
-			r.n = max(1, int(float64(r.n)*float64(slice)/took))
+		each := took / float64(r.n)
+		if took > float64(slice)/4 && max(each, last) <= 2*min(each, last) {
+			r.n = max(1, int(float64(slice)/each))
 			return
 		}
+		last = each
 	}
 }
 
