@@ -106,10 +106,11 @@ const MaxCount = 10_000
 // A Page is a part of a list. A negative Offset counts as 0. A Limit below 1
 // returns no records, only the total.
 //
-// From MaxCount on, and beyond CountTo, a store may begin a page where another one of the
-// list that it read within the last minute ended. Such a page is shifted by as many
-// records as were added or removed before it since. Whoever walks from page to page then
-// sees each record once that is there all the time.
+// From the greater of MaxCount and CountTo on, a store may find a page by another one of
+// the list that it read within the last minute, instead of by its Offset. Records that
+// were added or removed during a walk then shift the page and its total. A walk from page
+// to page, with less than a minute between them, sees each record once that is there all
+// the time, unless other walks through the same list at that time disturb it.
 type Page struct {
 	Offset, Limit int
 	Order         OrderBy
@@ -117,7 +118,8 @@ type Page struct {
 
 	// CountTo bounds what counting costs. A total of up to CountTo must be
 	// exact. A greater one must be greater than CountTo, and may be smaller than
-	// the number of records. In both cases the total is greater than
+	// the number of records, or greater if the page was not found by its Offset. In
+	// both cases the total is greater than
 	// Offset+Limit exactly if more records follow the page. Zero means
 	// MaxCount. With a negative CountTo nothing is counted: all that the total
 	// tells is whether more records follow.

@@ -222,7 +222,7 @@ type Tokens interface {
 	// number. A store may count tokens for limits.Owned that have ended while
 	// their records are not marked.
 	//
-	// After an error that is none of these t may be stored, for instance when the
+	// After an error that is none of these, t may be stored, for instance when the
 	// connection broke before the answer came. Nobody may be given its secrets then.
 	InsertToken(ctx context.Context, t Token, limits InsertLimits) (Token, error)
 

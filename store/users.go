@@ -102,7 +102,7 @@ type Accounts interface {
 	//
 	// A store may disable a user with very many sessions or consents first, and
 	// end these in steps that hold up nobody. If it then returns an error, the
-	// user can be disabled, and another call deletes the user.
+	// user may be disabled already, and another call deletes the user.
 	//
 	// An active administrator must remain after any concurrent calls of
 	// ChangeUser and DeleteUser.

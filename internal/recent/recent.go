@@ -1,5 +1,5 @@
-// Package recent keeps values by the digest of a token for a short time, in a
-// bounded number of places.
+// Package recent keeps values by a digest, of a token or a list, for a short time, in
+// a bounded number of places.
 package recent
 
 import (
@@ -15,8 +15,7 @@ const (
 	locks = 64 // of a table
 )
 
-// A Table is allocated at once. The digests of tokens are uniform, so they need no
-// other hash. It is safe for concurrent use.
+// A Table is allocated at once. Digests are uniform, so they need no other hash. It is safe for concurrent use.
 type Table[V any] struct {
 	mu   [locks]lock
 	sets [][ways]place[V]

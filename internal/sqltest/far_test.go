@@ -262,6 +262,7 @@ func TestPagesFarAwayBeginInAnIndex(t *testing.T) {
 	db, tap := p.tapped(t)
 	st := openIn(t, db, p)
 	within := regexp.MustCompile(`SEARCH \w USING .*[<>]\(?\?`)
+	looked := 0
 	eachFar(t, func(name string, l farList, page store.Page) {
 		if !l.indexed || strings.HasPrefix(l.name, "applications of") { // of which there are few
 			return
@@ -278,6 +279,7 @@ func TestPagesFarAwayBeginInAnIndex(t *testing.T) {
 				if back == 300 || !strings.Contains(q.query, "OFFSET") {
 					continue
 				}
+				looked++
 				plan := explain(t, plain, "EXPLAIN QUERY PLAN "+q.query, q.args, "detail")
 				if !within.MatchString(plan) {
 					t.Errorf("%s: %s\n%s", name, q.query, plan)
@@ -285,6 +287,9 @@ func TestPagesFarAwayBeginInAnIndex(t *testing.T) {
 			}
 		}
 	})
+	if looked < 2 {
+		t.Errorf("%d pages were looked at", looked)
+	}
 }
 
 // A long list is counted by its last record, at whatever time it is asked for. Once it is

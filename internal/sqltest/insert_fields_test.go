@@ -16,7 +16,7 @@ import (
 )
 
 // Every value of a token comes to the column that is its own, whatever the statement is
-// made of, under all settings of a host, and if the token before had others or none.
+// made of, in MySQL under all settings of a host, and if the token before had others or none.
 func TestInsertStoresEveryField(t *testing.T) {
 	for _, d := range databases() {
 		for _, setting := range append([]string{""}, insertSettings[d.name]...) {

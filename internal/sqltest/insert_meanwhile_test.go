@@ -141,7 +141,7 @@ func (m *meanwhile) run(t *testing.T, end endMeanwhile, deep, trip int) bool {
 		own.ParentDigest, own.ParentScopes = at.parent.Digest, at.parent.Scopes
 	}
 	trips, last, ended, locked := 0, false, false, false
-	m.tap.onTrip = func(what string) {
+	m.tap.tripping(func(what string) {
 		trips++
 		locked = locked || what == "BEGIN"
 		if trips != trip || locked {
@@ -151,9 +151,9 @@ func (m *meanwhile) run(t *testing.T, end endMeanwhile, deep, trip int) bool {
 		if err := end.do(ctx, m.calm, at); err != nil {
 			t.Errorf("%s: %v", end.name, err)
 		}
-	}
+	})
 	got, err := m.st.InsertToken(ctx, tok, own)
-	m.tap.onTrip = nil
+	m.tap.tripping(nil)
 	name := fmt.Sprintf("%s ended before trip %d of a token below %d", end.name, trip, deep)
 	if err != nil {
 		if !ended || !errors.Is(err, store.ErrConflict) {

@@ -276,7 +276,10 @@ func TestMigrateMakesWayForReaders(t *testing.T) {
 	patient.DSN += " lock_timeout=200ms"
 	done := make(chan error, 1)
 	go func() { done <- sqlstore.Migrate(ctx, patient.pool(t), p.Dialect, p.options()) }()
-	for waiting := 0; waiting == 0; {
+	for deadline, waiting := time.Now().Add(servertest.Patience), 0; waiting == 0; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("nobody waits for the table")
+		}
 		err := db.QueryRow("SELECT COUNT(*) FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock' AND relation = CAST($1 AS regclass)", p.sql("auth_tokens")).Scan(&waiting)
 		if err != nil {
 			t.Fatal(err)

@@ -97,7 +97,7 @@ func endGoesOn(t *testing.T, p place, users int, of store.SessionSelection) {
 	}
 }
 
-// A user who has consented to more than one statement removes in time can be deleted: the
+// A user with more consents and sessions than one statement ends in time can be deleted: the
 // user is disabled at once, and what a failure interrupts goes on with the next call.
 func TestDeletionOfUserGoesOn(t *testing.T) {
 	onEach(t, func(t *testing.T, fresh func(testing.TB) place) {

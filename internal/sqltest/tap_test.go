@@ -77,6 +77,13 @@ func (t *tap) counted() int {
 	return t.calls
 }
 
+// tripping sets what is called before each round trip, nil for nothing.
+func (t *tap) tripping(on func(string)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.onTrip = on
+}
+
 // trippedBy returns the round trips that f made: statements, and the beginnings and
 // ends of transactions. A statement that the driver has to prepare first counts twice,
 // and one that was prepared before once. Rows that are fetched do not count.
@@ -93,8 +100,11 @@ func (t *tap) trippedBy(f func()) []string {
 }
 
 func (t *tap) trip(what string) {
-	if t.onTrip != nil {
-		t.onTrip(what)
+	t.mu.Lock()
+	on := t.onTrip
+	t.mu.Unlock()
+	if on != nil {
+		on(what)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 )
 
 // galeraRemedy is the setting of a driver for a node of a Galera cluster.
-const galeraRemedy = "set interpolateParams=true in the data source name, and no maxAllowedPacket that is small"
+const galeraRemedy = "set interpolateParams=true in the data source name, and no maxAllowedPacket, whose default is enough"
 
 // galeraLongest is how long an argument of a statement can be without being prepared,
 // in bytes.

@@ -113,7 +113,7 @@ func (in *insertion) after(old *tokenRecord) {
 
 // args are those of insertToken for a shape.
 func (in *insertion) args(d Dialect, h insertShape, limits store.InsertLimits) []any {
-	args := in.appendTo(append(make([]any, 0, 40), in.token.Family), h.refreshed)
+	args := in.appendTo(append(make([]any, 0, 42), in.token.Family), h.refreshed)
 	if h.refreshed {
 		args = append(args, orNever(in.token.Refresh.GrantCreated))
 	}
@@ -143,8 +143,9 @@ func (in *insertion) appendConditions(args []any, d Dialect, h insertShape, limi
 	return args
 }
 
-// known are the values behind the family where everything is known, up to the number.
-func (in *insertion) known(args []any) []any {
+// appendKnown appends the values behind the family, up to the number, where everything is
+// known.
+func (in *insertion) appendKnown(args []any) []any {
 	return append(in.appendTo(args, true),
 		orNever(in.token.Refresh.GrantCreated), in.parent, in.independent, in.root, in.ancestors, in.via, in.seq)
 }
@@ -169,7 +170,7 @@ func (t *tx) insertToken(in *insertion, h insertShape, limits store.InsertLimits
 
 // insertSuccessor stores a token of a family that there is.
 func (t *tx) insertSuccessor(in *insertion) (store.Token, error) {
-	args := append(in.known([]any{in.token.Family}), in.token.Refresh.Number)
+	args := append(in.appendKnown([]any{in.token.Family}), in.token.Refresh.Number)
 	id, err := t.insert(insertSuccessor, args...)
 	return in.stored(id), err
 }

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"fmt"
 
 	"github.com/ostiary/auth/store"
 )
@@ -37,15 +38,18 @@ func (s *Store) insertFounder(ctx context.Context, what string, in *insertion, h
 		if h.under != anyone {
 			in.seq = newest[0]
 		}
-		query, args = insertAllowed, in.known(nil)
+		query, args = insertAllowed, in.appendKnown(nil)
 	}
 	err = s.run(ctx, what, false, query, args, func(res sql.Result) error {
 		n, err := res.RowsAffected()
-		if err == nil && n != founderChanges {
-			err = store.ErrNotFound
-		}
-		if err == nil {
+		switch {
+		case err != nil:
+		case n == founderChanges:
 			id, err = res.LastInsertId()
+		case n == 0 || n == 2: // rows that were found and not changed count with clientFoundRows
+			err = store.ErrNotFound
+		default:
+			err = fmt.Errorf("sqlstore: the insert of a token changed %d rows", n)
 		}
 		return err
 	})

@@ -91,13 +91,13 @@ func page[T any](ctx context.Context, s *Store, l listing[T], p store.Page) (all
 	return f.list, f.total, err
 }
 
-// count returns how many rows a query has, up to a limit. Of a list that was longer when
-// it was counted last, it first looks for the last row: to skip rows takes a third less
-// than to count them. The name of the list tells it from others and has the limit, and
-// it does not change with the time.
-func (s *Store) count(ctx context.Context, what string, list store.Digest, query string, args []any, limit int) (int, error) {
+// count returns how many rows a query has, up to a limit. Of a list that reached the limit
+// when it was counted last, it first looks for the row at the limit: to skip rows takes a
+// third less than to count them. The name of the list tells it from others. It has the
+// limit, unless that is always the same, and does not change with the time.
+func (s *Store) count(ctx context.Context, what string, name store.Digest, query string, args []any, limit int) (int, error) {
 	now := time.Since(s.lists.since)
-	_, long := s.lists.long.Get(&list, now)
+	_, long := s.lists.long.Get(&name, now)
 	if long {
 		last, err := s.number(ctx, what, countOf+query+" LIMIT 1 OFFSET "+strconv.Itoa(limit-1)+countOfEnd, args)
 		if last > 0 || err != nil {
@@ -108,9 +108,9 @@ func (s *Store) count(ctx context.Context, what string, list store.Digest, query
 	switch {
 	case err != nil:
 	case n == limit:
-		s.lists.long.Put(&list, struct{}{}, now+countLive, now)
+		s.lists.long.Put(&name, struct{}{}, now+countLive, now)
 	case long: // no more: each count would read it twice
-		s.lists.long.Put(&list, struct{}{}, now+1, now)
+		s.lists.long.Put(&name, struct{}{}, now+1, now)
 	}
 	return n, err
 }

@@ -119,7 +119,8 @@ const (
 	UPDATE auth_users SET is_active = FALSE, epoch = epoch + 1, revision = revision + 1
 	WHERE id = ?`
 
-	// manyUserConsents returns the application with which a step of their end stops.
+	// manyUserConsents returns the last application whose consents a step ends, and nothing
+	// if one step ends all.
 	manyUserConsents = `
 	SELECT application_id FROM auth_consents WHERE user_id = ?
 	ORDER BY user_id, application_id LIMIT 1 OFFSET ?`

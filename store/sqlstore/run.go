@@ -191,7 +191,10 @@ func (p plain) numbered(args []any) (text string, left []any) {
 	}
 	b, rest := make([]byte, 0, len(p.text)+8*len(args)), p.text
 	for _, arg := range args {
-		before, after, _ := strings.Cut(rest, "?")
+		before, after, found := strings.Cut(rest, "?")
+		if !found { // the driver refuses that
+			return p.text, args
+		}
 		b, rest = append(b, before...), after
 		switch n := arg.(type) {
 		case int:
@@ -201,6 +204,9 @@ func (p plain) numbered(args []any) (text string, left []any) {
 		default:
 			return p.text, args
 		}
+	}
+	if strings.Contains(rest, "?") {
+		return p.text, args
 	}
 	return string(append(b, rest...)), nil
 }

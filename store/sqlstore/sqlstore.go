@@ -9,8 +9,9 @@
 // host with its own users sets [Options.Users]; the table of users here then
 // stays empty.
 //
-// A reported change is on the disk. A step of several statements is one
-// transaction. A step that lost against another transaction, or whose
+// A reported change is on the disk. A step of several statements is one transaction. Three
+// are not: the deletion of a user with very many records and the end of very many sessions
+// are several, and in MySQL the insert of a token reads its conditions before. A step that lost against another transaction, or whose
 // connection broke before the commit, is repeated for as long as the context
 // and [Options.Timeout] allow. If the connection breaks during the commit, or
 // during a step that is one statement, such as the insert of a token, the outcome is
@@ -31,9 +32,9 @@
 // PostgreSQL: any isolation level may be the default. Choose a schema with
 // search_path. synchronous_commit must not be off.
 //
-// MySQL, MariaDB: innodb_flush_log_at_trx_commit must be 1, autocommit on, and sql_mode strict. A
-// node of a Galera cluster needs interpolateParams=true and wsrep_sync_wait=7 in
-// the data source name of its driver.
+// MySQL, MariaDB: innodb_flush_log_at_trx_commit must be 1, autocommit on, and
+// sql_mode strict. A node of a Galera cluster needs interpolateParams=true and
+// wsrep_sync_wait=7 in the data source name of its driver, and no maxAllowedPacket.
 //
 // Poolers in transaction mode need [Options.NoPreparedStatements]. While a server
 // hangs, calls fail at once; [Store.Ready] is for readiness probes. The page
@@ -156,7 +157,7 @@ type Store struct {
 	prepared               map[string]*sql.Stmt   // by the same; never changes, empty with NoPreparedStatements
 	inserts                map[insertShape]string // as there; never changes
 	founders               map[insertShape]string // as there, of MySQL; never changes
-	readCommitted          bool                   // sessions of MySQL are, as far as one can tell
+	readCommitted          bool                   // the session of MySQL that Open asked is; each statement checks its own
 	lists                  lists
 
 	// writer is held by the writer of SQLite: waiting here is fair and cheaper
@@ -227,13 +228,16 @@ func open(ctx context.Context, db *sql.DB, d Dialect, opts *Options) (*Store, er
 		}
 		names, s.readCommitted = append(names, isolation, name), level == "READ-COMMITTED"
 		for _, h := range insertShapes() {
-			if s.founders[h] = h.founder(s.readCommitted); !h.paid {
-				queries = append(queries, s.founders[h])
+			if h.paid { // in the transaction of what pays
+				continue
 			}
+			s.founders[h] = h.founder(s.readCommitted)
+			queries = append(queries, s.founders[h])
 		}
 	}
+	known := strings.NewReplacer(names...)
 	for _, query := range queries {
-		s.texts[query] = strings.NewReplacer(names...).Replace(d.rewrite(query, s.prefix))
+		s.texts[query] = known.Replace(d.rewrite(query, s.prefix))
 	}
 	if o.NoPreparedStatements {
 		if err := checkNothingPrepared(ctx, db, d); err != nil {

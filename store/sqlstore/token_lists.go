@@ -52,7 +52,7 @@ func (s *Store) ListTokens(ctx context.Context, f store.TokenFilter, p store.Pag
 // tokenList returns the name of a list, with more that tells it from others. A cut-off of
 // somebody does not make it another.
 func (s *Store) tokenList(f store.TokenFilter, more ...any) store.Digest {
-	narrow, _, _ := s.narrowed(f) // it was possible before
+	narrow, _, _ := s.narrowed(f) // tokenRanges has returned its error
 	return listDigest("tokens", visibleOf(f), narrow, more)
 }
 

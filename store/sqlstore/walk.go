@@ -13,11 +13,12 @@ import (
 
 // Databases have no index by rank: what stands before a page is read, unless it is known
 // where in the order the page begins. The store remembers the edges of pages that it has
-// read, so that a list that is walked through costs the same on each page. Up to
-// [store.MaxCount] totals are exact, and so are pages, which do not begin at edges. Beyond
-// it nobody can tell the offset of a record anyway. There an edge is used although records
-// before it may have come or gone, on this node or another: by its offset, a page would
-// repeat or leave out as many as that in a walk, and by the edge it does neither.
+// read, so that a list that is walked through costs the same on each page. Up to the
+// greater of [store.MaxCount] and CountTo totals are exact, and a page is found by its
+// offset. Beyond it nobody can tell the offset of a record anyway. There an edge is used
+// although records before it may have come or gone, on this node or another: by its
+// offset, a walk would repeat or leave out as many as that. By the edge it does neither,
+// unless another walk of the same list has replaced the edge.
 //
 // In SQLite and PostgreSQL, with orders of tokens by a time, entries of an index may be
 // passed over: in SQLite those of the same time, because the ID that follows is the number
@@ -27,7 +28,7 @@ const (
 	mostLists = 1024        // of which something is remembered
 	mostEdges = 8           // of one list
 	edgesLive = time.Minute // a page may be shifted by what was added or removed meanwhile
-	countLive = time.Hour   // for it is only what to try first
+	countLive = time.Hour   // it decides only what is tried first
 )
 
 // An edge is a record that stood at an offset of a list: the values of the columns of its
@@ -90,7 +91,7 @@ type start struct {
 	back bool
 }
 
-// order returns the direction in which to read.
+// descending reports whether the greatest come first.
 func (s start) descending(p store.Page) bool { return p.Descending != s.back }
 
 // A walk reads the pages of a list.
