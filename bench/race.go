@@ -156,13 +156,13 @@ func (r *runner) calibrate(slice time.Duration) {
 		}
 	}
 	// On a busy machine the time of a few pieces of work says nothing. It counts when the
-	// one before it was about the same.
+	// one before it was about the same, or when it is long.
 	for last := 0.0; ; r.n *= 2 {
 		start := processTime()
 		r.run()
 		took := (processTime() - start) / float64(len(r.workers))
 		each := took / float64(r.n)
-		if took > float64(slice)/4 && max(each, last) <= 2*min(each, last) {
+		if took > float64(slice)/4 && (max(each, last) <= 2*min(each, last) || took > 8*float64(slice)) {
 			r.n = max(1, int(float64(slice)/each))
 			return
 		}

@@ -48,7 +48,6 @@ func shown(table map[[32]byte]*record, list []store.User) http.Handler {
 	for _, u := range list {
 		users[u.ID] = &u
 	}
-	var body []byte
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rec := look(table, r)
 		if rec == nil || users[rec.user] == nil {
@@ -56,7 +55,7 @@ func shown(table map[[32]byte]*record, list []store.User) http.Handler {
 			return
 		}
 		u := users[rec.user]
-		body = append(append(append(body[:0], u.ID...), u.Name...), u.Email...)
+		body := append(append(append(make([]byte, 0, 128), u.ID...), u.Name...), u.Email...)
 		w.WriteHeader(http.StatusOK)
 		_, _ = w.Write(u.Created.AppendFormat(body, "2006-01-02T15:04:05.000000Z"))
 	})
