@@ -202,7 +202,8 @@ func (a *Accounts) insert(ctx context.Context, u store.User, hash string) (store
 // Delete removes a user with all sessions and tokens, which are dead when it
 // returns. It returns an [*Error] with status 403 if by is no superuser or is
 // the user, 404 if there is none, and 409 for the last active superuser. After another
-// error the user can be disabled, which an event says. Delete again to go on.
+// error the user may be disabled or gone; an event says so if the store can still be
+// read. Delete again to go on.
 func (a *Accounts) Delete(ctx context.Context, by *Principal, id string) error {
 	u, err := a.user(ctx, id)
 	if err != nil {
@@ -222,18 +223,21 @@ func (a *Accounts) Delete(ctx context.Context, by *Principal, id string) error {
 	case errors.Is(err, store.ErrLastAdmin):
 		return errLastAdmin
 	case err != nil:
-		a.noteDisabled(ctx, by, u)
+		a.noteUnfinished(ctx, by, u)
 		return fmt.Errorf("auth: delete a user: %w", err)
 	}
 	a.event(ctx, audit.UserDeleted, by, u)
 	return nil
 }
 
-// noteDisabled records that a deletion which failed has disabled the user.
-func (a *Accounts) noteDisabled(ctx context.Context, by *Principal, u store.User) {
+// noteUnfinished records what a deletion has done that ended with an error.
+func (a *Accounts) noteUnfinished(ctx context.Context, by *Principal, u store.User) {
 	ctx, cancel := stores.Detach(ctx) // the client may be gone
 	defer cancel()
-	if now, err := a.store.UserByID(ctx, u.ID); err == nil && u.Active && !now.Active {
+	switch now, err := a.store.UserByID(ctx, u.ID); {
+	case errors.Is(err, store.ErrNotFound): // the error came after the commit
+		a.event(ctx, audit.UserDeleted, by, u)
+	case err == nil && u.Active && !now.Active:
 		a.event(ctx, audit.UserChanged, by, now, beforeChange(u))
 	}
 }

@@ -121,6 +121,27 @@ func TestHalfADeletionIsRecorded(t *testing.T) {
 	}
 }
 
+// wholeDeleting deletes and then loses the answer.
+type wholeDeleting struct{ store.Accounts }
+
+func (w wholeDeleting) DeleteUser(ctx context.Context, id string, at time.Time) error {
+	return errors.Join(w.Accounts.DeleteUser(ctx, id, at), context.Canceled)
+}
+
+// A deletion whose answer was lost leaves a trace, for another call finds nobody.
+func TestDeletionWithoutAnAnswerIsRecorded(t *testing.T) {
+	s := newSystem(t, nil)
+	a := auth.Must(auth.NewAccounts(wholeDeleting{s.db}, s.passwords, &auth.AccountsOptions{Logger: slog.New(slog.NewJSONHandler(s.log, nil))}))
+	list := s.events(func() {
+		if err := a.Delete(t.Context(), by(s.admin), s.alice.ID); !errors.Is(err, context.Canceled) {
+			t.Fatalf("error %v", err)
+		}
+	})
+	if len(list) != 1 || list[0]["msg"] != audit.UserDeleted || list[0][audit.KeyUserID] != s.alice.ID {
+		t.Errorf("events %v", list)
+	}
+}
+
 // The first superuser is the last one, too, and may not stay without a password.
 func TestFirstSuperuserFailsAsAWhole(t *testing.T) {
 	s := newSystem(t, nil)

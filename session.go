@@ -343,7 +343,8 @@ func (s *Session) IdleTimeout() time.Duration { return s.opts.IdleTimeout }
 // Secure reports whether the cookie has the attribute Secure.
 func (s *Session) Secure() bool { return !s.opts.InsecureCookie }
 
-// End ends the sessions that sel selects and returns their number.
+// End ends the sessions that sel selects and returns their number. The number beside an
+// error is that of those that ended before it; another call goes on.
 func (s *Session) End(ctx context.Context, sel store.SessionSelection) (int, error) {
 	n, err := s.store.EndSessions(ctx, sel, store.EndedAdmin, time.Now())
 	s.observeEnded(ctx, observe.KindRevoked, n) // some can have ended before an error

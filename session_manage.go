@@ -164,7 +164,8 @@ func (s *Session) EndOne(ctx context.Context, by *Principal, userID string, id i
 
 // EndOthers ends all sessions of a user and returns their number. It leaves out the
 // session of the request with the context ctx if that is one of the user's. It asks
-// of by what [Session.List] asks. A concurrent login is either ended or comes after.
+// of by what [Session.List] asks. A concurrent login is either ended or comes after. The
+// number beside an error is that of those that ended before it; another call goes on.
 func (s *Session) EndOthers(ctx context.Context, by *Principal, userID string) (int, error) {
 	if err := mayManageSessions(by, userID); err != nil {
 		return 0, err

@@ -248,7 +248,7 @@ func (s *Session) cookie(lines []string) (token string, none absence) {
 		return "", noCookie
 	case n > 1:
 		return "", twoCookies
-	case len(token) != sessionIDLen, s.memory == nil && !isSessionID(token): // a look-up takes less time in memory
+	case len(token) != sessionIDLen, s.memory == nil && !isSessionID(token): // a look-up in memory is quicker than a look at the alphabet
 		return "", dead
 	}
 	return token, present

@@ -202,8 +202,8 @@ func same(v, w slog.Value) bool {
 			return a.Key == b.Key && same(a.Value.Resolve(), b.Value.Resolve())
 		})
 	case k == slog.KindAny && (!canCompare(v) || !canCompare(w)):
-		// Equal panics for a map, a slice or a function, and for what holds one. Not by
-		// String, in which another secret and a number for a text may look alike.
+		// Equal panics for a map, a slice or a function, and for what holds one. The Go
+		// syntax tells apart what has the same text: two secrets, or 1 and "1".
 		return fmt.Sprintf("%#v", v.Any()) == fmt.Sprintf("%#v", w.Any())
 	}
 	return v.Equal(w)
