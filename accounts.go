@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/ostiary/auth/audit"
@@ -244,8 +245,15 @@ func (a *Accounts) noteUnfinished(ctx context.Context, by *Principal, u store.Us
 
 // beforeChange returns what an event says about a user as it was.
 func beforeChange(u store.User) slog.Attr {
-	return slog.Group(audit.KeyBefore, slog.String(audit.KeyUser, audit.Clip(u.Name)),
-		slog.Bool(audit.KeyAdmin, u.Admin), slog.Bool(audit.KeyAuditor, u.Auditor), slog.Bool(audit.KeyActive, u.Active), slog.Bool(audit.KeyService, u.Service))
+	return slog.GroupAttrs(audit.KeyBefore, userAttrs(u)...)
+}
+
+// userAttrs are what events say about a user.
+func userAttrs(u store.User) []slog.Attr {
+	return []slog.Attr{
+		slog.String(audit.KeyUser, audit.Clip(u.Name)),
+		slog.Bool(audit.KeyAdmin, u.Admin), slog.Bool(audit.KeyAuditor, u.Auditor), slog.Bool(audit.KeyActive, u.Active), slog.Bool(audit.KeyService, u.Service),
+	}
 }
 
 func (a *Accounts) user(ctx context.Context, id string) (store.User, error) {
@@ -261,10 +269,8 @@ func (a *Accounts) user(ctx context.Context, id string) (store.User, error) {
 
 // event records what by did to u.
 func (a *Accounts) event(ctx context.Context, name string, by *Principal, u store.User, attrs ...slog.Attr) {
-	a.log.LogAttrs(ctx, slog.LevelInfo, name, append([]slog.Attr{
+	a.log.LogAttrs(ctx, slog.LevelInfo, name, slices.Concat([]slog.Attr{
 		slog.String(audit.KeyActor, audit.Clip(by.Name)), slog.String(audit.KeyActorID, by.ID), slog.Int64(audit.KeyActorTokenID, by.TokenID),
-		slog.String(audit.KeyUser, audit.Clip(u.Name)), slog.String(audit.KeyUserID, u.ID),
-		slog.Bool(audit.KeyAdmin, u.Admin), slog.Bool(audit.KeyAuditor, u.Auditor), slog.Bool(audit.KeyActive, u.Active), slog.Bool(audit.KeyService, u.Service),
-		slog.String(audit.KeyClient, client.Text(ctx)),
-	}, attrs...)...)
+		slog.String(audit.KeyUserID, u.ID), slog.String(audit.KeyClient, client.Text(ctx)),
+	}, userAttrs(u), attrs)...)
 }

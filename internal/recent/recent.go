@@ -15,7 +15,8 @@ const (
 	locks = 64 // of a table
 )
 
-// A Table is allocated at once. Digests are uniform, so they need no other hash. It is safe for concurrent use.
+// A Table is allocated at once. Digests are uniform, so they need no other hash. It is
+// safe for concurrent use.
 type Table[V any] struct {
 	mu   [locks]lock
 	sets [][ways]place[V]

@@ -79,6 +79,13 @@ func fill(b testing.TB, st *sqlstore.Store, db *sql.DB, p place, rows int) {
 	}
 }
 
+// randomDigest is an expression for a digest that no other row has.
+func (p place) randomDigest() string {
+	return map[sqlstore.Dialect]string{
+		sqlstore.SQLite: "randomblob(32)", sqlstore.Postgres: "sha256(CAST(random() AS TEXT)::bytea)", sqlstore.MySQL: "UNHEX(SHA2(CONCAT(RAND(), UUID()), 256))",
+	}[p.Dialect]
+}
+
 // sql adapts a statement to the place.
 func (p place) sql(parts ...string) string {
 	query := strings.Join(parts, "")

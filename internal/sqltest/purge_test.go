@@ -30,9 +30,7 @@ const refreshes = 720
 // stored them. The grants end at one instant.
 func fillFamilies(t testing.TB, db *sql.DB, p place, n int, grantEnds int64) {
 	t.Helper()
-	digest := map[sqlstore.Dialect]string{
-		sqlstore.SQLite: "randomblob(32)", sqlstore.Postgres: "sha256(CAST(random() AS TEXT)::bytea)", sqlstore.MySQL: "UNHEX(SHA2(CONCAT(RAND(), UUID()), 256))",
-	}[p.Dialect]
+	digest := p.randomDigest()
 	// Refresh f of family k: the last one is unspent, all others were spent by it.
 	query := p.sql(`INSERT INTO auth_tokens (digest, user_id, application_id, parent_id, family, scopes, audience, addresses, epoch, description,
 		created_at, modified_at, expires_at, revoked_at, refresh_digest, refresh_scopes, refresh_expires_at, grant_expires_at, refresh_spent_at,

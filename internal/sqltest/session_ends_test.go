@@ -34,9 +34,7 @@ func endGoesOn(t *testing.T, p place, users int, of store.SessionSelection) {
 	t.Parallel()
 	calm, plain := p.openDB(t)
 	const all = 2_300
-	digest := map[sqlstore.Dialect]string{
-		sqlstore.SQLite: "randomblob(32)", sqlstore.Postgres: "sha256(CAST(random() AS TEXT)::bytea)", sqlstore.MySQL: "UNHEX(SHA2(CONCAT(RAND(), UUID()), 256))",
-	}[p.Dialect]
+	digest := p.randomDigest()
 	later := time.Now().Add(hour).UnixMicro()
 	if _, err := plain.Exec(p.sql(`INSERT INTO auth_sessions (digest, user_id, epoch, created_at, seen_at, expires_at, reason, gone_at, revision)
 		WITH RECURSIVE d (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM d WHERE i < 9)
@@ -110,9 +108,7 @@ func TestDeletionOfUserGoesOn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		digest := map[sqlstore.Dialect]string{
-			sqlstore.SQLite: "randomblob(32)", sqlstore.Postgres: "sha256(CAST(random() AS TEXT)::bytea)", sqlstore.MySQL: "UNHEX(SHA2(CONCAT(RAND(), UUID()), 256))",
-		}[p.Dialect]
+		digest := p.randomDigest()
 		many := fmt.Sprintf(` FROM (SELECT a.i + 10 * b.i + 100 * c.i + 1000 * e.i AS i FROM d a, d b, d c, d e) n WHERE n.i < %d`, each)
 		const numbers = ` WITH RECURSIVE d (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM d WHERE i < 9) SELECT `
 		for _, statement := range []string{
