@@ -166,7 +166,7 @@ func (s *Store) insert(r store.Token, f, parent *family, seq int64) *token {
 		s.addVia(key.via, t, personal)
 	}
 	s.endings.add(t)
-	s.byDigest.add(hash32(r.Digest), self)
+	s.byDigest.add(hash32(&r.Digest), self)
 	return t
 }
 
@@ -191,7 +191,7 @@ func (s *Store) dropToken(t *token) {
 		s.markBelow(t, t.expires)
 	}
 	s.endings.remove(t)
-	s.byDigest.remove(hash32(t.getDigest()), t.self)
+	s.byDigest.remove(hash32(new(t.getDigest())), t.self)
 	s.byID.remove(t.id)
 	s.dropRefresh(t)
 	if f := s.kept(t); f != nil {
