@@ -71,6 +71,24 @@ func parts(a Authenticator) (list []Authenticator, ours bool) {
 	return []Authenticator{a}, false
 }
 
+// withoutField returns what a is for requests without an Authorization field: the parts
+// that know no credential but that field have no say.
+func withoutField(a Authenticator) Authenticator {
+	if _, ok := a.(chain); !ok {
+		return a
+	}
+	list, _ := parts(a)
+	var rest chain
+	for _, part := range list {
+		switch part.(type) {
+		case *Bearer, *Basic:
+		default:
+			rest = append(rest, part)
+		}
+	}
+	return rest
+}
+
 // partsOf returns those of the parts that have the type P. It is for types of this
 // package: a type of the host that embeds one is the host's business.
 func partsOf[P Authenticator](list []Authenticator) (found []P) {

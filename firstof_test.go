@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -107,6 +108,52 @@ func TestEmbeddedAuthenticators(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A gate leaves out who knows no credential but an Authorization field, for a request
+// without one. The others are asked once, and what they say is what the gate says.
+func TestRequestWithoutField(t *testing.T) {
+	s := newSystem(t, nil)
+	bearers, basic := auth.NewBearer(s.tokens), auth.NewBasic(s.passwords, nil)
+	nothing := fmt.Errorf("no certificate: %w", auth.ErrNoCredentials)
+	var host hostAsked
+	for _, tt := range []struct {
+		name string
+		auth auth.Authenticator
+		says error
+		want error
+	}{
+		{"the host alone", &host, nothing, nothing},
+		{"the host last", auth.FirstOf(bearers, s.session, basic, &host), nothing, auth.ErrNoCredentials},
+		{"the host first", auth.FirstOf(&host, bearers, s.session), nothing, auth.ErrNoCredentials},
+		{"within a chain", auth.FirstOf(bearers, auth.FirstOf(basic, &host)), nothing, auth.ErrNoCredentials},
+		{"refused", auth.FirstOf(bearers, auth.FirstOf(basic, &host), s.session), errStricter, errStricter},
+		{"let in", auth.FirstOf(bearers, basic, &host), nil, nil},
+	} {
+		host = hostAsked{err: tt.says}
+		p, err := auth.NewGate(tt.auth, &auth.GateOptions{Logger: quiet}).Check(httptest.NewRequest("GET", "/", nil))
+		if err != tt.want || (err == nil) != (p != nil) || host.asked != 1 {
+			t.Errorf("%s: %v, %v, asked %d times; want %v, once", tt.name, p, err, host.asked, tt.want)
+		}
+	}
+	for name, a := range map[string]auth.Authenticator{"bearer": bearers, "basic": basic, "both": auth.FirstOf(bearers, basic)} {
+		if _, err := auth.NewGate(a, &auth.GateOptions{Logger: quiet}).Check(httptest.NewRequest("GET", "/", nil)); err != auth.ErrNoCredentials {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// hostAsked is an authenticator of a host that counts how often it is asked.
+type hostAsked struct {
+	err   error
+	asked int
+}
+
+func (a *hostAsked) Authenticate(*http.Request) (*auth.Principal, error) {
+	if a.asked++; a.err != nil {
+		return nil, a.err
+	}
+	return &auth.Principal{ID: "1", Name: "alice", Scopes: auth.Unrestricted}, nil
 }
 
 // A chain that asks nobody is a mistake, and so is one that has a nil in it.

@@ -24,6 +24,7 @@ type Gate struct {
 	basics       []*Basic        // among the parts
 	first        *Bearer         // the first of the parts, or nil
 	basic        *Basic          // the first of the parts that looks at a field of Basic while Basic is on, or nil
+	bare         Authenticator   // auth for requests without an Authorization field
 	challenge    challenge
 	applications bool
 	warnBefore   time.Duration
@@ -113,6 +114,7 @@ func NewGate(a Authenticator, opts *GateOptions) *Gate {
 	g.basics = partsOf[*Basic](g.parts)
 	g.first, _ = g.parts[0].(*Bearer)
 	g.basic = firstForBasic(g.parts)
+	g.bare = withoutField(a)
 	if opts.Basic && g.ours && len(g.basics) == 0 {
 		panic("auth: GateOptions.Basic asks for a password that nobody looks at: give NewGate a NewBasic, or leave Basic out")
 	}
@@ -175,12 +177,14 @@ func (g *Gate) check(r *incoming, field authorization, scope string, p *Principa
 	began := g.hook.Now()
 	err := ErrNoCredentials
 	switch { // as ask would, but quicker
+	case field.scheme == schemeAbsent:
+		err = ask(g.bare, r, field, p)
 	case field.scheme == schemeBearer && g.first != nil:
 		err = g.first.authenticate(*r, field, p)
 	case field.scheme == schemeBasic && g.basic != nil:
 		err = g.basic.authenticate(r, field, p)
 	}
-	if err != nil && noCredentials(err) {
+	if err != nil && field.scheme != schemeAbsent && noCredentials(err) {
 		err = g.ask(r, field, p)
 	}
 	switch {

@@ -296,7 +296,9 @@ func (s *Session) find(r incoming, token string, f *stored, known func(id, revis
 	}
 	f.token, f.name, f.admin, f.auditor, f.place = token, user.Name, user.Admin, user.Auditor, row.Place
 	left := time.Duration(min(row.Expires-micro, maxLifetime.Microseconds())) * time.Microsecond
-	f.row = sessionRow{row.ID, row.UserID, row.Epoch, row.Created, now.Sub(s.began) + left}
+	// One by one: a literal would be built elsewhere and copied.
+	f.row.id, f.row.userID, f.row.epoch, f.row.created = row.ID, row.UserID, row.Epoch, row.Created
+	f.row.ends = now.Sub(s.began) + left
 	if row.Read {
 		held = &heldValues{id: row.ID, data: row.Data, revision: row.Revision}
 	}

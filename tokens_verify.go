@@ -58,13 +58,13 @@ func (t *Tokens) verify(ctx context.Context, token, resource string, only bool, 
 		return nil, errInvalidToken
 	}
 	digest := store.DigestOf(token)
-	var a store.Access
+	var a stores.AccessRow
 	var err error
-	u := &a.User
+	u := new(store.User) // on the stack
 	if t.memory != nil {
-		u, err = t.memory.ReadAccess(ctx, &digest, &a)
+		u, err = t.memory.ReadAccess(ctx, &digest, &a, u)
 	} else {
-		a, err = t.store.AccessByDigest(ctx, digest)
+		*u, err = t.readAccess(ctx, digest, &a)
 	}
 	if err != nil {
 		if err == store.ErrNotFound || errors.Is(err, store.ErrNotFound) {
@@ -73,8 +73,9 @@ func (t *Tokens) verify(ctx context.Context, token, resource string, only bool, 
 		return nil, fmt.Errorf("auth: look up an access token: %w", err)
 	}
 	now := time.Now()
+	micro := now.UnixMicro()
 	switch {
-	case !a.Revoked.IsZero():
+	case a.Revoked != stores.Never:
 		return nil, errInvalidToken
 	case a.UserID == "": // acts for its application; deleting that revokes it
 		if a.ApplicationID == 0 {
@@ -91,14 +92,14 @@ func (t *Tokens) verify(ctx context.Context, token, resource string, only bool, 
 		return nil, errInvalidToken
 	}
 	switch {
-	case !now.Before(a.Expires):
+	case micro >= a.Expires:
 		return nil, errExpiredToken
 	case (a.Audience != "" || only) && (resource == "" || !ascii.HasWord(a.Audience, resource)):
 		return nil, errTokenAudience
 	case Scopes(a.Scopes) == Unrestricted: // never issued, so somebody planted it
 		a.Scopes = ""
 	}
-	if now.UnixMicro()-a.LastUsed.UnixMicro() >= t.opts.TouchInterval.Microseconds() {
+	if micro-a.LastUsed >= t.opts.TouchInterval.Microseconds() {
 		t.touch(ctx, a.TokenID, now)
 	}
 	// One by one: a literal would be built elsewhere and copied.
@@ -109,8 +110,19 @@ func (t *Tokens) verify(ctx context.Context, token, resource string, only bool, 
 	p.Admin, p.Auditor = u.Admin, u.Auditor
 	p.Credential = CredentialBearer
 	p.HasEpoch, p.Epoch = a.UserID != "", u.Epoch
-	p.Expires = a.Expires
+	p.Expires = time.UnixMicro(a.Expires).UTC()
 	return a.Addresses, nil
+}
+
+// readAccess is [memory.Store.ReadAccess] for any store.
+func (t *Tokens) readAccess(ctx context.Context, d store.Digest, r *stores.AccessRow) (store.User, error) {
+	a, err := t.store.AccessByDigest(ctx, d)
+	*r = stores.AccessRow{
+		TokenID: a.TokenID, Family: a.Family, UserID: a.UserID, ApplicationID: a.ApplicationID, ViaApplicationID: a.ViaApplicationID,
+		Scopes: a.Scopes, Audience: a.Audience, Addresses: a.Addresses, Epoch: a.Epoch,
+		Expires: a.Expires.UnixMicro(), Revoked: a.Revoked.UnixMicro(), LastUsed: a.LastUsed.UnixMicro(),
+	}
+	return a.User, err
 }
 
 // couldBeAccess reports whether an access token can have this text. It leaves out the

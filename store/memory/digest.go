@@ -35,7 +35,7 @@ func (x *digest) isDigest(d *store.Digest) bool {
 
 // hash32 needs no hashing: a digest is uniform, and nobody can choose the digests that
 // are stored.
-func hash32(d store.Digest) uint32 { return binary.BigEndian.Uint32(d[:]) }
+func hash32(d *store.Digest) uint32 { return binary.BigEndian.Uint32(d[:]) }
 
 // hashText is hash32 for a text that somebody may choose.
 func (s *Store) hashText(text string) uint32 { return uint32(maphash.String(s.textSeed, text)) }

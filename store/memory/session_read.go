@@ -44,11 +44,7 @@ func (s *Store) ReadSession(ctx context.Context, d *store.Digest, r *stores.Sess
 // sessionRow reads a session into r, which must be zero. It returns its user, or a zero
 // one if that is not the store's own, or nil without a session.
 func (s *Store) sessionRow(d *store.Digest, r *stores.SessionRow, known func(id, revision int64) bool) *store.User {
-	at := s.sessionByDigest.find(hash32(*d), func(r ref) bool {
-		x := s.sessionSlab.at(r)
-		return x != nil && x.isDigest(d)
-	})
-	x := s.sessionSlab.at(at)
+	x, at := s.sessionAt(d)
 	if x == nil {
 		return nil
 	}

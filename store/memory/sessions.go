@@ -73,10 +73,18 @@ func sessionsByCreated(a, b *session) int {
 
 // session returns the session with digest d, or nil.
 func (ss *sessions) session(d store.Digest) *session {
-	return ss.sessionSlab.at(ss.sessionByDigest.find(hash32(d), func(r ref) bool {
-		x := ss.sessionSlab.at(r)
-		return x != nil && x.isDigest(&d)
-	}))
+	x, _ := ss.sessionAt(&d)
+	return x
+}
+
+// sessionAt returns the session with digest d, or nil, and its place.
+func (ss *sessions) sessionAt(d *store.Digest) (*session, ref) {
+	for r := range ss.sessionByDigest.with(hash32(d)) {
+		if x := ss.sessionSlab.at(r); x != nil && x.isDigest(d) {
+			return x, r
+		}
+	}
+	return nil, 0
 }
 
 // changeSession changes by f when a session ends, and keeps the list in order.
@@ -260,7 +268,7 @@ func (s *Store) insertSession(r store.Session) *session {
 	}
 	s.sessionByID.add(s.lastSession, self)
 	s.sessionsEnd.add(x)
-	s.sessionByDigest.add(hash32(r.Digest), self)
+	s.sessionByDigest.add(hash32(&r.Digest), self)
 	return x
 }
 
@@ -294,7 +302,7 @@ func (s *Store) dropSession(x *session) {
 	if x.ended.Load() == 0 {
 		s.leaveOwner(x)
 	}
-	s.sessionByDigest.remove(hash32(x.getDigest()), x.self)
+	s.sessionByDigest.remove(hash32(new(x.getDigest())), x.self)
 	s.sessionByID.remove(x.id.Load())
 	s.sessionsEnd.remove(x)
 	s.data.drop(ref(x.data.Load()), int(x.size.Load()))

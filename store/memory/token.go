@@ -86,7 +86,7 @@ func (ts *tokens) at(r ref) *token { return ts.slab.at(r) }
 
 // tokenByDigest returns the token whose access token has digest d, or nil.
 func (ts *tokens) tokenByDigest(d *store.Digest) *token {
-	for r := range ts.byDigest.with(hash32(*d)) {
+	for r := range ts.byDigest.with(hash32(d)) {
 		if t := ts.at(r); t != nil && t.isDigest(d) {
 			return t
 		}
@@ -97,12 +97,12 @@ func (ts *tokens) tokenByDigest(d *store.Digest) *token {
 func (ts *tokens) tokenByID(id int64) *token { return ts.at(ts.byID.find(id)) }
 
 func (ts *tokens) tokenByRefresh(d store.Digest) *token {
-	return ts.at(ts.byRefresh.find(hash32(d), func(r ref) bool { return ts.refreshOf(ts.at(r)).digest == d }))
+	return ts.at(ts.byRefresh.find(hash32(&d), func(r ref) bool { return ts.refreshOf(ts.at(r)).digest == d }))
 }
 
 // ofGrant returns the tokens of a grant, in the order of their refreshes.
 func (ts *tokens) ofGrant(grant store.Digest) (list []*token) {
-	ts.byGrant.find(hash32(grant), func(r ref) bool {
+	ts.byGrant.find(hash32(&grant), func(r ref) bool {
 		if t := ts.at(r); ts.refreshOf(t).grant == grant {
 			list = append(list, t)
 		}
@@ -184,9 +184,9 @@ func (ts *tokens) addRefresh(t *token, r store.Refresh) {
 	if !r.Spent.IsZero() {
 		ts.spend(t, spending{at: instantOf(r.Spent), nonce: r.Nonce})
 	}
-	ts.byRefresh.add(hash32(r.Digest), t.self)
+	ts.byRefresh.add(hash32(&r.Digest), t.self)
 	if r.Grant != (store.Digest{}) {
-		ts.byGrant.add(hash32(r.Grant), t.self)
+		ts.byGrant.add(hash32(&r.Grant), t.self)
 	}
 }
 
@@ -203,9 +203,9 @@ func (ts *tokens) dropRefresh(t *token) {
 	if r == nil {
 		return
 	}
-	ts.byRefresh.remove(hash32(r.digest), t.self)
+	ts.byRefresh.remove(hash32(&r.digest), t.self)
 	if r.grant != (store.Digest{}) {
-		ts.byGrant.remove(hash32(r.grant), t.self)
+		ts.byGrant.remove(hash32(&r.grant), t.self)
 	}
 	if r.spent != 0 {
 		ts.spendings.drop(r.spent)

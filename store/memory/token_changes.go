@@ -88,9 +88,9 @@ func (s *Store) UpdateToken(ctx context.Context, r store.Token, minted store.Min
 			return errFull
 		}
 		if old != r.Digest {
-			s.byDigest.remove(hash32(old), t.self)
+			s.byDigest.remove(hash32(&old), t.self)
 			t.setDigest(r.Digest)
-			s.byDigest.add(hash32(r.Digest), t.self)
+			s.byDigest.add(hash32(&r.Digest), t.self)
 		}
 		t.scopes.Store(uint32(s.texts.replace(ref(t.scopes.Load()), r.Scopes)))
 		t.description = s.texts.replace(t.description, r.Description)

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"sync/atomic"
+	"time"
 
+	"github.com/ostiary/auth/internal/stores"
 	"github.com/ostiary/auth/store"
 )
 
@@ -166,7 +168,7 @@ func (s *Store) insert(r store.Token, f, parent *family, seq int64) *token {
 		s.addVia(key.via, t, personal)
 	}
 	s.endings.add(t)
-	s.byDigest.add(hash32(r.Digest), self)
+	s.byDigest.add(hash32(&r.Digest), self)
 	return t
 }
 
@@ -191,7 +193,7 @@ func (s *Store) dropToken(t *token) {
 		s.markBelow(t, t.expires)
 	}
 	s.endings.remove(t)
-	s.byDigest.remove(hash32(t.getDigest()), t.self)
+	s.byDigest.remove(hash32(new(t.getDigest())), t.self)
 	s.byID.remove(t.id)
 	s.dropRefresh(t)
 	if f := s.kept(t); f != nil {
@@ -294,17 +296,23 @@ func (s *Store) record(t *token) store.Token {
 
 // AccessByDigest implements [store.Tokens].
 func (s *Store) AccessByDigest(ctx context.Context, d store.Digest) (a store.Access, err error) {
-	u, err := s.ReadAccess(ctx, &d, &a)
-	if err == nil {
-		a.User = *u
+	var r stores.AccessRow
+	u, err := s.ReadAccess(ctx, &d, &r, &a.User)
+	if err != nil {
+		return store.Access{}, err
 	}
-	return a, err
+	return store.Access{
+		TokenID: r.TokenID, Family: r.Family, UserID: r.UserID, ApplicationID: r.ApplicationID, ViaApplicationID: r.ViaApplicationID,
+		Scopes: r.Scopes, Audience: r.Audience, Addresses: r.Addresses, Epoch: r.Epoch,
+		Expires: time.UnixMicro(r.Expires).UTC(), Revoked: time.UnixMicro(r.Revoked).UTC(), LastUsed: time.UnixMicro(r.LastUsed).UTC(),
+		User: *u,
+	}, nil
 }
 
-// ReadAccess is [Store.AccessByDigest] that writes its answer into a, which must be
-// zero. That saves the copies of a large record. It returns the user, which must not be
-// changed and need not be a.User. If it returns an error, a says nothing.
-func (s *Store) ReadAccess(ctx context.Context, d *store.Digest, a *store.Access) (*store.User, error) {
+// ReadAccess is [Store.AccessByDigest] for package auth alone. It writes its answer into
+// a, which must be zero, and returns the user, which must not be changed. A user of the
+// host is put in room. If ReadAccess returns an error, a says nothing.
+func (s *Store) ReadAccess(ctx context.Context, d *store.Digest, a *stores.AccessRow, room *store.User) (*store.User, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -314,7 +322,7 @@ func (s *Store) ReadAccess(ctx context.Context, d *store.Digest, a *store.Access
 		of = s.access(d, a)
 	}
 	if !quiet || !s.undisturbed(step) {
-		*a = store.Access{}
+		*a = stores.AccessRow{}
 		s.mu.RLock()
 		of = s.access(d, a)
 		s.mu.RUnlock()
@@ -324,15 +332,15 @@ func (s *Store) ReadAccess(ctx context.Context, d *store.Digest, a *store.Access
 	}
 	if s.users != nil {
 		var err error
-		a.User, err = s.hostUser(ctx, a.UserID)
-		return &a.User, err
+		*room, err = s.hostUser(ctx, a.UserID)
+		return room, err
 	}
 	return of, nil
 }
 
 // access reads a token into a, which must be zero. It returns the user, or a zero one if
 // that is not the store's own, or nil without a token.
-func (s *Store) access(d *store.Digest, a *store.Access) *store.User {
+func (s *Store) access(d *store.Digest, a *stores.AccessRow) *store.User {
 	t := s.tokenByDigest(d)
 	if t == nil {
 		return nil
@@ -348,13 +356,13 @@ func (s *Store) access(d *store.Digest, a *store.Access) *store.User {
 	a.ViaApplicationID = p.key.via
 	a.Scopes = s.scopesOf(t)
 	a.Epoch = t.epoch.Load()
-	a.Expires = instant(atomic.LoadInt64((*int64)(&t.expires))).time()
+	a.Expires = instant(atomic.LoadInt64((*int64)(&t.expires))).unix()
 	ended := t.mark()
 	if ended == 0 {
 		ended = s.cutAt(t.seq.Load(), p, f)
 	}
-	a.Revoked = ended.time()
-	a.LastUsed = instant(t.used.Load()).time()
+	a.Revoked = ended.unix()
+	a.LastUsed = instant(t.used.Load()).unix()
 	if f != nil {
 		a.Family = f.id.Load()
 	}
