@@ -66,7 +66,8 @@ func storesEveryField(t *testing.T, p place, st *sqlstore.Store, db *sql.DB) {
 		parents = append(parents, tok)
 	}
 	under := []store.Token{{}, parents[0], parents[1], parents[2]}
-	for n, size := range []int{0, 1, 6_000, 1} { // 6,000 times each text is more than the 65,535 bytes of a BLOB
+	for n, size := range []int{0, 1, 6_000, 1, 1} { // 6,000 times each text is more than the 65,535 bytes of a BLOB
+		fresh := n == 4 // as all new tokens are
 		for shape := range 32 {
 			parent := under[shape>>3]
 			name := fmt.Sprintf("%d-%d", n, shape)
@@ -89,6 +90,9 @@ func storesEveryField(t *testing.T, p place, st *sqlstore.Store, db *sql.DB) {
 			if n == 3 {
 				tok.Revoked = time.Time{}
 			}
+			if fresh {
+				tok.Modified, tok.LastUsed, tok.Revoked = tok.Created, time.Time{}, time.Time{}
+			}
 			if tok.Modified.IsZero() {
 				tok.Modified = tok.Created
 			}
@@ -101,6 +105,9 @@ func storesEveryField(t *testing.T, p place, st *sqlstore.Store, db *sql.DB) {
 				ends = tok.Refresh.Expires
 				if size > 0 {
 					tok.Refresh.Nonce, tok.Refresh.Grant = store.DigestOf("nonce"+name), store.DigestOf("grant"+name)
+				}
+				if fresh {
+					tok.Refresh.Nonce, tok.Refresh.Spent = store.Digest{}, time.Time{}
 				}
 				over = ends
 			}

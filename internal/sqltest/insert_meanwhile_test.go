@@ -183,3 +183,68 @@ func (m *meanwhile) run(t *testing.T, end endMeanwhile, deep, trip int) bool {
 	}
 	return ended
 }
+
+// A parent that a cut-off has ended mints nothing, also before its record tells. One that
+// is newer than a cut-off, or that it does not concern, does.
+func TestCutParentMintsNothing(t *testing.T) {
+	onEach(t, func(t *testing.T, fresh func(testing.TB) place) {
+		p := fresh(t)
+		st, db := p.openDB(t)
+		ctx, now, seq := t.Context(), time.Now(), 0
+		name := func() string { seq++; return fmt.Sprint("cut", seq) }
+		for _, tt := range []struct {
+			what        string
+			application int64 // of the parent
+			user        string
+			of          int64 // the application of the cut-off
+			dead        bool
+		}{
+			{"its user", 0, "user", 0, true},
+			{"its user, through an application", 7, "user", 0, true},
+			{"its application", 7, "", 7, true},
+			{"both", 7, "user", 7, true},
+			{"all", 0, "", 0, true},
+			{"another user", 0, "other", 0, false},
+			{"another application", 7, "", 8, false},
+			{"another user of its application", 7, "other", 7, false},
+			{"an application, of a personal token", 0, "user", 7, false},
+		} {
+			token := func() store.Token {
+				tok := tokenNamed(name(), now)
+				tok.UserID, tok.ApplicationID, tok.Refresh = "user", 0, store.Refresh{}
+				return tok
+			}
+			if _, err := db.Exec(p.sql("DELETE FROM auth_cutoffs")); err != nil {
+				t.Fatal(err)
+			}
+			for when, want := range map[string]bool{"after": tt.dead, "before": false} {
+				if when == "before" {
+					if _, err := db.Exec(p.sql("DELETE FROM auth_cutoffs")); err != nil {
+						t.Fatal(err)
+					}
+					seq++
+					p.cut(t, db, seq, tt.user, tt.of)
+				}
+				parent, err := st.InsertToken(ctx, token(), limits)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := db.Exec(p.sql("UPDATE auth_tokens SET application_id = ?, via_id = ? WHERE id = ?"), tt.application, tt.application, parent.ID); err != nil {
+					t.Fatal(err)
+				}
+				if when == "after" {
+					if _, err := db.Exec(p.sql("DELETE FROM auth_cutoffs")); err != nil {
+						t.Fatal(err)
+					}
+					seq++
+					p.cut(t, db, seq, tt.user, tt.of)
+				}
+				child := token()
+				child.ParentID = parent.Family
+				if _, err = st.InsertToken(ctx, child, limits); errors.Is(err, store.ErrConflict) != want || !want && err != nil {
+					t.Errorf("%s cut off %s it was issued: %v, want a conflict: %v", tt.what, when, err, want)
+				}
+			}
+		}
+	})
+}

@@ -85,8 +85,8 @@ func TestParentIsFoundByItself(t *testing.T) {
 			t.Errorf("a parent that is not looked up by its family:%s\n%s", query, plan)
 		}
 	}
-	if checked != 16 {
-		t.Errorf("%d statements look for a parent, want 16", checked)
+	if checked != 24 {
+		t.Errorf("%d statements look for a parent, want 24", checked)
 	}
 }
 

@@ -44,18 +44,7 @@ func TestListsBesideManyCutoffs(t *testing.T) {
 		cut := func(user string, app int64) {
 			t.Helper()
 			seq++
-			for _, step := range []struct {
-				query string
-				args  []any
-			}{
-				{"UPDATE auth_counters SET last_id = ? WHERE name = 'cutoffs'", []any{seq}},
-				{`INSERT INTO auth_cutoffs (user_id, application_id, family, seq, cut_at, root_id, stage, after_id, waits_until)
-					VALUES (?, ?, 0, ?, 1, 0, 0, 0, 9000000000000000000)`, []any{user, app, seq}},
-			} {
-				if _, err := db.Exec(p.sql(step.query), step.args...); err != nil {
-					t.Fatal(err)
-				}
-			}
+			p.cut(t, db, seq, user, app)
 		}
 		check := func(what string, wantSome bool) {
 			t.Helper()
@@ -167,4 +156,21 @@ func TestPagesReadFewCutoffs(t *testing.T) {
 			t.Log(n, "rows")
 		}
 	})
+}
+
+// cut stores a cut-off with a number, whose records are not marked.
+func (p place) cut(t *testing.T, db *sql.DB, seq int, user string, app int64) {
+	t.Helper()
+	for _, step := range []struct {
+		query string
+		args  []any
+	}{
+		{"UPDATE auth_counters SET last_id = ? WHERE name = 'cutoffs'", []any{seq}},
+		{`INSERT INTO auth_cutoffs (user_id, application_id, family, seq, cut_at, root_id, stage, after_id, waits_until)
+			VALUES (?, ?, 0, ?, 1, 0, 0, 0, 9000000000000000000)`, []any{user, app, seq}},
+	} {
+		if _, err := db.Exec(p.sql(step.query), step.args...); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

@@ -63,9 +63,17 @@ func (d Dialect) rewrite(query, prefix string) string {
 		if !found {
 			return b.String()
 		}
-		b.WriteString("$" + strconv.Itoa(n))
+		b.WriteString(d.placeholder(n - 1))
 		query = after
 	}
+}
+
+// placeholder returns what stands for the n-th argument, from 0.
+func (d Dialect) placeholder(n int) string {
+	if d == Postgres {
+		return "$" + strconv.Itoa(n+1)
+	}
+	return "?"
 }
 
 // txOptions are the options of every transaction. READ COMMITTED is asked for,

@@ -89,7 +89,7 @@ func (s *Store) redeem(ctx context.Context, r store.Redemption, what, spend, nam
 		return store.Token{}, err
 	}
 	in.token.Family, in.payer = 0, r.Code
-	h := insertShape{paid: true, refreshed: true, served: r.Token.ApplicationID != 0}
+	h := insertShape{paid: true, served: r.Token.ApplicationID != 0}
 	used, family := false, int64(0)
 	at := ending(r.At)
 	err = s.write(ctx, what, func(tx *tx) error {
@@ -110,7 +110,7 @@ func (s *Store) redeem(ctx context.Context, r store.Redemption, what, spend, nam
 			used = true
 			return tx.revokeFamily(family, r.At)
 		}
-		id, err := tx.insertToken(&in, h, store.InsertLimits{})
+		id, err := tx.insertToken(&in, h)
 		if errors.Is(err, sql.ErrNoRows) {
 			if err := tx.serves(r.Token.ApplicationID); err != nil {
 				return err

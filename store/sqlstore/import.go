@@ -82,7 +82,7 @@ func (s *Store) ImportTokens(ctx context.Context, tokens []store.Token) (stored 
 		if err != nil {
 			return 0, err
 		}
-		rows[i] = append(in.appendTo(nil, true), orNever(in.token.Refresh.GrantCreated))
+		rows[i] = append(in.appendTo(nil), orNever(in.token.Refresh.GrantCreated))
 		if err := checkText(rows[i]); err != nil {
 			return 0, err
 		}

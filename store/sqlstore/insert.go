@@ -21,8 +21,9 @@ type insertion struct {
 	over      int64 // when its record may go
 	place
 
-	seq   int64        // the number it has, if its shape does not take it from elsewhere
-	payer store.Digest // of the code or device that pays for it, if its shape has one
+	limits store.InsertLimits
+	seq    int64        // the number it has, if its shape does not take it from elsewhere
+	payer  store.Digest // of the code or device that pays for it, if its shape has one
 }
 
 // A place is where a token stands in a tree.
@@ -65,19 +66,121 @@ func insertionOf(tok store.Token) (insertion, error) {
 	return insertion{token: tok, addresses: addresses, ends: ends, over: over}, nil
 }
 
-// appendTo appends the values of the columns that do not depend on where it stands.
-// Those of a refresh token are among them if there is one.
-func (in *insertion) appendTo(args []any, refreshed bool) []any {
-	tok := &in.token
-	args = append(args,
-		bytesOf(tok.Digest), tok.UserID, tok.ApplicationID, tok.Scopes, tok.Audience, in.addresses, tok.Epoch, tok.Description,
-		micros(tok.Created), micros(tok.Modified), micros(tok.Expires), orNever(tok.LastUsed), orNever(tok.Revoked))
-	if refreshed {
-		args = append(args,
-			orNone(tok.Refresh.Digest), tok.Refresh.Scopes, orNever(tok.Refresh.Expires), orNever(tok.Refresh.GrantExpires),
-			orNever(tok.Refresh.Spent), orNone(tok.Refresh.Nonce), orNone(tok.Refresh.Grant))
+// ownValues and knownBehind are the names of all columns that an insertion has values for:
+// those that do not depend on where it stands, and the others.
+var (
+	ownValues = []string{
+		"digest", "user_id", "application_id", "scopes", "audience", "addresses", "epoch", "description",
+		"created_at", "modified_at", "expires_at", "last_used_at", "revoked_at", "refresh_digest",
+		"refresh_scopes", "refresh_expires_at", "grant_expires_at", "refresh_spent_at",
+		"refresh_nonce", "refresh_grant", "ends_at", "purge_at",
 	}
-	return append(args, in.ends, in.over)
+	knownBehind = []string{"grant_created_at", "parent_id", "independent", "root_id", "ancestors", "via_id", "seq"}
+)
+
+// value returns the value with a name.
+func (in *insertion) value(name string) any {
+	tok := &in.token
+	switch name {
+	case "family":
+		return tok.Family
+	case "digest":
+		return tok.Digest[:]
+	case "user_id":
+		return tok.UserID
+	case "application_id":
+		return tok.ApplicationID
+	case "scopes":
+		return tok.Scopes
+	case "audience":
+		return tok.Audience
+	case "addresses":
+		return in.addresses
+	case "epoch":
+		return tok.Epoch
+	case "description":
+		return tok.Description
+	case "created_at":
+		return micros(tok.Created)
+	case "modified_at":
+		return micros(tok.Modified)
+	case "expires_at":
+		return micros(tok.Expires)
+	case "last_used_at":
+		return orNever(tok.LastUsed)
+	case "revoked_at":
+		return orNever(tok.Revoked)
+	case "refresh_digest":
+		return orNone(tok.Refresh.Digest)
+	case "refresh_scopes":
+		return tok.Refresh.Scopes
+	case "refresh_expires_at":
+		return orNever(tok.Refresh.Expires)
+	case "grant_expires_at":
+		return orNever(tok.Refresh.GrantExpires)
+	case "refresh_spent_at":
+		return orNever(tok.Refresh.Spent)
+	case "refresh_nonce":
+		return orNone(tok.Refresh.Nonce)
+	case "refresh_grant":
+		return orNone(tok.Refresh.Grant)
+	case "ends_at":
+		return in.ends
+	case "purge_at":
+		return in.over
+	case "grant_created_at":
+		return orNever(tok.Refresh.GrantCreated)
+	case "parent_id":
+		return in.parent
+	case "independent":
+		return in.independent
+	case "root_id":
+		return in.root
+	case "ancestors":
+		return in.ancestors
+	case "via_id":
+		return in.via
+	case "seq":
+		return in.seq
+	case "payer":
+		return in.payer[:]
+	case "lasts_until": // with all refreshes
+		return max(micros(tok.Expires), micros(tok.Refresh.GrantExpires))
+	case "parent_digest":
+		return orNone(in.limits.ParentDigest)
+	case "parent_scopes":
+		if in.limits.ParentDigest == (store.Digest{}) {
+			return nil // as they are
+		}
+		return in.limits.ParentScopes
+	case "crowd":
+		return in.limits.Live - 1
+	case "crowd_of_user":
+		return in.limits.Owned - 1
+	}
+	return errors.New("sqlstore: no value is named " + name) // which no driver takes
+}
+
+// append appends values.
+func (in *insertion) append(args []any, names []string) []any {
+	for _, name := range names {
+		args = append(args, in.value(name))
+	}
+	return args
+}
+
+// appendTo appends the values of the columns that do not depend on where it stands.
+func (in *insertion) appendTo(args []any) []any { return in.append(args, ownValues) }
+
+// appendKnown appends the values behind the family, up to the number, where everything is
+// known.
+func (in *insertion) appendKnown(args []any) []any {
+	return in.append(in.appendTo(args), knownBehind)
+}
+
+// args are those of a statement.
+func (in *insertion) args(st insertStatement) []any {
+	return in.append(make([]any, 0, len(st.args)), st.args)
 }
 
 // stored returns the token with its ID.
@@ -111,54 +214,15 @@ func (in *insertion) after(old *tokenRecord) {
 	}
 }
 
-// args are those of insertToken for a shape.
-func (in *insertion) args(d Dialect, h insertShape, limits store.InsertLimits) []any {
-	args := in.appendTo(append(make([]any, 0, 42), in.token.Family), h.refreshed)
-	if h.refreshed {
-		args = append(args, orNever(in.token.Refresh.GrantCreated))
-	}
-	if h.under != nobody {
-		args = append(args, in.parent, in.independent, in.root, in.ancestors)
-	}
-	switch {
-	case h.under == anyone:
-		args = append(args, in.via, in.seq)
-	case h.paid:
-		args = append(args, in.payer[:], in.payer[:])
-	}
-	return in.appendConditions(args, d, h, limits)
-}
-
-// appendConditions appends the arguments of the conditions of a shape.
-func (in *insertion) appendConditions(args []any, d Dialect, h insertShape, limits store.InsertLimits) []any {
-	if h.served {
-		args = append(args, in.token.ApplicationID)
-	}
-	if h.under != nobody {
-		args = in.appendMinted(args, limits)
-	}
-	if h.owned {
-		args = in.appendOwned(args, d, limits)
-	}
-	return args
-}
-
-// appendKnown appends the values behind the family, up to the number, where everything is
-// known.
-func (in *insertion) appendKnown(args []any) []any {
-	return append(in.appendTo(args, true),
-		orNever(in.token.Refresh.GrantCreated), in.parent, in.independent, in.root, in.ancestors, in.via, in.seq)
-}
-
 // insertToken stores a token if the conditions hold, or returns sql.ErrNoRows.
-func (t *tx) insertToken(in *insertion, h insertShape, limits store.InsertLimits) (id int64, err error) {
-	args := in.args(t.s.dialect, h, limits)
-	query := t.s.inserts[h]
+func (t *tx) insertToken(in *insertion, h insertShape) (id int64, err error) {
+	st := t.s.inserts[h]
+	args := in.args(st)
 	if t.s.dialect == Postgres {
-		err = t.get(query, args, &id)
+		err = t.get(st.query, args, &id)
 		return id, err
 	}
-	id, err = t.insertSome(query, args...)
+	id, err = t.insertSome(st.query, args...)
 	if err == nil && id == 0 {
 		err = sql.ErrNoRows
 	}
@@ -181,14 +245,15 @@ func (s *Store) InsertToken(ctx context.Context, t store.Token, limits store.Ins
 	if err != nil {
 		return store.Token{}, err
 	}
+	in.limits = limits
 	h := insertShape{
-		served:    t.ApplicationID != 0,
-		refreshed: in.token.Refresh != store.Refresh{},
-		owned:     limits.Owned > 0 && t.UserID != "",
+		served: t.ApplicationID != 0,
+		kind:   in.kindOf(),
+		owned:  limits.Owned > 0 && t.UserID != "",
 	}
 	if t.ParentID != 0 {
-		if limits.Depth > 0 {
-			id, err := s.insertBelowRoot(ctx, &in, h, t, limits)
+		if limits.Depth > 0 && limits.Live > 0 {
+			id, err := s.insertBelowRoot(ctx, &in, h, t)
 			if err == nil {
 				return in.stored(id), nil
 			}
@@ -200,12 +265,15 @@ func (s *Store) InsertToken(ctx context.Context, t store.Token, limits store.Ins
 		if err != nil {
 			return store.Token{}, err
 		}
+		if limits.Live <= 0 {
+			return store.Token{}, store.ErrLimit
+		}
 		in.in(p)
 		in.seq, h.under = seq, anyone
 	}
-	id, err := s.insert(ctx, &in, h, limits)
+	id, err := s.insert(ctx, &in, h)
 	if errors.Is(err, store.ErrNotFound) {
-		return store.Token{}, s.whyNot(ctx, &in, h, limits)
+		return store.Token{}, s.whyNot(ctx, &in, h)
 	}
 	if err != nil {
 		return store.Token{}, err
@@ -213,56 +281,40 @@ func (s *Store) InsertToken(ctx context.Context, t store.Token, limits store.Ins
 	return in.stored(id), nil
 }
 
-// appendMinted appends the arguments of minted.
-func (in *insertion) appendMinted(args []any, limits store.InsertLimits) []any {
-	created := micros(in.token.Created)
-	var digest, scopes any // as they must be
-	if limits.ParentDigest != (store.Digest{}) {
-		digest, scopes = bytesOf(limits.ParentDigest), limits.ParentScopes
-	}
-	ends := max(micros(in.token.Expires), micros(in.token.Refresh.GrantExpires)) // with all refreshes
-	return append(args, in.parent, created, ends, digest, scopes, in.root, created, limits.Live)
-}
-
-// appendOwned appends the arguments of owned.
-func (in *insertion) appendOwned(args []any, d Dialect, limits store.InsertLimits) []any {
-	return append(append(args, onlyArgs(d, in.token.UserID)...), limits.Owned-1)
-}
-
 // insertBelowRoot stores a token that one mints which nobody minted: of such a parent
 // the place is known, unless the right comes from its application. The statement sees
 // it live together with the number of the newest cut-off. insertBelowRoot returns
 // store.ErrNotFound if the parent is another one, or none may be stored. To look first
 // would cost a trip for each token whose parent nobody minted, which most are.
-func (s *Store) insertBelowRoot(ctx context.Context, in *insertion, h insertShape, t store.Token, limits store.InsertLimits) (id int64, err error) {
+func (s *Store) insertBelowRoot(ctx context.Context, in *insertion, h insertShape, t store.Token) (id int64, err error) {
 	in.in(place{parent: t.ParentID, independent: t.Independent, root: t.ParentID, ancestors: strconv.FormatInt(t.ParentID, 10)})
 	h.under = rooted
-	return s.insert(ctx, in, h, limits)
+	return s.insert(ctx, in, h)
 }
 
 // insert stores a token if the conditions hold, or returns store.ErrNotFound. It is one
 // statement without a transaction around it. See insertFounder for MySQL.
-func (s *Store) insert(ctx context.Context, in *insertion, h insertShape, limits store.InsertLimits) (id int64, err error) {
+func (s *Store) insert(ctx context.Context, in *insertion, h insertShape) (id int64, err error) {
 	const what = "insert a token"
 	if s.dialect == MySQL {
-		id, err = s.insertFounder(ctx, what, in, h, limits)
+		id, err = s.insertFounder(ctx, what, in, h)
 		if h.under == rooted || !errors.Is(err, store.ErrNotFound) {
 			return id, err
 		}
 		// What does not found a family, what is refused, and a session of another
 		// isolation than expected.
 		err = s.write(ctx, what, func(tx *tx) error {
-			id, err = tx.insertToken(in, h, limits)
+			id, err = tx.insertToken(in, h)
 			return err
 		})
 		return id, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	args := in.args(s.dialect, h, limits)
-	query := s.inserts[h]
+	st := s.inserts[h]
+	args := in.args(st)
 	if s.dialect == SQLite {
-		id, err = s.insertAlone(ctx, what, query, args)
+		id, err = s.insertAlone(ctx, what, st.query, args)
 		if err == nil && id == 0 {
 			err = store.ErrNotFound
 		}
@@ -271,7 +323,7 @@ func (s *Store) insert(ctx context.Context, in *insertion, h insertShape, limits
 	if err := checkText(args); err != nil {
 		return 0, err
 	}
-	err = s.alone(ctx, observe.KindWrite, what, false, query, func(on statement) error {
+	err = s.alone(ctx, observe.KindWrite, what, false, st.query, func(on statement) error {
 		return on.QueryRowContext(ctx, args...).Scan(&id)
 	})
 	return id, err
@@ -328,27 +380,37 @@ func (s *Store) minter(ctx context.Context, family int64) (parent tokenRecord, s
 
 // whyNot returns why a token was not stored: it is store.ErrLimit where there are
 // as many as there may be, and store.ErrConflict otherwise.
-func (s *Store) whyNot(ctx context.Context, in *insertion, h insertShape, limits store.InsertLimits) error {
-	if h.under == nobody && !h.owned {
+func (s *Store) whyNot(ctx context.Context, in *insertion, h insertShape) error {
+	full := false
+	limits := []struct {
+		asked bool
+		query string
+		args  []any
+	}{
+		{h.under != nobody, crowded, in.append(nil, []string{"root_id", "created_at", "crowd"})},
+		{h.owned, owned(s.dialect), append(onlyArgs(s.dialect, in.token.UserID), in.value("crowd_of_user"))},
+	}
+	if !limits[0].asked && !limits[1].asked {
 		return store.ErrConflict
 	}
-	live, full := 0, false
-	err := s.write(ctx, "count tokens", func(tx *tx) (err error) {
-		if h.under != nobody {
-			err = tx.get(liveBelow, []any{in.root, micros(in.token.Created)}, &live)
-		}
-		if full = false; err == nil && h.owned {
-			err = tx.get(owned(s.dialect), in.appendOwned(nil, s.dialect, limits), new(int64))
-			if full = err == nil; errors.Is(err, sql.ErrNoRows) {
-				err = nil
+	err := s.write(ctx, "count tokens", func(tx *tx) error {
+		full = false
+		for _, limit := range limits {
+			if !limit.asked || full {
+				continue
 			}
+			err := tx.get(limit.query, limit.args, new(int64))
+			if err != nil && !errors.Is(err, sql.ErrNoRows) {
+				return err
+			}
+			full = err == nil
 		}
-		return err
+		return nil
 	})
 	switch {
 	case err != nil:
 		return err
-	case h.under != nobody && live >= limits.Live, full:
+	case full:
 		return store.ErrLimit
 	}
 	return store.ErrConflict

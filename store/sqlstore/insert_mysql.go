@@ -15,18 +15,19 @@ import (
 // What ends the token after the conditions were read is a cut-off with a later number
 // than was read with them, or the end of a token above it, which ends what that minted.
 // Limits may be exceeded by as many as there are at a time.
-func (s *Store) insertFounder(ctx context.Context, what string, in *insertion, h insertShape, limits store.InsertLimits) (id int64, err error) {
+func (s *Store) insertFounder(ctx context.Context, what string, in *insertion, h insertShape) (id int64, err error) {
 	if in.token.Family != 0 {
 		return 0, store.ErrNotFound
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	query, args := s.founders[h], in.args(s.dialect, h, limits)[1:]
+	st := s.founders[h]
+	query, args := st.query, in.args(st)
 	if err := checkText(args); err != nil {
 		return 0, s.fail(what, err)
 	}
 	if !s.readCommitted {
-		newest, err := list(ctx, s, what, query, in.appendConditions(nil, s.dialect, h, limits), func(scan func(...any) error) (seq int64, err error) {
+		newest, err := list(ctx, s, what, query, args, func(scan func(...any) error) (seq int64, err error) {
 			return seq, scan(&seq)
 		})
 		if err != nil {

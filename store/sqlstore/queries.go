@@ -426,7 +426,7 @@ func preparedQueries(d Dialect) []string {
 		insertActivity, activitiesBeyond, oldActivities, deleteActivity,
 	}
 	for _, h := range insertShapes() {
-		queries = append(queries, h.query(d))
+		queries = append(queries, h.statement(d).query)
 	}
 	queries = append(queries, countersQuery(d, mostKeys), lockSlotsQuery(mostKeys))
 	for n := range mostKeys {
@@ -445,5 +445,5 @@ func preparedQueries(d Dialect) []string {
 	default:
 		queries = append(queries, accessByDigest, accessAndUser, familyByRefresh, insertFewSessions)
 	}
-	return append(queries, owned(d))
+	return append(queries, owned(d), crowded)
 }

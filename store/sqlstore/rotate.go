@@ -45,7 +45,7 @@ func (s *Store) rotateAtOnce(ctx context.Context, r store.Rotation) (store.Rotat
 	next := in.token
 	now := ending(r.At)
 	args := []any{r.Refresh[:], now, orNone(r.Nonce), now, now, now, r.ApplicationID, r.Revision, now, now, orNone(r.Token.Refresh.Grant)}
-	args = in.appendTo(args, true)
+	args = in.appendTo(args)
 	if checkText(args) != nil {
 		return store.RotateOutcome{}, store.ErrNotFound
 	}

@@ -151,13 +151,13 @@ type Store struct {
 	circuit                circuit
 	life                   context.Context // ends with Close
 	end                    context.CancelFunc
-	hopeless               atomic.Int64           // when a new connection was useless, in microseconds
-	skewNoted              atomic.Int64           // when clocks were last seen to be apart, in microseconds
-	texts                  map[string]string      // in the dialect's form, by the constant in queries.go; never changes
-	prepared               map[string]*sql.Stmt   // by the same; never changes, empty with NoPreparedStatements
-	inserts                map[insertShape]string // as there; never changes
-	founders               map[insertShape]string // as there, of MySQL; never changes
-	readCommitted          bool                   // the session of MySQL that Open asked is; each statement checks its own
+	hopeless               atomic.Int64                    // when a new connection was useless, in microseconds
+	skewNoted              atomic.Int64                    // when clocks were last seen to be apart, in microseconds
+	texts                  map[string]string               // in the dialect's form, by the constant in queries.go; never changes
+	prepared               map[string]*sql.Stmt            // by the same; never changes, empty with NoPreparedStatements
+	inserts                map[insertShape]insertStatement // never changes
+	founders               map[insertShape]insertStatement // of MySQL; never changes
+	readCommitted          bool                            // the session of MySQL that Open asked is; each statement checks its own
 	lists                  lists
 
 	// writer is held by the writer of SQLite: waiting here is fair and cheaper
@@ -197,10 +197,10 @@ func open(ctx context.Context, db *sql.DB, d Dialect, opts *Options) (*Store, er
 		db: db, dialect: d, prefix: o.Prefix, timeout: o.Timeout, lookupTimeout: o.LookupTimeout,
 		users: o.Users, log: o.Logger, hook: hook.New(o.Observe, o.Logger),
 		texts: make(map[string]string), prepared: make(map[string]*sql.Stmt),
-		inserts: make(map[insertShape]string), founders: make(map[insertShape]string), lists: newLists(),
+		inserts: make(map[insertShape]insertStatement), founders: make(map[insertShape]insertStatement), lists: newLists(),
 	}
 	for _, h := range insertShapes() {
-		s.inserts[h] = h.query(d)
+		s.inserts[h] = h.statement(d)
 	}
 	s.life, s.end = context.WithCancel(context.Background())
 	if d == SQLite {
@@ -232,7 +232,7 @@ func open(ctx context.Context, db *sql.DB, d Dialect, opts *Options) (*Store, er
 				continue
 			}
 			s.founders[h] = h.founder(s.readCommitted)
-			queries = append(queries, s.founders[h])
+			queries = append(queries, s.founders[h].query)
 		}
 	}
 	known := strings.NewReplacer(names...)

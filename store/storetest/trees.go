@@ -108,6 +108,7 @@ func treeDepth(t *tester) {
 	refuse("no limits", root, store.InsertLimits{})
 	refuse("no depth", root, store.InsertLimits{Live: 10})
 	refuse("none at a time", root, store.InsertLimits{Depth: 10})
+	refuse("fewer than none at a time", root, store.InsertLimits{Depth: 10, Live: -1})
 	refuse("a negative depth", root, store.InsertLimits{Depth: -1, Live: 10})
 	tip := root
 	for depth := range store.MaxDepth {
