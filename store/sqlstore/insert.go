@@ -269,7 +269,7 @@ func (s *Store) insert(ctx context.Context, in *insertion, h insertShape, limits
 		return id, err
 	}
 	if err := checkText(args); err != nil {
-		return 0, err
+		return 0, s.fail(what, err)
 	}
 	err = s.alone(ctx, observe.KindWrite, what, false, query, func(on statement) error {
 		return on.QueryRowContext(ctx, args...).Scan(&id)
