@@ -259,6 +259,16 @@ func TestValuesWithoutEnd(t *testing.T) {
 	}
 }
 
+// Attributes of events of the host have any type.
+func TestAttributesOfOtherTypes(t *testing.T) {
+	got := entries(t, func(log *slog.Logger) {
+		log.Info(audit.TokenIssued, audit.KeyTokenID, "7", audit.KeyUserID, 3, audit.KeyApplicationID, 1.5)
+	})
+	if len(got) != 1 || got[0].TokenID != 0 || got[0].UserID != "" || got[0].ApplicationID != 0 {
+		t.Errorf("got %+v", got)
+	}
+}
+
 const maxDoubled = 15 // less deep than what is not shown
 
 // hidden is a value whose text does not show it.
