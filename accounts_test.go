@@ -121,6 +121,20 @@ func TestHalfADeletionIsRecorded(t *testing.T) {
 	}
 }
 
+// A deletion leaves a trace.
+func TestDeletionIsRecorded(t *testing.T) {
+	s := newSystem(t, nil)
+	a := loggedAccounts(s)
+	list := s.events(func() {
+		if err := a.Delete(t.Context(), by(s.admin), s.alice.ID); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if len(list) != 1 || list[0]["msg"] != audit.UserDeleted || list[0][audit.KeyUserID] != s.alice.ID || list[0][audit.KeyActorID] != s.admin.ID {
+		t.Errorf("events %v", list)
+	}
+}
+
 // wholeDeleting deletes and then loses the answer.
 type wholeDeleting struct{ store.Accounts }
 

@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -113,6 +114,40 @@ func TestServiceInGuide(t *testing.T) {
 		t.Error("doc/running.md does not have serveUntil of service_example_test.go")
 	}
 }
+
+// TestSnippetsInDocuments checks that the Go code in the documents is compiled: it
+// stands in a Go file, in a function or outside.
+func TestSnippetsInDocuments(t *testing.T) {
+	var all strings.Builder
+	err := filepath.WalkDir(".", func(file string, entry fs.DirEntry, err error) error {
+		if err == nil && filepath.Ext(file) == ".go" {
+			all.WriteString(indents.ReplaceAllString("\n"+read(t, file), "\n"))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	documents, err := filepath.Glob("doc/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, snippets := all.String(), 0
+	for _, file := range append(documents, "README.md", "SECURITY.md", "CONTRIBUTING.md") {
+		for _, m := range regexp.MustCompile("(?ms)^ *```go\n(.*?)^ *```$").FindAllStringSubmatch(read(t, file), -1) {
+			snippets++
+			if !strings.Contains(code, indents.ReplaceAllString("\n"+m[1], "\n")) {
+				t.Errorf("%s: no Go file has\n%s", file, m[1])
+			}
+		}
+	}
+	if snippets < 10 {
+		t.Errorf("only %d snippets were found", snippets)
+	}
+}
+
+// indents are the beginnings of lines. A snippet has fewer than its function.
+var indents = regexp.MustCompile(`\n[\t ]*`)
 
 // TestLinksInDocuments checks that each link from a document to a file or a heading of
 // the repository leads somewhere.

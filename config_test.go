@@ -28,6 +28,8 @@ func TestSettings(t *testing.T) {
 		field string // "" constructs
 	}{
 		{"passwords, defaults", passwords(auth.PasswordsOptions{}), ""},
+		{"refusals in no time", passwords(auth.PasswordsOptions{RefusalTime: time.Nanosecond}), "RefusalTime"},
+		{"refusals that take very long", passwords(auth.PasswordsOptions{RefusalTime: time.Hour}), "RefusalTime"},
 		{"weak hasher", passwords(auth.PasswordsOptions{Hasher: auth.Argon2id{Memory: 64}}), "Hasher"},
 		{"weak hasher by pointer", passwords(auth.PasswordsOptions{Hasher: &auth.Argon2id{Memory: 64}}), "Hasher"},
 		{"hasher that embeds another has its own Hash", passwords(auth.PasswordsOptions{Hasher: ownHasher{auth.Argon2id{Memory: 64}}}), ""},

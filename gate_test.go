@@ -225,6 +225,23 @@ func TestOwnRefusals(t *testing.T) {
 	}
 }
 
+// A refusal is one though the host writes its body at once, or nothing.
+func TestOwnRefusalsWithoutAStatus(t *testing.T) {
+	for name, write := range map[string]func(w http.ResponseWriter){
+		"a body":  func(w http.ResponseWriter) { fmt.Fprint(w, "own") },
+		"a flush": func(w http.ResponseWriter) { http.NewResponseController(w).Flush() },
+		"nothing": func(http.ResponseWriter) {},
+	} {
+		g := auth.NewGate(says(nil, &auth.Error{Status: 401, Code: "invalid_token"}), &auth.GateOptions{
+			Logger: quiet,
+			Deny:   func(w http.ResponseWriter, _ *http.Request, _ *auth.Error) { write(w) },
+		})
+		if w := send(g.Require(http.NotFoundHandler()), "GET", "/"); w.Code != 401 {
+			t.Errorf("%s: status %d", name, w.Code)
+		}
+	}
+}
+
 // Check decides and writes nothing.
 func TestCheck(t *testing.T) {
 	s := newSystem(t, nil)

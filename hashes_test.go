@@ -127,6 +127,7 @@ func TestHashesRefusedAtAGlance(t *testing.T) {
 		"Django MD5":                        "md5$salt$5f4dcc3b5aa765d61d8327deb882cf99",
 		"Django SHA-1":                      "sha1$salt$5baa61e4c9b93f3f0682250b6cf8331b7ee68fd8",
 		"PBKDF2 with SHA-1, key of another": "pbkdf2_sha1$1000$seasalt$JgZryXe2Ga8ysg6XbzkLpTdyPQrHqsinbL9BnnhgX4A=",
+		"PBKDF2, long salt":                 "pbkdf2_sha256$1000$" + strings.Repeat("s", 65) + "$" + strings.Repeat("A", 43) + "=",
 		"scrypt, cost is no power":          strings.Replace(scryptHash, "$16384$", "$16383$", 1),
 		"scrypt, cost 1":                    strings.Replace(scryptHash, "$16384$", "$1$", 1),
 		"scrypt, a gigabyte":                strings.Replace(scryptHash, "$16384$", "$1048576$", 1),

@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"errors"
 	"math/rand/v2"
 	"net/netip"
 	"sync"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/store"
 )
 
 // Decision 11, R-051: a minted token lies within its parent and ends with it.
@@ -393,4 +395,38 @@ func TestTokensNeverGainRights(t *testing.T) {
 			}
 		}
 	})
+}
+
+// An end of a tree that the store could not note is an outage.
+func TestEndTreeWithStoreDown(t *testing.T) {
+	s := newSystem(t, nil)
+	issued := s.issue(s.alice, "read")
+	for _, call := range []string{"TokenByID", "RevokeTokens"} {
+		s.db.on(func(c string) error {
+			if c == call {
+				return errDown
+			}
+			return nil
+		})
+		if err := s.tokens.EndTree(t.Context(), by(s.alice), issued.ID); !errors.Is(err, errDown) {
+			t.Errorf("%s is down: %v", call, err)
+		}
+		s.db.on(nil)
+	}
+}
+
+// Who narrows a token narrows what its refresh token can bring.
+func TestNarrowingReachesTheRefreshToken(t *testing.T) {
+	s := newSystem(t, nil)
+	now := time.Now()
+	tok := auth.Must(s.db.InsertToken(t.Context(), store.Token{
+		Digest: store.DigestOf("a"), UserID: s.alice.ID, Scopes: "read write", Created: now, Expires: now.Add(time.Hour),
+		Refresh: store.Refresh{Digest: store.DigestOf("r"), Scopes: "read write", Expires: now.Add(time.Hour), GrantExpires: now.Add(time.Hour)},
+	}, store.InsertLimits{}))
+	if _, err := s.tokens.Change(t.Context(), by(s.alice), tok.ID, auth.TokenChange{Scopes: new(auth.Scopes(auth.ScopeRead))}); err != nil {
+		t.Fatal(err)
+	}
+	if got := auth.Must(s.db.TokenByID(t.Context(), tok.ID)); got.Scopes != "read" || got.Refresh.Scopes != "read" {
+		t.Errorf("scopes %q, of the refresh token %q", got.Scopes, got.Refresh.Scopes)
+	}
 }

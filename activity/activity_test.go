@@ -210,6 +210,67 @@ func TestAttributesOfAllTypes(t *testing.T) {
 	}
 }
 
+// loop is a value that contains itself.
+func loop(name string) map[string]any {
+	m := map[string]any{"name": name}
+	m["self"] = m
+	return m
+}
+
+// A value that contains itself does not end the process. It may have changed.
+func TestValuesWithoutEnd(t *testing.T) {
+	list := []any{nil}
+	list[0] = list
+	group := make([]slog.Attr, 2)
+	for i := range group {
+		group[i] = slog.Attr{Key: "a", Value: slog.GroupValue(group...)}
+	}
+	inline := make([]slog.Attr, 1)
+	inline[0] = slog.Attr{Value: slog.GroupValue(inline...)}
+	wide := any("end")
+	for range maxDoubled {
+		wide = []any{wide, wide}
+	}
+	var named struct {
+		Name string
+		Any  any
+	}
+	named.Any = []any{&named, list} // package fmt shows the address of the first
+	for name, v := range map[string]any{
+		"map": loop("a"), "list": list, "pointer to a list": &list, "pointer to a struct": &named, "list in a list": []any{list},
+		"map in a group": slog.GroupValue(slog.Any("a", loop("a"))), "group": slog.GroupValue(group...),
+		"group without a name": slog.GroupValue(inline...), "doubled again and again": wide,
+	} {
+		got := entries(t, func(log *slog.Logger) {
+			log.Info(audit.UserChanged, audit.KeyUserID, "2", "host", v, slog.Any("", v), slog.Group(audit.KeyBefore, "host", v, "other", 1), "other", 2)
+			log.Info(audit.UserCreated, audit.KeyUserID, v, audit.KeyUser, v)
+		})
+		if len(got) != 2 {
+			t.Errorf("%s: %d entries", name, len(got))
+			continue
+		}
+		var fields []string
+		for _, c := range activity.Changes(got[0]) {
+			fields = append(fields, c.Field)
+		}
+		if diff := cmp.Diff([]string{"host", "other"}, fields); diff != "" {
+			t.Errorf("%s: changes (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// Attributes of events of the host have any type.
+func TestAttributesOfOtherTypes(t *testing.T) {
+	got := entries(t, func(log *slog.Logger) {
+		log.Info(audit.TokenIssued, audit.KeyTokenID, "7", audit.KeyUserID, 3, audit.KeyApplicationID, 1.5)
+	})
+	if len(got) != 1 || got[0].TokenID != 0 || got[0].UserID != "" || got[0].ApplicationID != 0 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+const maxDoubled = 15 // less deep than what is not shown
+
 // hidden is a value whose text does not show it.
 type hidden string
 

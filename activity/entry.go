@@ -82,6 +82,8 @@ func entryOf(r slog.Record) (store.Activity, bool) {
 	}
 	attrs := make(attributes)
 	r.Attrs(func(a slog.Attr) bool {
+		parts := maxParts
+		a.Value = bounded(a.Value, maxDepth, &parts)
 		each(a, func(key string, v slog.Value) { attrs[key] = v })
 		return true
 	})
@@ -195,7 +197,7 @@ func same(v, w slog.Value) bool {
 		return slices.Equal(l, m)
 	}
 	switch k := v.Kind(); {
-	case k != w.Kind():
+	case k != w.Kind() || k == slog.KindAny && v.Any() == any(tooMuch{}):
 		return false
 	case k == slog.KindGroup:
 		return slices.EqualFunc(v.Group(), w.Group(), func(a, b slog.Attr) bool {

@@ -140,6 +140,8 @@ func TestApplicationManagement(t *testing.T) {
 			t.Error("without an overlap the old secret works")
 		}
 		o.do("POST", o.cc.path()+"rotate_secret/", as("admin"), jsonBody(`{"overlap":-1}`)).blames("overlap")
+		// So many seconds are less than one when they are counted in 64 bits of nanoseconds.
+		o.do("POST", o.cc.path()+"rotate_secret/", as("admin"), jsonBody(`{"overlap":18446744074}`)).blames("overlap")
 		o.do("POST", o.pp.path()+"rotate_secret/", as("admin")).blames("client_type")
 	})
 	t.Run("lists", func(t *testing.T) {

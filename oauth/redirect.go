@@ -142,7 +142,7 @@ func validHost(s string) bool {
 
 func validPort(s string) bool {
 	n, err := strconv.Atoi(s)
-	return err == nil && n >= 1 && n <= 65535 && s[0] >= '1' && s[0] <= '9'
+	return err == nil && n >= 1 && n <= 65535 && s[0] >= '1' // neither 0 nor a sign
 }
 
 // dotSegments reports whether the decoded path has segments that browsers

@@ -34,3 +34,12 @@ func ExampleNew() {
 	fmt.Println(m.Name, m.Unit, m.Data.(metricdata.Sum[int64]).DataPoints[0].Value)
 	// Output: ostiary.request.refused {request} 1
 }
+
+// The numbers of a gate, with the defaults.
+func Example() {
+	db := memory.New()
+	bearer := auth.NewBearer(auth.Must(auth.NewTokens(db, db, nil)))
+	events := auth.Must(otelauth.New(nil))
+	gate := auth.NewGate(bearer, &auth.GateOptions{Observe: events})
+	http.Handle("/", gate.Require(http.NotFoundHandler()))
+}

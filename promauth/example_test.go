@@ -36,3 +36,12 @@ func ExampleNew() {
 	// Output:
 	// ostiary_request_refused_total{credential="none",outcome="refused",reason="no_credentials"} 1
 }
+
+// The numbers of a gate, with the defaults.
+func Example() {
+	db := memory.New()
+	bearer := auth.NewBearer(auth.Must(auth.NewTokens(db, db, nil)))
+	events := auth.Must(promauth.New(prometheus.DefaultRegisterer))
+	gate := auth.NewGate(bearer, &auth.GateOptions{Observe: events})
+	http.Handle("/", gate.Require(http.NotFoundHandler()))
+}

@@ -214,6 +214,21 @@ func TestOddTextDoesNotReachTheDriver(t *testing.T) {
 			if _, err := st.InsertApplication(t.Context(), store.Application{Name: "a", ClientID: "c", RedirectURIs: []string{text}}); err == nil {
 				t.Errorf("InsertApplication(%q) succeeds", text)
 			}
+			// All databases say what could not be done, and why.
+			tok, session := tokenNamed("odd", time.Now()), sessionNamed("odd", "u", time.Now())
+			tok.Description, session.Agent = text, text
+			child := tok
+			child.ParentID = 1
+			_, err1 := st.InsertToken(t.Context(), tok, store.InsertLimits{})
+			_, err2 := st.InsertToken(t.Context(), child, limits)
+			_, err3 := st.ImportTokens(t.Context(), []store.Token{tok})
+			_, _, err4 := st.InsertSession(t.Context(), session, store.Digest{}, 0)
+			for i, want := range []string{"insert a token", "insert a token", "import tokens", "insert a session"} {
+				want = "sqlstore: " + want + ": sqlstore: text with NUL or invalid UTF-8"
+				if got := fmt.Sprint([]error{err1, err2, err3, err4}[i]); got != want {
+					t.Errorf("%q: %q, want %q", text, got, want)
+				}
+			}
 		}
 	})
 }

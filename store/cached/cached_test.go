@@ -254,6 +254,41 @@ func TestQueryOlderThanAChange(t *testing.T) {
 	})
 }
 
+// A deletion may take many steps, of which the first disables the user. That takes effect
+// before the method returns: after MaxAge at most, and at once for a token that is not
+// kept.
+func TestLongDeletion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		const maxAge = 2 * time.Second
+		st := w.open(cached.Options{MaxAge: maxAge})
+		if !w.access(st, w.token.Digest).User.Active {
+			t.Fatal("the user is not active")
+		}
+		w.db.deletes = func() { time.Sleep(time.Hour) }
+		var deletion sync.WaitGroup
+		deletion.Go(func() {
+			if err := st.DeleteUser(t.Context(), w.user.ID, time.Now()); err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		if w.access(st, w.minted.Digest).User.Active {
+			t.Error("a token that was not kept: the user is active after the first step")
+		}
+		time.Sleep(maxAge - time.Nanosecond)
+		w.access(st, w.token.Digest) // which keeps nothing any longer
+		time.Sleep(time.Nanosecond)
+		if w.access(st, w.token.Digest).User.Active {
+			t.Error("the user is active MaxAge after the first step")
+		}
+		deletion.Wait()
+		if w.access(st, w.token.Digest).Revoked.IsZero() {
+			t.Error("the token goes on after the deletion")
+		}
+	})
+}
+
 // A caller that joins a query which takes longer than MaxAge gets no answer that is older
 // than that: another process may have revoked the token meanwhile.
 func TestQuerySlowerThanMaxAge(t *testing.T) {

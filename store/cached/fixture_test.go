@@ -22,6 +22,7 @@ type database struct {
 	*memory.Store
 	queries atomic.Int64
 	answers func() // between the look and the answer; nil for at once
+	deletes func() // between the first step of a deletion and its end; nil for one step
 }
 
 func (d *database) AccessByDigest(ctx context.Context, digest store.Digest) (store.Access, error) {
@@ -31,6 +32,17 @@ func (d *database) AccessByDigest(ctx context.Context, digest store.Digest) (sto
 		d.answers()
 	}
 	return a, err
+}
+
+// DeleteUser disables the user first, as a store may that needs many steps.
+func (d *database) DeleteUser(ctx context.Context, id string, at time.Time) error {
+	if d.deletes != nil {
+		if _, err := d.ChangeUser(ctx, id, store.UserChange{Active: new(bool)}); err != nil {
+			return err
+		}
+		d.deletes()
+	}
+	return d.Store.DeleteUser(ctx, id, at)
 }
 
 // asked returns how many queries f makes.

@@ -84,7 +84,7 @@ func (s *Store) ImportTokens(ctx context.Context, tokens []store.Token) (stored 
 		}
 		rows[i] = append(in.appendTo(nil), orNever(in.token.Refresh.GrantCreated))
 		if err := checkText(rows[i]); err != nil {
-			return 0, err
+			return 0, s.fail("import tokens", err)
 		}
 		if t.ApplicationID != 0 {
 			applications[t.ApplicationID] = true

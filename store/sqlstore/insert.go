@@ -321,7 +321,7 @@ func (s *Store) insert(ctx context.Context, in *insertion, h insertShape) (id in
 		return id, err
 	}
 	if err := checkText(args); err != nil {
-		return 0, err
+		return 0, s.fail(what, err)
 	}
 	err = s.alone(ctx, observe.KindWrite, what, false, st.query, func(on statement) error {
 		return on.QueryRowContext(ctx, args...).Scan(&id)

@@ -24,13 +24,13 @@ var deleteUserChecks = []check{
 	{
 		name:    "no reader sees half of it",
 		races:   true,
-		promise: "DeleteUser is one step; where users is the store itself, AccessByDigest and SessionByDigest read record and user in one read",
+		promise: "DeleteUser of a user with few sessions and consents is one step; where users is the store itself, AccessByDigest and SessionByDigest read record and user in one read",
 		run:     deleteUserReaders,
 	},
 	{
 		name:    "no order of a redemption and a deletion leaves a live token",
 		races:   true,
-		promise: "DeleteUser is one step, Redeem is one step",
+		promise: "DeleteUser of a user with few sessions and consents is one step, Redeem is one step",
 		run:     deleteUserRedeem,
 	},
 }

@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -61,6 +64,50 @@ func describe(b *strings.Builder, c *cobra.Command) {
 		if name := sub.Name(); name != "help" && name != "completion" {
 			describe(b, sub)
 		}
+	}
+}
+
+// Each command that the documents show is one, with flags and arguments that it takes. The
+// names alone are checked by the root module, for commands within a sentence.
+func TestCommandsInDocuments(t *testing.T) {
+	files, err := filepath.Glob("../../../../doc/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shell := regexp.MustCompile("(?ms)^ *```(?:sh|console)\n(.*?)^ *```$")
+	command := regexp.MustCompile(`(?m)(?:^|[ (])(xargs [^|\n]*)?ostiary ((?:[^|;&<>()#\n]|<[a-z -]+>)+)`)
+	word := regexp.MustCompile(`(?:'[^']*'|"[^"]*"|\S)+`)
+	shown := 0
+	for _, file := range append(files, "../../../../README.md") {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, block := range shell.FindAllStringSubmatch(string(content), -1) {
+			for _, m := range command.FindAllStringSubmatch(strings.ReplaceAll(block[1], "\\\n", " "), -1) {
+				shown++
+				words := word.FindAllString(m[2], -1)
+				if m[1] != "" {
+					words = append(words, "id:1") // which xargs has read
+				}
+				c, args, err := (&app{World: World{Env: func(string) string { return "" }}}).root().Find(words)
+				if err == nil {
+					err = c.ParseFlags(args)
+				}
+				if err == nil {
+					err = c.ValidateArgs(c.Flags().Args())
+				}
+				if err == nil && !c.Runnable() {
+					err = errors.New("not a command")
+				}
+				if err != nil {
+					t.Errorf("%s: ostiary %s: %v", filepath.Base(file), m[2], err)
+				}
+			}
+		}
+	}
+	if shown < 80 {
+		t.Errorf("only %d commands were found", shown)
 	}
 }
 

@@ -161,3 +161,9 @@ func (e named) Error() string {
 	return fmt.Sprintf("%s: %s", e.name, strings.Join(sentences(e.err), " "))
 }
 func (e named) Unwrap() error { return e.err }
+
+// unfinished adds to an error what was done before it. The command goes on from there
+// when it is run again.
+func unfinished(err error, form string, args ...any) error {
+	return errors.Join(err, fmt.Errorf(form+"; run the same command again to go on", args...))
+}

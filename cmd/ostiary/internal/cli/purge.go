@@ -55,6 +55,10 @@ func (a *app) runPurge(c *cobra.Command, age, activityAge string) error {
 	return a.with(c, settings{}, func(ctx context.Context, s *service) error {
 		now := time.Now()
 		var n purged
+		defer func() { // an error keeps nothing of what went before it
+			s.log.LogAttrs(ctx, slog.LevelInfo, "ostiary: purged", slog.String(audit.KeyActor, s.by.Name), slog.Int("tokens", n.Tokens),
+				slog.Int("sessions", n.Sessions), slog.Int("attempts", n.Attempts), slog.Int("activities", n.Activities))
+		}()
 		for _, kind := range []struct {
 			name   string
 			n      *int
@@ -73,14 +77,13 @@ func (a *app) runPurge(c *cobra.Command, age, activityAge string) error {
 				progress.show(*kind.n)
 				if err != nil {
 					progress.clear()
-					return fmt.Errorf("purge %s after %d: %w", kind.name, *kind.n, err)
+					return unfinished(fmt.Errorf("purge %s: %w", kind.name, err), "removed before that: %d tokens and codes, %d sessions, %d counters, %d activities",
+						n.Tokens, n.Sessions, n.Attempts, n.Activities)
 				}
 				more = removed >= purgeStep
 			}
 			progress.clear()
 		}
-		s.log.LogAttrs(ctx, slog.LevelInfo, "ostiary: purged", slog.String(audit.KeyActor, s.by.Name), slog.Int("tokens", n.Tokens),
-			slog.Int("sessions", n.Sessions), slog.Int("attempts", n.Attempts), slog.Int("activities", n.Activities))
 		return a.card(n, []field{
 			{"Tokens and codes", strconv.Itoa(n.Tokens)}, {"Sessions", strconv.Itoa(n.Sessions)},
 			{"Counters", strconv.Itoa(n.Attempts)}, {"Activities", strconv.Itoa(n.Activities)},

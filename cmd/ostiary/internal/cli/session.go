@@ -127,7 +127,7 @@ func (a *app) endSessions(ctx context.Context, s *service, user string, ids []st
 	if len(ids) == 0 {
 		n, err := s.session.EndOthers(ctx, s.by, u.ID)
 		if err != nil {
-			return err
+			return unfinished(err, "ended %s of %s before that", several(n, "session"), u.Name)
 		}
 		return a.done(map[string]any{"ended": n, "user": u.Name}, "Ended %s of %s.", several(n, "session"), u.Name)
 	}
@@ -160,13 +160,15 @@ func (a *app) endEverybody(ctx context.Context, s *service, sure bool) error {
 		func(u store.User) error {
 			n, err := s.session.EndOthers(ctx, s.by, u.ID)
 			ended += n
-			users++
+			if n > 0 || err == nil {
+				users++
+			}
 			progress.show(users)
 			return err
 		})
 	progress.clear()
 	if err != nil {
-		return err
+		return unfinished(err, "ended %s of %s before that", several(ended, "session"), several(users, "user"))
 	}
 	return a.done(map[string]any{"ended": ended, "users": users}, "Ended %s of %s.", several(ended, "session"), several(users, "user"))
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -209,8 +210,10 @@ func (a *app) userDelete() *cobra.Command {
 					if err := a.confirmNamed(ctx, sure, what); err != nil {
 						return err
 					}
-					if err := s.accounts.Delete(ctx, s.by, u.ID); err != nil {
+					if err := s.accounts.Delete(ctx, s.by, u.ID); is[*auth.Error](err) {
 						return err
+					} else if err != nil {
+						return unfinished(err, "%s may be disabled by now, and some sessions and tokens ended", u.Name)
 					}
 					return a.done(map[string]string{"deleted": u.Name, "id": u.ID}, "Deleted the user %s.", u.Name)
 				})
@@ -260,17 +263,17 @@ func (a *app) setPassword(c *cobra.Command, name string, p newPassword, endToken
 		if u, err = s.accounts.Change(ctx, s.by, u.ID, change); err != nil {
 			return err
 		}
-		if endTokens {
-			if err := s.tokens.EndSelected(ctx, s.by, store.Selection{UserID: u.ID}); err != nil {
-				return err
+		if endTokens { // what comes before an error is done, and a password that was made is shown once
+			if err = s.tokens.EndSelected(ctx, s.by, store.Selection{UserID: u.ID}); err != nil {
+				err = errors.Join(err, fmt.Errorf("the password is changed, but the tokens may go on; to end them: ostiary token revoke --user %s", u.Name))
 			}
 		}
 		if !u.Active {
 			a.note("%s is disabled and cannot log in; ostiary user enable %s changes that.", u.Name, u.Name)
 		}
 		if p.generate {
-			return a.showUser(u, password)
+			return errors.Join(err, a.showUser(u, password))
 		}
-		return a.done(newUserRow(u), "Changed the password of %s and ended all sessions.", u.Name)
+		return errors.Join(err, a.done(newUserRow(u), "Changed the password of %s and ended all sessions.", u.Name))
 	})
 }
