@@ -99,7 +99,8 @@ type Sessions interface {
 	// TouchSession moves the expiry of a live session to a later instant, Seen to
 	// at and, unless that is the zero Addr, Address to from. It does nothing, and
 	// returns no error, if the session has ended, has expired at that instant, or
-	// already expires later.
+	// already expires later. A store may lose the step in a crash, so that the
+	// session expires as it would have before.
 	TouchSession(ctx context.Context, d Digest, expires, at time.Time, from netip.Addr) error
 
 	// EndSessions ends the sessions that s selects and returns their number.

@@ -217,7 +217,9 @@ type Attempts interface {
 	Charge(ctx context.Context, charges []Charge, now time.Time) (Verdict, error)
 
 	// Settle applies s in one step. The caller must not repeat it, because a
-	// repetition returns the attempts again.
+	// repetition returns the attempts again. A store may lose the step in a
+	// crash, so that a right attempt counts as a wrong one. It must not lose a
+	// charge.
 	Settle(ctx context.Context, s Settlement) error
 
 	// Remembers reports whether a key is remembered at the given instant.

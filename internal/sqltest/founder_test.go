@@ -16,7 +16,7 @@ import (
 // decided in no other way: in a session that sees what is not committed, and where the
 // sessions of a pool are not as they were when it was opened.
 func TestNewTokenInMySQL(t *testing.T) {
-	const transaction = 7 // both ways to a parent, what that is, and a transaction
+	const transaction = 8 // both ways to a parent, what that is, and a transaction
 	const foundRows = ""  // the driver counts rows that an update finds, and stays so
 	for _, d := range databases() {
 		for _, tt := range []struct {

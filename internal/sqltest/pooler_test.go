@@ -21,16 +21,17 @@ import (
 // poolerConns is how many connections the pooler has to the database.
 const poolerConns = 5
 
-var sharedPgBouncer = sync.OnceValues(newPgBouncer)
-
-// newPgBouncer starts a PgBouncer in transaction mode in front of the shared
-// PostgreSQL.
-func newPgBouncer() (*server, error) {
-	pgbouncer, err := servertest.Program("PgBouncer (Debian: pgbouncer)", "/usr/sbin/pgbouncer", "pgbouncer")
+var sharedPgBouncer = sync.OnceValues(func() (*server, error) {
+	behind, err := sharedPostgres()
 	if err != nil {
 		return nil, err
 	}
-	behind, err := sharedPostgres()
+	return newPgBouncer(behind)
+})
+
+// newPgBouncer starts a PgBouncer in transaction mode in front of a PostgreSQL.
+func newPgBouncer(behind *server) (*server, error) {
+	pgbouncer, err := servertest.Program("PgBouncer (Debian: pgbouncer)", "/usr/sbin/pgbouncer", "pgbouncer")
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ type tap struct {
 	driver driver.Driver
 	dsn    string
 	local  bool // nobody notices that the connection is gone and rolls back
+	twice  bool // the driver sends the isolation of a transaction before its beginning
 
 	mu     sync.Mutex
 	seen   map[string]bool // statements
@@ -53,7 +54,7 @@ func (p place) tapped(t testing.TB) (*sql.DB, *tap) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	spy := &tap{driver: db.Driver(), dsn: p.DSN, local: p.Dialect == sqlstore.SQLite, seen: map[string]bool{}}
+	spy := &tap{driver: db.Driver(), dsn: p.DSN, local: p.Dialect == sqlstore.SQLite, twice: p.Dialect == sqlstore.MySQL, seen: map[string]bool{}}
 	tapped := sql.OpenDB(spy)
 	t.Cleanup(func() { tapped.Close() })
 	limit(tapped)
@@ -263,6 +264,9 @@ func (c *tapConn) PrepareContext(ctx context.Context, query string) (driver.Stmt
 }
 
 func (c *tapConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	if c.tap.twice && opts.Isolation != 0 {
+		c.tap.trip("SET TRANSACTION ISOLATION LEVEL")
+	}
 	c.tap.trip("BEGIN")
 	t := &tapTx{conn: c, ctx: ctx}
 	err := c.tap.call(ctx, c, "begin", func() (err error) {

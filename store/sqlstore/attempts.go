@@ -379,8 +379,8 @@ func (s *Store) settleAtOnce(ctx context.Context, settled store.Settlement) (don
 	}
 	n := len(args) / 2
 	args = append(args[:2*mostKeys], keyArg(settled.Remember.Key), n, micros(settled.Remember.Until))
-	found, _, err := atOnce(ctx, s, "settle attempts", settleAtOnce, args, func(scan func(...any) error) (one int, err error) {
-		return one, scan(&one)
+	found, _, err := atOnce(ctx, s, "settle attempts", settleAtOnce, args, func(scan func(...any) error) (setting string, err error) {
+		return setting, scan(&setting)
 	})
 	return len(found) > 0, err
 }

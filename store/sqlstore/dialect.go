@@ -53,7 +53,7 @@ func (d Dialect) rewrite(query, prefix string) string {
 		}
 	}
 	if d != Postgres {
-		return strings.TrimSuffix(query, "\n\tRETURNING id")
+		return strings.TrimSuffix(strings.TrimSuffix(query, "\n\tRETURNING id"), notWaiting)
 	}
 	query = strings.ReplaceAll(query, "INSTR(", "STRPOS(")
 	var b strings.Builder

@@ -3,7 +3,7 @@ package sqlstore
 // Every statement of this package, in SQLite's form; dialect.rewrite translates
 // them. "FOR UPDATE" and "FOR SHARE" go in SQLite, where a transaction that
 // writes is alone anyway; the latter is spelled differently in MySQL.
-// "RETURNING id" stays in PostgreSQL only.
+// "RETURNING id" and notWaiting stay in PostgreSQL only.
 //
 // In an UPDATE a column that is also read is set last: MySQL assigns from left
 // to right.
@@ -20,6 +20,12 @@ const (
 	SELECT COUNT(*) FROM auth_counters c, auth_locks l
 	WHERE c.name IN ('users', 'cutoffs') AND l.slot BETWEEN 0 AND 1023`
 )
+
+// notWaiting ends an UPDATE that a crash may undo, because nobody gains by that. Its
+// own commit, and no other, does not wait for the disk and for standbys. A set_config
+// in a WITH would not be called.
+const notWaiting = `
+	RETURNING set_config('synchronous_commit', 'off', TRUE)`
 
 // Locks, for steps whose rows do not exist yet: a slot stands for all families,
 // users or keys that hash to it. Each purpose has its own, so that no purpose
@@ -195,7 +201,7 @@ const (
 	touchSession = `
 	UPDATE auth_sessions SET expires_at = ?, seen_at = ?, gone_at = ?,
 		address = CASE WHEN ? = '' THEN address ELSE ? END
-	WHERE digest = ? AND ended_at IS NULL AND expires_at > ? AND expires_at < ?`
+	WHERE digest = ? AND ended_at IS NULL AND expires_at > ? AND expires_at < ?` + notWaiting
 
 	// Followed by the selection; see sessions.go.
 	endSessions = `
@@ -339,7 +345,7 @@ const (
 			AND (a.started_at IS NULL OR a.started_at = h.started_at AND h.used > 0)
 	)
 	UPDATE auth_memories AS m SET until_at = GREATEST(m.until_at, ?)
-	FROM known k WHERE m.key_digest = k.key_digest RETURNING 1`
+	FROM known k WHERE m.key_digest = k.key_digest` + notWaiting
 )
 
 // Attempts in MySQL, where one statement can change several counters together, or

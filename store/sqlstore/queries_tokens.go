@@ -261,7 +261,7 @@ const (
 		revision = revision + 1
 	WHERE id = ? AND revision = ? AND revoked_at IS NULL AND ` + cutToken + ` IS NULL`
 
-	touchToken  = touchTokens + ` = ?`
+	touchToken  = touchTokens + ` = ?` + notWaiting
 	touchTokens = `
 	UPDATE auth_tokens AS t SET last_used_at = ?
 	WHERE revoked_at IS NULL AND (last_used_at IS NULL OR last_used_at < ?)

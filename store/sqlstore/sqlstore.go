@@ -9,7 +9,10 @@
 // host with its own users sets [Options.Users]; the table of users here then
 // stays empty.
 //
-// A reported change is on the disk. A step of several statements is one transaction. Three
+// A reported change is on the disk. In PostgreSQL a crash may undo three kinds of the
+// last moments (three times wal_writer_delay): the last use of a token, a session that
+// is prolonged, and a right password that is given back, which then counts as a wrong
+// one. A step of several statements is one transaction. Three
 // are not: the deletion of a user with very many records and the end of very many sessions
 // are several, and in MySQL the insert of a token reads its conditions before. A step that lost against another transaction, or whose
 // connection broke before the commit, is repeated for as long as the context
