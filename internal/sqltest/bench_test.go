@@ -194,7 +194,7 @@ func BenchmarkInsertToken(b *testing.B) {
 			values  = `?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 'read', '', '', 0, '', '', 0, FALSE, 1, `
 			checked = columns + "SELECT " + values + "n.last_id FROM auth_counters n WHERE n.name = 'cutoffs'"
 			quota   = ` AND (SELECT t.id FROM auth_tokens t WHERE t.revoked_at IS NULL AND t.user_id >= ? AND t.user_id <= ?
-				ORDER BY t.user_id, t.revoked_at, t.id LIMIT 1 OFFSET ?) IS NULL`
+				ORDER BY t.user_id, t.id LIMIT 1 OFFSET ?) IS NULL`
 			alive = ` AND EXISTS (SELECT 1 FROM auth_tokens t WHERE t.family = ? AND t.revoked_at IS NULL AND t.expires_at > ?)
 				AND (SELECT COUNT(*) FROM auth_tokens d WHERE d.root_id = ? AND d.root_id <> 0 AND d.revoked_at IS NULL AND d.expires_at > ?) < 1000`
 			uncut = `t.expires_at > ? AND NOT EXISTS (SELECT 1 FROM auth_cutoffs c

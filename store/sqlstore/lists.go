@@ -149,9 +149,9 @@ func (s *Store) ListApplications(ctx context.Context, f store.ApplicationFilter,
 	if err := where.andWhere(s.dialect, f.Where, applicationWhere); err != nil {
 		return nil, 0, err
 	}
-	columns, key := applicationOrder(p)
+	columns, key, index := applicationOrder(f, p)
 	return page(ctx, s, listing[store.Application]{
-		what: "list applications", count: countApplications, query: listApplications, where: where, columns: columns, key: key,
+		what: "list applications", count: countApplications, query: listApplications, where: where, columns: columns, key: key, index: index,
 		read: func(scan func(...any) error) (a store.Application, err error) {
 			err = scan(applicationDest(&a)...)
 			return a, err
@@ -159,17 +159,28 @@ func (s *Store) ListApplications(ctx context.Context, f store.ApplicationFilter,
 	}, p)
 }
 
-func applicationOrder(p store.Page) (columns []string, key func(store.Application) []any) {
-	switch p.Order {
-	case store.OrderCreated:
-		return []string{"a.created_at", "a.id"}, nil
-	case store.OrderModified:
-		return []string{"a.modified_at", "a.id"}, nil
-	case store.OrderName:
-		return []string{"a.name", "a.id"}, nil
-	case store.OrderOrganization:
+// applicationOrder returns the columns of an order, and of what an index has in it also
+// their values and the index that MySQL has to use.
+func applicationOrder(f store.ApplicationFilter, p store.Page) (columns []string, key func(store.Application) []any, index string) {
+	byName := p.Order == store.OrderName && !f.All && len(f.Organizations) == 1
+	switch {
+	case byName, p.Order == store.OrderOrganization:
+		if !f.All && len(f.Organizations) == 1 {
+			index = "organization_id"
+		}
 		// No two are equal. MariaDB would not find the order with the ID in the index.
-		return []string{"a.organization_id", "a.name"}, func(a store.Application) []any { return []any{a.OrganizationID, a.Name} }
+		return []string{"a.organization_id", "a.name"}, func(a store.Application) []any { return []any{a.OrganizationID, a.Name} }, index
+	case p.Order == store.OrderCreated:
+		columns, key = []string{"a.created_at", "a.id"}, func(a store.Application) []any { return []any{micros(a.Created), a.ID} }
+	case p.Order == store.OrderModified:
+		columns, key = []string{"a.modified_at", "a.id"}, func(a store.Application) []any { return []any{micros(a.Modified), a.ID} }
+	case p.Order == store.OrderName:
+		columns, key = []string{"a.name", "a.id"}, func(a store.Application) []any { return []any{a.Name, a.ID} }
+	default:
+		columns, key = []string{"a.id"}, func(a store.Application) []any { return []any{a.ID} }
 	}
-	return []string{"a.id"}, func(a store.Application) []any { return []any{a.ID} }
+	if !f.All { // no index has those of an organization in these orders
+		key = nil
+	}
+	return columns, key, ""
 }
