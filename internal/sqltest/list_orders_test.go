@@ -26,6 +26,7 @@ const (
 	ofUses   = "each use of a token would write a new version of its row, and into every index of it"
 	ofOthers = "each new token would write into a further index of all, and the order by ID is nearly the same"
 	ofSome   = "no organization has as many applications, and its order by name has one"
+	ofMany   = "who administers several organizations has their applications sorted: never refused, and few have many"
 	ofHand   = "a user has approved each by hand: sorted, and never refused"
 )
 
@@ -38,7 +39,7 @@ var (
 	ofConsents    = orders{store.OrderID: ofHand, store.OrderCreated: ofHand}
 	ofAllApps     = orders{store.OrderID: "", store.OrderOrganization: "", store.OrderName: "", store.OrderCreated: "", store.OrderModified: ""}
 	ofOneOwner    = orders{store.OrderOrganization: "", store.OrderName: "", store.OrderID: ofSome, store.OrderCreated: ofSome, store.OrderModified: ofSome}
-	ofManyOwners  = orders{store.OrderOrganization: "", store.OrderName: ofSome, store.OrderID: ofSome, store.OrderCreated: ofSome, store.OrderModified: ofSome}
+	ofManyOwners  = orders{store.OrderOrganization: ofMany, store.OrderName: ofSome, store.OrderID: ofSome, store.OrderCreated: ofSome, store.OrderModified: ofSome}
 	onlyOnePerson = orders{store.OrderID: "a list of one", store.OrderName: "a list of one"}
 )
 

@@ -123,13 +123,15 @@ func applicationDest(a *store.Application) []any {
 
 // ListApplications implements [store.Applications].
 func (s *Store) ListApplications(ctx context.Context, f store.ApplicationFilter, p store.Page) ([]store.Application, int, error) {
+	l := listing[store.Application]{what: "list applications", count: countApplications, query: listApplications}
 	var where filter
 	if !f.All {
 		switch len(f.Organizations) {
 		case 0:
 			return nil, 0, ctx.Err()
 		case 1:
-			where.only(s.dialect, "a.organization_id", f.Organizations[0])
+			l.column, l.value, l.index = "a.organization_id", f.Organizations[0], "organization_id"
+			where.only(s.dialect, l.column, l.value)
 		default:
 			where.and("a.organization_id"+inList(len(f.Organizations)), numbers(f.Organizations)...)
 		}
@@ -149,27 +151,22 @@ func (s *Store) ListApplications(ctx context.Context, f store.ApplicationFilter,
 	if err := where.andWhere(s.dialect, f.Where, applicationWhere); err != nil {
 		return nil, 0, err
 	}
-	columns, key, index := applicationOrder(f, p)
-	return page(ctx, s, listing[store.Application]{
-		what: "list applications", count: countApplications, query: listApplications, where: where, columns: columns, key: key, index: index,
-		read: func(scan func(...any) error) (a store.Application, err error) {
-			err = scan(applicationDest(&a)...)
-			return a, err
-		},
-	}, p)
+	l.where = where
+	l.columns, l.key = applicationOrder(f, p)
+	l.read = func(scan func(...any) error) (a store.Application, err error) {
+		err = scan(applicationDest(&a)...)
+		return a, err
+	}
+	return page(ctx, s, l, p)
 }
 
 // applicationOrder returns the columns of an order, and of what an index has in it also
-// their values and the index that MySQL has to use.
-func applicationOrder(f store.ApplicationFilter, p store.Page) (columns []string, key func(store.Application) []any, index string) {
-	byName := p.Order == store.OrderName && !f.All && len(f.Organizations) == 1
+// their values.
+func applicationOrder(f store.ApplicationFilter, p store.Page) (columns []string, key func(store.Application) []any) {
 	switch {
-	case byName, p.Order == store.OrderOrganization:
-		if !f.All && len(f.Organizations) == 1 {
-			index = "organization_id"
-		}
+	case p.Order == store.OrderOrganization, p.Order == store.OrderName && !f.All && len(f.Organizations) == 1:
 		// No two are equal. MariaDB would not find the order with the ID in the index.
-		return []string{"a.organization_id", "a.name"}, func(a store.Application) []any { return []any{a.OrganizationID, a.Name} }, index
+		return []string{"a.organization_id", "a.name"}, func(a store.Application) []any { return []any{a.OrganizationID, a.Name} }
 	case p.Order == store.OrderCreated:
 		columns, key = []string{"a.created_at", "a.id"}, func(a store.Application) []any { return []any{micros(a.Created), a.ID} }
 	case p.Order == store.OrderModified:
@@ -182,5 +179,5 @@ func applicationOrder(f store.ApplicationFilter, p store.Page) (columns []string
 	if !f.All { // no index has those of an organization in these orders
 		key = nil
 	}
-	return columns, key, ""
+	return columns, key
 }

@@ -88,6 +88,8 @@ type listing[T any] struct {
 	key                func(T) []any // the values of columns, nil if no index has that order
 	index              string        // in the middle of which MySQL has to begin
 	few                bool          // see walk
+	column             string        // that has only one value, "" for none
+	value              any
 }
 
 // page reads one page of a list and counts the whole, as far as p asks for it.
@@ -105,7 +107,7 @@ func page[T any](ctx context.Context, s *Store, l listing[T], p store.Page) (all
 		few:   l.few,
 		read: func(from start, limit, offset int) ([]T, error) {
 			descending := from.descending(p)
-			r := rowRange{filter: where}.startingAt(s.dialect, from, l.columns, descending)
+			r := rowRange{filter: where, column: l.column, value: l.value}.startingAt(s.dialect, from, l.columns, descending)
 			query := l.query
 			if from.key != nil {
 				query += s.dialect.force(l.index)

@@ -164,7 +164,11 @@ func (r rowRange) startingAt(d Dialect, from start, columns []string, descending
 		// It goes into the middle of an index only by equal values before. See filter.only.
 		more.and(r.column+" = ?", r.value)
 	}
-	more.add(d.behind(columns, descending, from.key))
+	key := from.key
+	if r.value != nil && columns[0] == r.column { // all have the same
+		columns, key = columns[1:], key[1:]
+	}
+	more.add(d.behind(columns, descending, key))
 	r.filter = r.filter.with(more)
 	return r
 }
