@@ -27,7 +27,6 @@ const (
 	ofOthers = "each new token would write into a further index of all, and the order by ID is nearly the same"
 	ofSome   = "no organization has as many applications, and its order by name has one"
 	ofMany   = "who administers several organizations has their applications sorted: never refused, and few have many"
-	ofHand   = "a user has approved each by hand: sorted, and never refused"
 )
 
 var (
@@ -36,7 +35,6 @@ var (
 	ofUsers       = orders{store.OrderID: "", store.OrderName: "", store.OrderCreated: ""}
 	ofActivities  = orders{store.OrderCreated: ""}
 	ofSessions    = orders{store.OrderCreated: ""}
-	ofConsents    = orders{store.OrderID: ofHand, store.OrderCreated: ofHand}
 	ofAllApps     = orders{store.OrderID: "", store.OrderOrganization: "", store.OrderName: "", store.OrderCreated: "", store.OrderModified: ""}
 	ofOneOwner    = orders{store.OrderOrganization: "", store.OrderName: "", store.OrderID: ofSome, store.OrderCreated: ofSome, store.OrderModified: ofSome}
 	ofManyOwners  = orders{store.OrderOrganization: ofMany, store.OrderName: ofSome, store.OrderID: ofSome, store.OrderCreated: ofSome, store.OrderModified: ofSome}
@@ -46,7 +44,8 @@ var (
 // Every order that the API describes has a place in the tables above, which the tests of
 // long lists go through. Other things that a page of a list can read more for are: what
 // a filter without an index passes over until the page is full; what stands before the first
-// page after a jump beyond record MaxCount; page=last, which counts all; and in
+// page after a jump beyond record MaxCount; page=last, which counts all; consents, which the
+// API does not list, and which their user approved one by one: they are sorted; and in
 // store/memory, what stands before a page.
 func TestEveryOrderHasAPlace(t *testing.T) {
 	t.Parallel()
