@@ -125,13 +125,16 @@ func (d Dialect) force(index string) string {
 
 // orderLive is orderBy for live tokens, as they stand in the indexes: behind the
 // column of a range, "" for none. PostgreSQL does not see by itself that this orders
-// nothing. In SQLite they stand behind revoked_at, too, which is NULL in all of them.
+// nothing, and for all tokens seq tells their index from the primary key, which has those
+// that were revoked. In SQLite they stand behind revoked_at, too, which is NULL in all of them.
 func (d Dialect) orderLive(column string, descending bool, columns ...string) string {
 	switch {
 	case d == SQLite:
 		columns = append([]string{"t.revoked_at"}, columns...)
 	case d == Postgres && column != "":
 		columns = append([]string{column}, columns...)
+	case d == Postgres && len(columns) == 1:
+		columns = []string{columns[0], "t.seq"}
 	}
 	return orderBy(descending, columns...)
 }
