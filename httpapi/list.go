@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"maps"
 	"math"
 	"net/http"
@@ -36,6 +37,8 @@ type listQuery struct {
 	values url.Values
 	page   int // from 1; 0 is the last
 	size   int
+
+	ordered string // by which field, as the client calls it
 	store.Page
 
 	where      store.Where
@@ -108,7 +111,7 @@ func (q *listQuery) parseOrder(s string, orders map[string]store.OrderBy) error 
 			return badRequest("Cannot order by " + quoted(name) + ". Possible: " + strings.Join(slices.Sorted(maps.Keys(orders)), ", ") + ".")
 		}
 		if first { // equal values are ordered by ID
-			q.Order, q.Descending, first = order, descending, false
+			q.Order, q.Descending, q.ordered, first = order, descending, name, false
 		}
 	}
 	return nil
@@ -130,6 +133,10 @@ func fetch[R, T any](q *listQuery, list func(store.Page) ([]R, int, error), show
 	}
 	q.Offset, q.Limit = (q.page-1)*q.size, q.size
 	records, total, err := list(q.Page)
+	if errors.Is(err, store.ErrOrder) {
+		return nil, badRequest("Cannot order by " + quoted(q.ordered) + " more than " + strconv.Itoa(store.MaxCount) +
+			" objects. Use filters, or another order.")
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -48,4 +48,9 @@ func TestCountIsBounded(t *testing.T) {
 		}
 	}
 	s.do("GET", "/api/v2/tokens/?page_size=50&count_disabled=1&page=203", alice).wants(404).hasDetail("Invalid page.")
+	// An order that no index has is for lists of as many, or for filters.
+	for _, query := range []string{"", "&count_disabled=1", "&page=2", "&page=last"} {
+		s.do("GET", "/api/v2/tokens/?order_by=-last_used"+query, alice).wants(400).hasDetail(`Cannot order by "last_used" more than 10000 objects. Use filters, or another order.`)
+	}
+	s.do("GET", "/api/v2/tokens/?order_by=-last_used&id__lte=9000", alice).wants(200)
 }

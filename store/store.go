@@ -70,6 +70,9 @@ var (
 	ErrLastAdmin = fmt.Errorf("store: the last active administrator: %w", ErrConflict)
 	// ErrUsed reports the second use of a one-time code or token.
 	ErrUsed = errors.New("store: already used")
+	// ErrOrder reports that a list has more than [MaxCount] records, and that the
+	// store has no index with them in the order of a [Page].
+	ErrOrder = errors.New("store: too many records for this order")
 )
 
 // Digest is the SHA-256 of a secret. A secret has at least 128 random bits, so
@@ -103,11 +106,14 @@ const (
 )
 
 // MaxCount is up to what number the total of a list is exact unless a [Page] says
-// otherwise.
+// otherwise, and of how many records a store sorts a list that no index has in order.
 const MaxCount = 10_000
 
 // A Page is a part of a list. A negative Offset counts as 0. A Limit below 1
 // returns no records, only the total.
+//
+// A list of more than MaxCount records may be refused with [ErrOrder] in any Order but
+// OrderID: a store that has no index for it would read them all.
 //
 // From the greater of MaxCount and CountTo on, a store may find a page by another one of
 // the list that it read within the last minute, instead of by its Offset. Records that

@@ -230,7 +230,7 @@ func BenchmarkInsertToken(b *testing.B) {
 			below   = `$11, $11, $12, `
 			counter = `n.last_id FROM auth_counters n WHERE n.name = 'cutoffs'`
 			quota   = ` AND (SELECT t.id FROM auth_tokens t WHERE t.revoked_at IS NULL AND t.user_id >= $2 AND t.user_id <= $2
-				ORDER BY t.user_id, t.revoked_at, t.id LIMIT 1 OFFSET $11) IS NULL`
+				ORDER BY t.user_id, t.id LIMIT 1 OFFSET $11) IS NULL`
 			alive = ` AND EXISTS (SELECT 1 FROM auth_tokens t WHERE t.family = $11 AND t.revoked_at IS NULL AND t.expires_at >= $10
 					AND t.digest = $13 AND t.scopes = $14`
 			uncut = ` AND NOT EXISTS (SELECT 1 FROM auth_cutoffs c

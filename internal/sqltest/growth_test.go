@@ -175,15 +175,15 @@ func pagesOf(ctx context.Context, st *sqlstore.Store) map[string]func() error {
 	add("users", func(p store.Page) (int, error) {
 		list, _, err := st.ListUsers(ctx, store.UserFilter{}, p)
 		return len(list), err
-	}, store.OrderID, store.OrderName)
+	}, store.OrderID, store.OrderName, store.OrderCreated)
 	add("applications", func(p store.Page) (int, error) {
 		list, _, err := st.ListApplications(ctx, store.ApplicationFilter{All: true}, p)
 		return len(list), err
-	}, store.OrderID, store.OrderOrganization)
+	}, store.OrderID, store.OrderOrganization, store.OrderName, store.OrderCreated, store.OrderModified)
 	add("applications of an organization", func(p store.Page) (int, error) {
 		list, _, err := st.ListApplications(ctx, store.ApplicationFilter{Organizations: []int64{7}}, p)
 		return len(list), err
-	}, store.OrderOrganization)
+	}, store.OrderOrganization, store.OrderName)
 	for name, f := range map[string]store.ActivityFilter{
 		"activities": {All: true}, "activities of a user": {All: true, ConcernedID: "1"}, "own activities": {UserID: "1"},
 		"activities of a token": {All: true, TokenID: 1}, "activities of an application": {All: true, ApplicationID: 1},

@@ -3,6 +3,7 @@ package memory
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -77,7 +78,7 @@ func (s *Store) ListUsers(ctx context.Context, f store.UserFilter, p store.Page)
 		l.take(s.usersFor(f, p), func(a *account) bool { return all.meet(a.user.Load()) })
 		list = shown(l.page(), func(a *account) store.User { return a.user.Load().User })
 		total = l.total
-		return all.err
+		return errors.Join(all.err, l.err)
 	})
 	if err != nil {
 		return nil, 0, err

@@ -3,6 +3,7 @@ package memory
 import (
 	"cmp"
 	"context"
+	"errors"
 	"iter"
 	"slices"
 	"strings"
@@ -56,7 +57,7 @@ func (s *Store) ListApplications(ctx context.Context, f store.ApplicationFilter,
 				(f.Name == "" || a.Name == f.Name) &&
 				(strings.Contains(a.Name, f.Search) || strings.Contains(a.Description, f.Search)) && all.meet(a)
 		})
-		return all.err
+		return errors.Join(all.err, l.err)
 	})
 	if err != nil {
 		return nil, 0, err
@@ -81,7 +82,7 @@ func (s *Store) appsFor(f store.ApplicationFilter, p store.Page) source[*store.A
 			}
 		}}
 	case !f.All:
-		return source[*store.Application]{records: s.appsOf(f.Organizations)}
+		return source[*store.Application]{records: s.appsOf(f.Organizations), few: p.Order == store.OrderOrganization}
 	case p.Order == store.OrderOrganization:
 		return source[*store.Application]{records: s.appsByOrganization.all(p.Descending), ordered: true}
 	}

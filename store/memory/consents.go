@@ -104,7 +104,7 @@ func (s *Store) ConsentFor(ctx context.Context, userID string, applicationID int
 func (s *Store) ListConsents(ctx context.Context, userID string, p store.Page) (list []store.Consent, total int, err error) {
 	err = s.read(ctx, func() error {
 		l := newLister(p, consentOrder(p.Order))
-		l.take(source[*consent]{records: slices.Values(s.consents.consentsOf[userID])}, func(c *consent) bool {
+		l.take(source[*consent]{records: slices.Values(s.consents.consentsOf[userID]), few: true}, func(c *consent) bool {
 			return s.apps[c.ApplicationID] != nil
 		})
 		list = shown(l.page(), func(c *consent) store.Consent { return c.Consent })

@@ -13,6 +13,7 @@ import (
 type source[T any] struct {
 	records iter.Seq[T]
 	ordered bool         // as the page is
+	few     bool         // whose sorting nobody minds, in whatever order
 	without func(T) bool // those that are in another source, too; nil for none
 }
 
@@ -28,6 +29,7 @@ type lister[T any] struct {
 	last  T
 	total int
 	known int // how many records there are, or -1
+	err   error
 }
 
 func newLister[T any](p store.Page, order func(a, b T) int) *lister[T] {
@@ -49,7 +51,7 @@ func newLister[T any](p store.Page, order func(a, b T) int) *lister[T] {
 func (l *lister[T]) knows(n int) { l.known, l.count = min(n, max(l.need, l.count)), 0 }
 
 // take takes the records of a source for which listed returns true, as far as they
-// are needed.
+// are needed. It sorts at most [store.MaxCount].
 func (l *lister[T]) take(from source[T], listed func(T) bool) {
 	seen := 0
 	for x := range from.records {
@@ -64,6 +66,10 @@ func (l *lister[T]) take(from source[T], listed func(T) bool) {
 			continue
 		}
 		l.total++
+		if !from.ordered && !from.few && l.need > 0 && l.total > store.MaxCount {
+			l.err = store.ErrOrder
+			return
+		}
 		if seen <= l.need || !from.ordered {
 			l.keep(x)
 		}

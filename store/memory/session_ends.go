@@ -96,7 +96,7 @@ func (s *Store) sessionsFor(f store.SessionFilter, p store.Page) source[*session
 	default:
 		return source[*session]{records: s.logins.all(p.Descending), ordered: true}
 	}
-	return source[*session]{records: slices.Values(list)}
+	return source[*session]{records: slices.Values(list), few: true}
 }
 
 // PurgeSessions implements [store.Sessions].

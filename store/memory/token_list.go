@@ -3,6 +3,7 @@ package memory
 import (
 	"cmp"
 	"context"
+	"errors"
 	"iter"
 	"slices"
 	"strings"
@@ -17,9 +18,12 @@ func (s *Store) ListTokens(ctx context.Context, f store.TokenFilter, p store.Pag
 		l := s.listTokens(f, p, func(t *token) bool { return s.listed(t, f) && all.meet(t) })
 		list = shown(l.page(), s.record)
 		total = l.total
-		return all.err
+		return errors.Join(all.err, l.err)
 	})
-	return list, total, err
+	if err != nil {
+		return nil, 0, err
+	}
+	return list, total, nil
 }
 
 // listTokens makes a page of the tokens for which listed returns true, among those

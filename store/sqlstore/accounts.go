@@ -358,7 +358,9 @@ func (s *Store) ListUsers(ctx context.Context, f store.UserFilter, p store.Page)
 	case store.OrderName:
 		l.columns, l.key = []string{"u.name"}, func(u store.User) []any { return []any{u.Name} }
 	case store.OrderCreated:
-		l.columns, l.key = []string{"u.created_at", "u.id_number", "u.id"}, nil
+		l.columns, l.key = []string{"u.created_at", "u.id_number", "u.id"}, func(u store.User) []any {
+			return []any{micros(u.Created), number(u.ID), u.ID}
+		}
 	}
 	return page(ctx, s, l, p)
 }

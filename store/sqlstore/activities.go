@@ -137,6 +137,12 @@ func (s *Store) activityRanges(f store.ActivityFilter) (ranges []rowRange, err e
 	return ranges, nil
 }
 
+// activityIndexes are the indexes that begin with a column.
+var activityIndexes = map[string]string{
+	"e.subject": "auth_activities_subject", "e.token_id": "auth_activities_token",
+	"e.application_id": "auth_activities_application", "e.organization_id": "auth_activities_organization",
+}
+
 // activityPage returns a query for a page. That of several ranges is made of as many
 // entries of each as it may need.
 func (s *Store) activityPage(ranges []rowRange, from start, descending bool, limit, offset int) (query string, args []any) {
@@ -154,7 +160,11 @@ func (s *Store) activityPage(ranges []rowRange, from start, descending bool, lim
 	}
 	if len(ranges) == 1 {
 		r := ranges[0]
-		return listActivities + r.filter.where() + order(r) + limitTo(limit) + " OFFSET ?", append(slices.Clip(r.args), offset)
+		query := listActivities
+		if from.key != nil && r.column != "" {
+			query += s.dialect.force(activityIndexes[r.column])
+		}
+		return query + r.filter.where() + order(r) + limitTo(limit) + " OFFSET ?", append(slices.Clip(r.args), offset)
 	}
 	query, args = union(ranges, func(r rowRange) string {
 		return activityKeys + r.filter.where() + order(r) + limitTo(offset+limit)

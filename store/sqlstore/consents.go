@@ -65,7 +65,7 @@ func (s *Store) ListConsents(ctx context.Context, userID string, p store.Page) (
 		columns = []string{"c.created_at", "c.application_id", "c.redirect_uri"}
 	}
 	return page(ctx, s, listing[store.Consent]{
-		what: "list consents", count: countConsents, query: consentColumns, where: where, columns: columns,
+		what: "list consents", count: countConsents, query: consentColumns, where: where, columns: columns, few: true, // at most what the user approved by hand
 		read: func(scan func(...any) error) (c store.Consent, err error) {
 			err = scan(consentDest(&c)...)
 			return c, err

@@ -117,22 +117,32 @@ const (
 // is empty. MySQL has to be told: it would rather go through the primary key until
 // it has met as many as it needs.
 func (d Dialect) tokensBy(index string) string {
-	if d == MySQL && index != "" {
-		return "\n\tFROM auth_tokens t FORCE INDEX (auth_tokens_" + index + ")"
+	if index != "" {
+		index = "auth_tokens_" + index
 	}
-	return "\n\tFROM auth_tokens t"
+	return "\n\tFROM auth_tokens t" + d.force(index)
+}
+
+// force says behind a table by which index MySQL finds rows, unless it is "".
+func (d Dialect) force(index string) string {
+	if d != MySQL || index == "" {
+		return ""
+	}
+	return " FORCE INDEX (" + index + ")"
 }
 
 // orderLive is orderBy for live tokens, as they stand in the indexes: behind the
-// column of a range, "" for none, and behind revoked_at, which is NULL in all of
-// them. PostgreSQL does not see by itself that it orders nothing, and MariaDB sorts
-// if it is named.
+// column of a range, "" for none. PostgreSQL does not see by itself that this orders
+// nothing, and for all tokens seq tells their index from the primary key, which has those
+// that were revoked. In SQLite they stand behind revoked_at, too, which is NULL in all of them.
 func (d Dialect) orderLive(column string, descending bool, columns ...string) string {
-	if d != MySQL {
+	switch {
+	case d == SQLite:
 		columns = append([]string{"t.revoked_at"}, columns...)
-	}
-	if d == Postgres && column != "" {
+	case d == Postgres && column != "":
 		columns = append([]string{column}, columns...)
+	case d == Postgres && len(columns) == 1:
+		columns = []string{columns[0], "t.seq"}
 	}
 	return orderBy(descending, columns...)
 }

@@ -123,13 +123,15 @@ func applicationDest(a *store.Application) []any {
 
 // ListApplications implements [store.Applications].
 func (s *Store) ListApplications(ctx context.Context, f store.ApplicationFilter, p store.Page) ([]store.Application, int, error) {
+	l := listing[store.Application]{what: "list applications", count: countApplications, query: listApplications}
 	var where filter
 	if !f.All {
 		switch len(f.Organizations) {
 		case 0:
 			return nil, 0, ctx.Err()
 		case 1:
-			where.only(s.dialect, "a.organization_id", f.Organizations[0])
+			l.column, l.value, l.index = "a.organization_id", f.Organizations[0], "organization_id"
+			where.only(s.dialect, l.column, l.value)
 		default:
 			where.and("a.organization_id"+inList(len(f.Organizations)), numbers(f.Organizations)...)
 		}
@@ -149,27 +151,33 @@ func (s *Store) ListApplications(ctx context.Context, f store.ApplicationFilter,
 	if err := where.andWhere(s.dialect, f.Where, applicationWhere); err != nil {
 		return nil, 0, err
 	}
-	columns, key := applicationOrder(p)
-	return page(ctx, s, listing[store.Application]{
-		what: "list applications", count: countApplications, query: listApplications, where: where, columns: columns, key: key,
-		read: func(scan func(...any) error) (a store.Application, err error) {
-			err = scan(applicationDest(&a)...)
-			return a, err
-		},
-	}, p)
+	l.where = where
+	l.columns, l.key = applicationOrder(f, p)
+	l.read = func(scan func(...any) error) (a store.Application, err error) {
+		err = scan(applicationDest(&a)...)
+		return a, err
+	}
+	return page(ctx, s, l, p)
 }
 
-func applicationOrder(p store.Page) (columns []string, key func(store.Application) []any) {
-	switch p.Order {
-	case store.OrderCreated:
-		return []string{"a.created_at", "a.id"}, nil
-	case store.OrderModified:
-		return []string{"a.modified_at", "a.id"}, nil
-	case store.OrderName:
-		return []string{"a.name", "a.id"}, nil
-	case store.OrderOrganization:
+// applicationOrder returns the columns of an order, and of what an index has in it also
+// their values.
+func applicationOrder(f store.ApplicationFilter, p store.Page) (columns []string, key func(store.Application) []any) {
+	switch {
+	case p.Order == store.OrderOrganization, p.Order == store.OrderName && !f.All && len(f.Organizations) == 1:
 		// No two are equal. MariaDB would not find the order with the ID in the index.
 		return []string{"a.organization_id", "a.name"}, func(a store.Application) []any { return []any{a.OrganizationID, a.Name} }
+	case p.Order == store.OrderCreated:
+		columns, key = []string{"a.created_at", "a.id"}, func(a store.Application) []any { return []any{micros(a.Created), a.ID} }
+	case p.Order == store.OrderModified:
+		columns, key = []string{"a.modified_at", "a.id"}, func(a store.Application) []any { return []any{micros(a.Modified), a.ID} }
+	case p.Order == store.OrderName:
+		columns, key = []string{"a.name", "a.id"}, func(a store.Application) []any { return []any{a.Name, a.ID} }
+	default:
+		columns, key = []string{"a.id"}, func(a store.Application) []any { return []any{a.ID} }
 	}
-	return []string{"a.id"}, func(a store.Application) []any { return []any{a.ID} }
+	if !f.All { // no index has those of an organization in these orders
+		key = nil
+	}
+	return columns, key
 }

@@ -35,6 +35,9 @@ type found[T any] struct {
 func paged[T any](p store.Page, w walk[T], count func(limit int) (int, error)) (f found[T], err error) {
 	offset := min(max(p.Offset, 0), math.MaxInt/2) // with the limit it must stay a number
 	p.Limit = min(p.Limit, math.MaxInt/2-1)
+	if w.key == nil && !w.few && p.Limit > 0 {
+		return w.sorted(p, offset, count)
+	}
 	if p.Limit > 0 {
 		if f.list, err = w.page(p.Limit+1, offset, max(p.CountTo, store.MaxCount)); err != nil {
 			return found[T]{}, err
@@ -57,6 +60,24 @@ func paged[T any](p store.Page, w walk[T], count func(limit int) (int, error)) (
 	return f, nil
 }
 
+// sorted reads a page of a list that no index has in order. Then the database sorts all
+// of it, so that it is counted before.
+func (w walk[T]) sorted(p store.Page, offset int, count func(limit int) (int, error)) (f found[T], err error) {
+	if f.total, err = count(store.MaxCount + 1); err != nil {
+		return found[T]{}, err
+	}
+	if f.total > store.MaxCount {
+		return found[T]{}, store.ErrOrder
+	}
+	if f.list, err = w.read(start{}, p.Limit, offset); err != nil {
+		return found[T]{}, err
+	}
+	if n := len(f.list); n > 0 { // as many may have come meanwhile
+		f.total = max(f.total, offset+n)
+	}
+	return f, nil
+}
+
 // A listing is a list of one table.
 type listing[T any] struct {
 	what, count, query string
@@ -65,6 +86,10 @@ type listing[T any] struct {
 	columns            []string
 	read               func(scan func(...any) error) (T, error)
 	key                func(T) []any // the values of columns, nil if no index has that order
+	index              string        // in the middle of which MySQL has to begin
+	few                bool          // see walk
+	column             string        // that has only one value, "" for none
+	value              any
 }
 
 // page reads one page of a list and counts the whole, as far as p asks for it.
@@ -79,10 +104,15 @@ func page[T any](ctx context.Context, s *Store, l listing[T], p store.Page) (all
 		lists: &s.lists,
 		list:  func() store.Digest { return listDigest(l.query, l.where, l.columns, p.Descending) },
 		key:   l.key,
+		few:   l.few,
 		read: func(from start, limit, offset int) ([]T, error) {
 			descending := from.descending(p)
-			r := rowRange{filter: where}.startingAt(s.dialect, from, l.columns, descending)
-			query := l.query + r.filter.where() + orderBy(descending, l.columns...) + limitTo(limit) + " OFFSET ?"
+			r := rowRange{filter: where, column: l.column, value: l.value}.startingAt(s.dialect, from, l.columns, descending)
+			query := l.query
+			if from.key != nil {
+				query += s.dialect.force(l.index)
+			}
+			query += r.filter.where() + orderBy(descending, l.columns...) + limitTo(limit) + " OFFSET ?"
 			return list(ctx, s, l.what, query, append(slices.Clip(r.args), offset), l.read)
 		},
 	}, func(limit int) (int, error) {

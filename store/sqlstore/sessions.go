@@ -283,14 +283,14 @@ func endArgs(reason store.EndReason, at time.Time, selection []any) []any {
 func (s *Store) ListSessions(ctx context.Context, f store.SessionFilter, at time.Time, p store.Page) ([]store.Session, int, error) {
 	var where, now filter
 	columns := []string{"s.created_at", "s.id"}
-	key := func(v store.Session) []any { return []any{micros(v.Created), v.ID} }
+	key, index := func(v store.Session) []any { return []any{micros(v.Created), v.ID} }, "auth_sessions_user"
 	switch {
 	case f.UserID != "":
 		where.and("s.user_id = ?", f.UserID)
 	case f.All:
 		// The length, because a planner might read an index of user_id and sort.
 		where.and("LENGTH(s.user_id) > 0")
-		columns, key = []string{"s.id"}, func(v store.Session) []any { return []any{v.ID} }
+		columns, key, index = []string{"s.id"}, func(v store.Session) []any { return []any{v.ID} }, ""
 	default:
 		return nil, 0, ctx.Err()
 	}
@@ -305,7 +305,7 @@ func (s *Store) ListSessions(ctx context.Context, f store.SessionFilter, at time
 		where.and("s.created_at < ?", micros(f.Before))
 	}
 	return page(ctx, s, listing[store.Session]{
-		what: "list sessions", count: countSessions, query: listSessions, where: where, now: now, columns: columns, key: key,
+		what: "list sessions", count: countSessions, query: listSessions, where: where, now: now, columns: columns, key: key, index: index,
 		read: func(scan func(...any) error) (v store.Session, err error) {
 			err = scan(&v.ID, &v.UserID, &v.Epoch, when(&v.Created), when(&v.Seen), when(&v.Expires), &v.Revision,
 				(*addressVar)(&v.Address), &v.Agent)

@@ -57,12 +57,9 @@ func (o order) by() string { return orderBy(o.descending, o.columns...) }
 
 // live returns the rest of a query for tokens of a range, in order.
 func (o order) live(r rowRange) string {
-	index := ""
-	switch {
-	case r.index == indexListed:
+	index := r.index
+	if index == indexListed {
 		index = o.ofUser
-	case o.byID:
-		index = r.index
 	}
 	return o.dialect.tokensBy(index) + whereLive + r.where() + o.dialect.orderLive(r.column, o.descending, o.columns...)
 }

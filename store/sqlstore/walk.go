@@ -19,11 +19,6 @@ import (
 // although records before it may have come or gone, on this node or another: by its
 // offset, a walk would repeat or leave out as many as that. By the edge it does neither,
 // unless another walk of the same list has replaced the edge.
-//
-// In SQLite and PostgreSQL, with orders of tokens by a time, entries of an index may be
-// passed over: in SQLite those of the same time, because the ID that follows is the number
-// of the row; in PostgreSQL those of the same user, because revoked_at stands between, and
-// as the condition of a partial index it is no condition on the column.
 const (
 	mostLists = 1024        // of which something is remembered
 	mostEdges = 8           // of one list
@@ -99,6 +94,7 @@ type walk[T any] struct {
 	lists *lists
 	list  func() store.Digest
 	key   func(T) []any // nil if no index has the order
+	few   bool          // so few records that nobody minds the sorting
 	read  func(from start, limit, offset int) ([]T, error)
 }
 
@@ -149,7 +145,11 @@ func (d Dialect) behind(columns []string, descending bool, key []any) (f filter)
 		rest := d.behind(columns[1:], descending, key[1:])
 		f.and("("+columns[0]+than+"? OR "+columns[0]+" = ? AND "+rest.text()+")", slices.Concat(key[:1], key[:1], rest.args)...)
 	default:
-		f.and("("+strings.Join(columns, ", ")+")"+than+"(?"+strings.Repeat(", ?", n-1)+")", key...)
+		last := "?"
+		if d == SQLite { // the number of a row has no order of text, and one that is said fits any column
+			last = "? COLLATE BINARY"
+		}
+		f.and("("+strings.Join(columns, ", ")+")"+than+"("+strings.Repeat("?, ", n-1)+last+")", key...)
 	}
 	return f
 }
@@ -164,7 +164,11 @@ func (r rowRange) startingAt(d Dialect, from start, columns []string, descending
 		// It goes into the middle of an index only by equal values before. See filter.only.
 		more.and(r.column+" = ?", r.value)
 	}
-	more.add(d.behind(columns, descending, from.key))
+	key := from.key
+	if r.value != nil && columns[0] == r.column { // all have the same
+		columns, key = columns[1:], key[1:]
+	}
+	more.add(d.behind(columns, descending, key))
 	r.filter = r.filter.with(more)
 	return r
 }
