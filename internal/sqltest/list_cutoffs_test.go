@@ -38,6 +38,15 @@ func TestListsBesideManyCutoffs(t *testing.T) {
 					}
 					all = append(all, tok)
 				}
+				// One that came through application 2.
+				parent := all[len(all)-2]
+				tok := tokenNamed(fmt.Sprint(len(all)), parent.Created)
+				tok.UserID, tok.ApplicationID, tok.ParentID = user, 0, parent.Family
+				tok, err := st.InsertToken(t.Context(), tok, limits)
+				if err != nil {
+					t.Fatal(err)
+				}
+				all = append(all, tok)
 			}
 		}
 		seq := 0
@@ -50,6 +59,7 @@ func TestListsBesideManyCutoffs(t *testing.T) {
 			t.Helper()
 			for name, f := range map[string]store.TokenFilter{
 				"all": {All: true}, "of an organization": {UserID: "9", Organizations: []int64{2, 3}}, "of one": {UserID: "1"},
+				"of one and of an organization": {UserID: "1", Organizations: []int64{2, 3}}, "of an application": {All: true, ApplicationID: 1},
 			} {
 				want := 0
 				list, total, err := st.ListTokens(t.Context(), f, store.Page{Limit: 10, CountTo: 1000})
@@ -66,7 +76,10 @@ func TestListsBesideManyCutoffs(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					seen := f.All || f.UserID == tok.UserID || slices.Contains(f.Organizations, tok.ApplicationID)
+					seen := f.ApplicationID == tok.ApplicationID
+					if f.ApplicationID == 0 {
+						seen = f.All || f.UserID == tok.UserID || slices.Contains(f.Organizations, tok.ApplicationID)
+					}
 					alive := seen && a.Revoked.IsZero()
 					if alive {
 						want++
@@ -78,13 +91,27 @@ func TestListsBesideManyCutoffs(t *testing.T) {
 				if total != want || wantSome && (want == 0 || want == len(all)) {
 					t.Errorf("%s: %d tokens %s, want %d", what, total, name, want)
 				}
+				// A list that was longer than that is counted in another way, also once it is not.
+				for _, to := range []int{2, 6, 11, 25} {
+					for range 2 {
+						_, total, err := st.ListTokens(t.Context(), f, store.Page{Limit: 1, CountTo: to})
+						if total != min(want, to+1) || err != nil {
+							t.Errorf("%s: %d tokens %s, counted to %d of %d: %v", what, total, name, to, want, err)
+						}
+					}
+				}
 			}
 		}
 		insert()
+		check("before any", false)
 		cut("1", 0)
+		check("beside one of a user", false)
 		cut("", 2)
+		check("and of an application", false)
 		cut("2", 1)
+		check("and of both", false)
 		insert()
+		check("beside few, and after", true)
 		for n := range 100 {
 			cut(fmt.Sprint("nobody", n), 0)
 			cut("", int64(1000+n))

@@ -340,8 +340,10 @@ func (m *listModel) askTokens(what string) {
 		}
 		return cmp.Or(key(a).Compare(key(b)), cmp.Compare(a.ID, b.ID))
 	})
-	got, total, err := m.sql.ListTokens(m.t.Context(), f, p)
-	check(m, fmt.Sprintf("%s: tokens %+v %+v", what, f, p), func(t store.Token) int64 { return t.ID }, want, got, total, p, err)
+	for range 2 { // what was long is counted in another way
+		got, total, err := m.sql.ListTokens(m.t.Context(), f, p)
+		check(m, fmt.Sprintf("%s: tokens %+v %+v", what, f, p), func(t store.Token) int64 { return t.ID }, want, got, total, p, err)
+	}
 
 	asked := []int64{m.app(), m.app(), 0, 9_999}
 	if m.r.IntN(3) == 0 {

@@ -111,6 +111,9 @@ const (
 	indexExpiring = "expiring"
 	indexIssued   = "issued"
 	indexEvery    = "every"
+
+	// Of those that were minted through an application, also revoked ones.
+	indexVia = "via"
 )
 
 // tokensBy returns where tokens are read from, by an index of live tokens unless it

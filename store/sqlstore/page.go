@@ -127,7 +127,7 @@ func page[T any](ctx context.Context, s *Store, l listing[T], p store.Page) (all
 // limit, unless that is always the same, and does not change with the time.
 func (s *Store) count(ctx context.Context, what string, name store.Digest, query string, args []any, limit int) (int, error) {
 	now := time.Since(s.lists.since)
-	_, long := s.lists.long.Get(&name, now)
+	long := s.lists.knownLong(&name)
 	if long {
 		last, err := s.number(ctx, what, countOf+query+" LIMIT 1 OFFSET "+strconv.Itoa(limit-1)+countOfEnd, args)
 		if last > 0 || err != nil {

@@ -219,6 +219,14 @@ const (
 	countOfEnd = `
 	) n`
 
+	// tokensIndexed, and cutNames with values before cutNamesEnd, have the name of an index
+	// behind them: what SQLite expects of a user may be what one of them has.
+	tokensIndexed = `
+	FROM auth_tokens t INDEXED BY auth_tokens_`
+	cutNames = `
+	SELECT 1 FROM (VALUES `
+	cutNamesEnd = `) c CROSS JOIN auth_tokens t INDEXED BY auth_tokens_`
+
 	// The applications of an organization, with those conditions and others.
 	applicationsOf = `
 	SELECT a.id FROM auth_applications a`

@@ -24,15 +24,16 @@ func (s *Store) ListTokens(ctx context.Context, f store.TokenFilter, p store.Pag
 	if n, known, err := s.countOwn(ctx, f, p); known || err != nil {
 		return nil, n, err
 	}
-	ranges, err := s.tokenRanges(ctx, f)
+	ranges, uncut, err := s.tokenRanges(ctx, f)
 	if err != nil || len(ranges) == 0 {
 		return nil, 0, err
 	}
+	live := with(ranges, uncut.filter)
 	read := func(from start, limit, offset int) ([]tokenRecord, error) {
 		p := p
 		p.Descending = from.descending(p)
 		order := s.tokenOrder(p)
-		ids, args := order.ids(ranges, from, limit, offset)
+		ids, args := order.ids(live, from, limit, offset)
 		return list(ctx, s, "list tokens", tokensByID+ids+tokensByIDEnd+order.by(), args,
 			func(scan func(...any) error) (r tokenRecord, err error) {
 				return r, scan(r.dest()...)
@@ -40,7 +41,7 @@ func (s *Store) ListTokens(ctx context.Context, f store.TokenFilter, p store.Pag
 	}
 	found, err := paged(p, walk[tokenRecord]{
 		lists: &s.lists, list: func() store.Digest { return s.tokenList(f, p.Order, p.Descending) }, key: s.tokenOrder(p).key(ranges), read: read,
-	}, func(limit int) (int, error) { return s.countTokens(ctx, s.tokenList(f, limit), ranges, limit) })
+	}, func(limit int) (int, error) { return s.countTokens(ctx, s.tokenList(f, limit), ranges, uncut, limit) })
 	if err != nil {
 		return nil, 0, err
 	}
@@ -54,35 +55,6 @@ func (s *Store) ListTokens(ctx context.Context, f store.TokenFilter, p store.Pag
 func (s *Store) tokenList(f store.TokenFilter, more ...any) store.Digest {
 	narrow, _, _ := s.narrowed(f) // tokenRanges has returned its error
 	return listDigest("tokens", visibleOf(f), narrow, more)
-}
-
-// countTokens counts the tokens of ranges up to a limit. From no range it reads more: what
-// a range leaves out is in the others, and with the rest of so many it makes the limit.
-// It reads a range that leaves something out last.
-func (s *Store) countTokens(ctx context.Context, list store.Digest, ranges []rowRange, limit int) (int, error) {
-	ranges = slices.Clone(ranges)
-	slices.SortStableFunc(ranges, func(a, b rowRange) int { return len(a.apart.parts) - len(b.apart.parts) })
-	for i := range ranges {
-		r := &ranges[i]
-		r.overlaps = false
-		r.args = slices.Concat(r.args, r.apart.args)
-	}
-	arm := func(r rowRange) string {
-		switch {
-		case r.apart.parts != nil:
-			return idsByOwner + s.live(tokenOwners, r, limit) + idsByOwnerEnd + r.apart.text()
-		case s.dialect == SQLite || len(ranges) == 1:
-			return s.live(tokenIDs, r, 0) // it ends with the whole, in SQLite faster than by itself
-		}
-		return s.live(tokenIDs, r, limit)
-	}
-	if s.dialect == MySQL && len(ranges) > 1 { // it would write down what a union has
-		query, args := sum(ranges, func(r rowRange) string { return countOf + arm(r) + countOfEnd })
-		n, err := s.number(ctx, "count tokens", query, args)
-		return min(n, limit), err
-	}
-	query, args := union(ranges, arm)
-	return s.count(ctx, "count tokens", list, query, args, limit)
 }
 
 // countOwn counts all tokens of a user, by one statement as long as no cut-off
@@ -196,7 +168,7 @@ func (s *Store) firstUncut(ctx context.Context, ranges []rowRange, f store.Token
 	if err != nil {
 		return nil, err
 	}
-	found, _, err := s.firstTokens(ctx, with(ranges, uncut), most)
+	found, _, err := s.firstTokens(ctx, with(ranges, uncut.filter), most)
 	return found, err
 }
 
@@ -217,7 +189,7 @@ func (s *Store) countMore(ctx context.Context, ranges []rowRange, f store.TokenF
 	if err != nil {
 		return nil, err
 	}
-	for some := range unions(with(more, uncut)) {
+	for some := range unions(with(more, uncut.filter)) {
 		query, args := union(some, func(r rowRange) string {
 			id := strconv.FormatInt(r.application, 10)
 			return "\n\tSELECT " + id + ", COUNT(*) FROM (" + s.live(tokenIDs, r, store.MaxCount+1) + countOfEnd

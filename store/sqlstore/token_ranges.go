@@ -126,20 +126,20 @@ func (f filter) fit(ranges int) bool {
 	return ranges <= mostRanges && (ranges+1)*(len(f.args)+own) <= mostValues
 }
 
-// tokenRanges returns where the tokens are that f names, none if there are none.
-func (s *Store) tokenRanges(ctx context.Context, f store.TokenFilter) (ranges []rowRange, err error) {
+// tokenRanges returns where the tokens are that f names, none if there are none. What a
+// cut-off ended is in them.
+func (s *Store) tokenRanges(ctx context.Context, f store.TokenFilter) (ranges []rowRange, uncut sparing, err error) {
 	narrow, some, err := s.narrowed(f)
 	v := visibleOf(f)
 	if !some || v.nothing() || err != nil {
-		return nil, errors.Join(err, ctx.Err())
+		return nil, uncut, errors.Join(err, ctx.Err())
 	}
-	uncut, err := s.uncut(ctx, v.only(f), 1)
+	uncut, err = s.uncut(ctx, v.only(f), 1)
 	if err != nil {
-		return nil, err
+		return nil, uncut, err
 	}
-	narrow.add(uncut)
 	if v.all {
-		return []rowRange{{index: indexOf(f), column: columnOf(f), filter: narrow}}, nil
+		return []rowRange{{index: indexOf(f), column: columnOf(f), filter: narrow}}, uncut, nil
 	}
 	owns := v.user != "" && (f.OwnerID == "" || f.OwnerID == v.user)
 	if owns {
@@ -148,7 +148,7 @@ func (s *Store) tokenRanges(ctx context.Context, f store.TokenFilter) (ranges []
 		ranges = append(ranges, own)
 	}
 	if len(v.organizations) == 0 {
-		return ranges, nil
+		return ranges, uncut, nil
 	}
 	if f.OwnerID == "" && f.ID == 0 {
 		var among []int64
@@ -157,16 +157,16 @@ func (s *Store) tokenRanges(ctx context.Context, f store.TokenFilter) (ranges []
 		}
 		applications, err := s.applicationsIn(ctx, v.organizations, among)
 		if err != nil {
-			return nil, err
+			return nil, uncut, err
 		}
-		if narrow.fit(len(applications)) {
+		if narrow.with(uncut.filter).fit(len(applications)) {
 			if owns && len(applications) > 0 {
 				ranges[0].apart.and("v.application_id NOT"+inList(len(applications)), numbers(applications)...)
 			}
 			for _, id := range applications {
 				ranges = append(ranges, s.rangeOf(indexIssued, narrow, "t.application_id", id))
 			}
-			return ranges, nil
+			return ranges, uncut, nil
 		}
 	}
 	rest := rowRange{column: columnOf(f)}
@@ -175,7 +175,7 @@ func (s *Store) tokenRanges(ctx context.Context, f store.TokenFilter) (ranges []
 	if owns {
 		rest.apart.and("v.user_id <> ?", v.user)
 	}
-	return append(ranges, rest), nil
+	return append(ranges, rest), uncut, nil
 }
 
 // indexOf returns the index of what f names if all may be listed.
@@ -300,10 +300,17 @@ func (v visible) only(f store.TokenFilter) string {
 	return f.OwnerID
 }
 
+// A sparing is the conditions that leave out what cut-offs ended.
+type sparing struct {
+	filter
+	users, applications []any // whose tokens may be left out
+	anyone              bool  // those of others may be left out, too
+}
+
 // uncut returns the conditions that leave out of so many ranges what a cut-off ended.
 // They are those that concern one user, the newest of all, or a look-up for each token
 // if both are too many.
-func (s *Store) uncut(ctx context.Context, user string, ranges int) (f filter, err error) {
+func (s *Store) uncut(ctx context.Context, user string, ranges int) (f sparing, err error) {
 	few := func(cuts []cutoff) bool { return len(cuts) <= mostCuts && len(cuts)*ranges <= mostSpared }
 	if user != "" {
 		cuts, err := s.cutoffs(ctx, "look up cut-offs of a user", cutoffsOfUser, user)
@@ -326,6 +333,7 @@ func (s *Store) uncut(ctx context.Context, user string, ranges int) (f filter, e
 	if n <= mostNaming {
 		alive = unnamed + " OR " + alive
 	}
+	f.anyone = true
 	f.and("(t.seq >= ? OR "+alive+")", cuts[0].seq)
 	return f, nil
 }
@@ -339,8 +347,7 @@ func (s *Store) cutoffs(ctx context.Context, what, query string, args ...any) ([
 
 // spared returns the conditions that cut-offs do not concern a token. A count looks
 // at many tokens: first it asks whether any of them names the user or application.
-func spared(cuts []cutoff) (f filter) {
-	var users, applications []any
+func spared(cuts []cutoff) (f sparing) {
 	var others, each filter
 	newest := int64(0)
 	for _, c := range cuts {
@@ -348,28 +355,30 @@ func spared(cuts []cutoff) (f filter) {
 		case c.family != 0: // see settleAll
 			continue
 		case c.userID == "" && c.applicationID == 0:
+			f.anyone = true
 			f.and("t.seq >= ?", c.seq)
 			continue
 		case c.userID == "":
-			applications = append(applications, c.applicationID)
+			f.applications = append(f.applications, c.applicationID)
 			each.and("("+viaToken+" <> ? OR t.seq >= ?)", c.applicationID, c.seq)
 		case c.applicationID == 0:
-			users = append(users, c.userID)
+			f.users = append(f.users, c.userID)
 			each.and("(t.user_id <> ? OR t.seq >= ?)", c.userID, c.seq)
 		default:
-			users = append(users, c.userID)
+			f.users = append(f.users, c.userID)
 			each.and("(t.user_id <> ? OR "+viaToken+" <> ? OR t.seq >= ?)", c.userID, c.applicationID, c.seq)
 		}
 		newest = max(newest, c.seq)
 	}
 	if len(each.parts) < 2 {
-		return f.with(each)
+		f.add(each)
+		return f
 	}
-	if users != nil {
-		others.and("t.user_id NOT"+inList(len(users)), users...)
+	if f.users != nil {
+		others.and("t.user_id NOT"+inList(len(f.users)), f.users...)
 	}
-	if applications != nil {
-		others.and(viaToken+" NOT"+inList(len(applications)), applications...)
+	if f.applications != nil {
+		others.and(viaToken+" NOT"+inList(len(f.applications)), f.applications...)
 	}
 	f.and("(t.seq >= ? OR "+others.text()+" OR "+each.text()+")", slices.Concat([]any{newest}, others.args, each.args)...)
 	return f

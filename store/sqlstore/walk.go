@@ -79,6 +79,12 @@ func (l *lists) remember(list *store.Digest, edges ...edge) {
 	l.edges.Put(list, edges, now+edgesLive, now)
 }
 
+// knownLong reports whether a list reached its limit when it was counted last.
+func (l *lists) knownLong(list *store.Digest) bool {
+	_, long := l.long.Get(list, time.Since(l.since))
+	return long
+}
+
 // A start is where a list begins to be read: behind a key, and backwards from before it.
 // The zero start is the beginning.
 type start struct {
