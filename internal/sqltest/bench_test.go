@@ -235,7 +235,8 @@ func BenchmarkInsertToken(b *testing.B) {
 					AND t.digest = $13 AND t.scopes = $14`
 			uncut = ` AND NOT EXISTS (SELECT 1 FROM auth_cutoffs c
 				WHERE c.seq > t.seq AND c.family = 0 AND c.user_id IN ('', t.user_id) AND c.application_id IN (0, t.application_id))`
-			few = `) AND (SELECT COUNT(*) FROM auth_tokens d WHERE d.root_id = $11 AND d.root_id <> 0 AND d.revoked_at IS NULL AND d.expires_at > $9) < 1000`
+			few = `) AND (SELECT 1 FROM auth_tokens d WHERE d.root_id = $11 AND d.root_id <> 0 AND d.revoked_at IS NULL AND d.expires_at > $9
+				ORDER BY d.revoked_at, d.expires_at LIMIT 1 OFFSET 999) IS NULL`
 		)
 		ctx, now := requestContext(b), time.Now()
 		for _, kind := range []string{"plain", "quota", "minted"} {

@@ -90,6 +90,54 @@ func TestParentIsFoundByItself(t *testing.T) {
 	}
 }
 
+// The live descendants of a root are counted in their index alone, also where the planner
+// believes that they are half of all tokens: it would look for the first thousand in all of them.
+// Here they are the last ones.
+func TestDescendantsAreCountedInTheirIndex(t *testing.T) {
+	p := freshOn(sharedPostgres)(t)
+	_, plain := p.openDB(t)
+	db, tap := p.tapped(t)
+	openShaky(t, db, p, 0)
+	p.analyze(t, plain, "tokens") // which from now on happens here alone
+	for _, statement := range []string{`
+		INSERT INTO auth_tokens (digest, user_id, parent_id, root_id, ancestors, family, created_at, modified_at, expires_at, ends_at, purge_at,
+			application_id, scopes, audience, addresses, epoch, description, refresh_scopes, successor_id, minted, revision, seq)
+		SELECT sha256(CAST(CAST(g AS TEXT) AS BYTEA)), '1', r, r, CAST(r AS TEXT), -g, 1, 1, at, at, at, 0, 'read', '', '', 0, '', '', 0, FALSE, 1, 0
+		FROM (SELECT g, CASE WHEN g BETWEEN 9000 AND 18000 THEN 0 ELSE 5 END AS r, CASE WHEN g < 9000 THEN 1 ELSE 1000 END AS at FROM generate_series(1, 20000) g) n`,
+		"ANALYZE auth_tokens",
+	} {
+		if _, err := plain.Exec(p.sql(statement)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	conn, err := plain.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	checked := 0
+	for query := range tap.seen {
+		if !strings.Contains(query, p.sql("FROM auth_tokens d")) || strings.Contains(query, "INSERT") {
+			continue
+		}
+		for n, mode := range []string{"generic", "custom"} {
+			checked++
+			for _, statement := range []string{"SET plan_cache_mode = force_" + mode + "_plan", fmt.Sprintf("PREPARE crowd%d AS %s", n, query)} {
+				if _, err := conn.ExecContext(t.Context(), statement); err != nil {
+					t.Fatal(err)
+				}
+			}
+			plan := explain(t, conn, fmt.Sprintf("EXPLAIN EXECUTE crowd%d (5, 10, 999)", n), nil, "QUERY PLAN")
+			if !strings.Contains(plan, p.sql("Index Only Scan using auth_tokens_root on auth_tokens d ")) {
+				t.Errorf("descendants that are not counted in their index alone, %s plan:%s\n%s", mode, query, plan)
+			}
+		}
+	}
+	if checked != 2 {
+		t.Errorf("%d plans count descendants, want 2", checked)
+	}
+}
+
 // A statement leaves out what its token has not. Whatever a token has of a refresh token,
 // if only one field, is stored, wherever the token stands.
 func TestInsertLeavesNothingOut(t *testing.T) {

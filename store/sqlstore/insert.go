@@ -387,7 +387,7 @@ func (s *Store) whyNot(ctx context.Context, in *insertion, h insertShape) error 
 		query string
 		args  []any
 	}{
-		{h.under != nobody, crowded, in.append(nil, []string{"root_id", "created_at", "crowd"})},
+		{h.under != nobody, crowded(s.dialect), in.append(nil, []string{"root_id", "created_at", "crowd"})},
 		{h.owned, owned(s.dialect), append(onlyArgs(s.dialect, in.token.UserID), in.value("crowd_of_user"))},
 	}
 	if !limits[0].asked && !limits[1].asked {

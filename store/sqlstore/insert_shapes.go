@@ -133,7 +133,7 @@ func (h insertShape) conditions(d Dialect) (conditions string) {
 		if h.under == rooted {
 			root = "?parent_id"
 		}
-		conditions += andRoom + withNames(crowded, root, "?created_at", "?crowd") + andRoomEnd
+		conditions += andRoom + withNames(crowded(d), root, "?created_at", "?crowd") + andRoomEnd
 	}
 	if h.owned {
 		users := slices.Repeat([]string{"?user_id"}, len(onlyArgs(d, "")))
@@ -224,6 +224,17 @@ func (h insertShape) number() string {
 		return knownNumber
 	}
 	return newestCut
+}
+
+// crowded finds something if a tree has as many live descendants as there may be. PostgreSQL
+// would rather go through the whole table until it has met as many, if it believes that a tree
+// has much of it, unless they are asked for in the order of their index.
+func crowded(d Dialect) string {
+	order := ""
+	if d == Postgres {
+		order = orderBy(false, "d.revoked_at", "d.expires_at")
+	}
+	return liveBelow + order + " LIMIT 1 OFFSET ?"
 }
 
 // owned finds something if a user has as many live tokens as there may be. The order is

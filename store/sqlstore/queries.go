@@ -451,5 +451,5 @@ func preparedQueries(d Dialect) []string {
 	default:
 		queries = append(queries, accessByDigest, accessAndUser, familyByRefresh, insertFewSessions)
 	}
-	return append(queries, owned(d), crowded)
+	return append(queries, owned(d), crowded(d))
 }

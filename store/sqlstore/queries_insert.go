@@ -131,10 +131,11 @@ const (
 				AND t.parent_id = 0 AND NOT t.independent`
 	byRootAlone = byRoot + ` AND t.application_id + 0 = 0 AND t.via_id = 0`
 
-	// crowded finds something if a tree has as many live descendants as there may be.
-	crowded = `
-			SELECT d.id FROM auth_tokens d
-			WHERE d.root_id = ? AND d.root_id <> 0 AND d.revoked_at IS NULL AND d.expires_at > ? LIMIT 1 OFFSET ?`
+	// liveBelow are the live descendants of a root. What it reads is not in their rows, so that
+	// PostgreSQL looks into their index alone.
+	liveBelow = `
+			SELECT 1 FROM auth_tokens d
+			WHERE d.root_id = ? AND d.root_id <> 0 AND d.revoked_at IS NULL AND d.expires_at > ?`
 
 	// andRoom stands around crowded and owned.
 	andRoom = `
