@@ -195,13 +195,13 @@ func (st *sessionState) insert(data []byte, login *store.User) error {
 	ctx, cancel := st.detach()
 	defer cancel()
 	row, evicted, err := st.session.store.InsertSession(ctx, row, replaces, keep)
-	if err != nil {
-		return err
-	}
 	for range evicted {
 		st.event(slog.LevelInfo, audit.SessionLimit, user)
 	}
 	st.session.observeEnded(st, observe.KindLimit, evicted)
+	if err != nil {
+		return err
+	}
 	st.session.decoded.drop(st.row.id) // it is replaced, if there was one
 	st.stored = &stored{
 		token: token, name: user.Name, admin: user.Admin, auditor: user.Auditor,

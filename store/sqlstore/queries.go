@@ -172,7 +172,7 @@ const (
 		SELECT s.id, s.created_at FROM auth_sessions s
 		WHERE s.user_id = ? AND s.ended_at IS NULL AND s.expires_at > ? AND s.digest <> ? AND CAST(? AS BIGINT) > 0
 			AND EXISTS (SELECT 1 FROM alone)
-		ORDER BY s.created_at DESC, s.id DESC FOR UPDATE
+		ORDER BY s.created_at DESC, s.id DESC LIMIT ? FOR UPDATE
 	), doomed (id, surplus) AS (
 		SELECT s.id, FALSE FROM auth_sessions s, alone WHERE s.digest = ?
 		UNION ALL
@@ -181,18 +181,26 @@ const (
 		UPDATE auth_sessions AS s SET
 			ended_at = ?, reason = CASE WHEN d.surplus THEN ? ELSE ? END, gone_at = LEAST(s.gone_at, ?)
 		FROM doomed d WHERE s.id = d.id AND s.ended_at IS NULL
-		RETURNING d.surplus
+		RETURNING d.surplus, s.created_at, s.id
 	)
 	INSERT INTO auth_sessions (
 		digest, user_id, epoch, data, created_at, seen_at, expires_at, ended_at, reason,
 		gone_at, address, agent, revision)
 	SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1 FROM alone
-	RETURNING id, (SELECT COUNT(*) FROM ended e WHERE e.surplus)`
+	RETURNING id, (SELECT COUNT(*) FROM ended e WHERE e.surplus),
+		COALESCE((SELECT e.created_at FROM ended e WHERE e.surplus ORDER BY e.created_at, e.id LIMIT 1), 0),
+		COALESCE((SELECT e.id FROM ended e WHERE e.surplus ORDER BY e.created_at, e.id LIMIT 1), 0)`
 
 	otherSessions = `
-	SELECT id FROM auth_sessions
+	SELECT created_at, id FROM auth_sessions
 	WHERE user_id = ? AND id <> ? AND ended_at IS NULL AND expires_at > ?
-	ORDER BY created_at DESC, id DESC FOR UPDATE`
+	ORDER BY created_at DESC, id DESC LIMIT ? OFFSET ? FOR UPDATE`
+
+	// olderSessions are those behind a place that were there before a session was stored.
+	olderSessions = `
+	SELECT created_at, id FROM auth_sessions
+	WHERE user_id = ? AND id < ? AND ended_at IS NULL AND expires_at > ? AND created_at <= ? AND (created_at < ? OR id < ?)
+	ORDER BY created_at DESC, id DESC LIMIT ? FOR UPDATE`
 
 	saveSession = `
 	UPDATE auth_sessions SET data = ?, revision = revision + 1
@@ -426,7 +434,7 @@ func preparedQueries(d Dialect) []string {
 		deleteConsent, insertConsent, consentFor, withdrawConsents, deleteUserConsents,
 		applicationByID, applicationByClientID, insertApplication, updateApplication, deleteApplication,
 		sessionByDigest, sessionAndUser, insertSession,
-		otherSessions, saveSession, touchSession,
+		otherSessions, olderSessions, saveSession, touchSession,
 		rememberedKey, memoryOf, insertMemory, prolongMemory, memoriesOf, forgetMemory, endedMemories, deleteMemory, tokensToPurge, postponeToken, endedCodes, deleteCode, endedDevices,
 		deleteDevice, goneSessions, deleteSession, endedAttempts, deleteAttempts,
 		insertActivity, activitiesBeyond, oldActivities, deleteActivity,

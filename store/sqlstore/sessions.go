@@ -43,6 +43,24 @@ func (s *Store) SessionByDigest(ctx context.Context, d store.Digest) (store.Sess
 
 // InsertSession implements [store.Sessions].
 func (s *Store) InsertSession(ctx context.Context, v store.Session, replaces store.Digest, keep int) (out store.Session, evicted int, err error) {
+	out, evicted, last, err := s.insertSession(ctx, v, replaces, keep)
+	for err == nil && last.id != 0 {
+		var n int
+		if n, last, err = s.evictOlder(ctx, out, last); err != nil {
+			// Whoever is told of an error has no session.
+			_, _ = s.EndSessions(context.WithoutCancel(ctx), store.SessionSelection{ID: out.ID}, store.EndedLimit, out.Created)
+		}
+		evicted += n
+	}
+	if err != nil {
+		return store.Session{}, evicted, err
+	}
+	return out, evicted, nil
+}
+
+// insertSession is InsertSession with the first step of what the limit ends. Last is not
+// zero if there may be more.
+func (s *Store) insertSession(ctx context.Context, v store.Session, replaces store.Digest, keep int) (out store.Session, evicted int, last loginPlace, err error) {
 	out = v
 	out.Data = bytes.Clone(v.Data)
 	out.Created, out.Seen, out.Expires, out.Ended = stored(v.Created), stored(v.Seen), stored(v.Expires), stored(v.Ended)
@@ -63,15 +81,15 @@ func (s *Store) InsertSession(ctx context.Context, v store.Session, replaces sto
 	argsOfFew := func() []any { return append(slices.Clone(args), out.UserID, micros(out.Created), keep) }
 	switch {
 	case s.dialect == Postgres && v.UserID != "":
-		out.ID, evicted, err = s.insertSessionAtOnce(ctx, out, args, replaces, keep)
+		out.ID, evicted, last, err = s.insertSessionAtOnce(ctx, out, args, replaces, keep)
 	case s.dialect == SQLite && limited && replaces == (store.Digest{}):
 		out.ID, err = s.insertAlone(ctx, "insert a session", insertFewSessions, argsOfFew())
 	}
 	if out.ID != 0 || err != nil {
-		return out, evicted, err
+		return out, evicted, last, err
 	}
 	err = s.write(ctx, "insert a session", func(tx *tx) error {
-		evicted = 0
+		evicted, last = 0, loginPlace{}
 		if v.UserID != "" {
 			// Two logins at the same time would not see each other's session,
 			// nor would EndSessions.
@@ -91,46 +109,83 @@ func (s *Store) InsertSession(ctx context.Context, v store.Session, replaces sto
 		}
 		out.ID, err = tx.insert(insertSession, args...)
 		if err == nil && limited {
-			evicted, err = tx.evict(out, keep)
+			evicted, last, err = tx.evict(out, otherSessions, out.UserID, out.ID, micros(out.Created), endStep, besides(keep))
 		}
 		return err
 	})
 	if err != nil {
-		return store.Session{}, 0, err
+		return store.Session{}, 0, loginPlace{}, err
 	}
-	return out, evicted, nil
+	return out, evicted, last, nil
 }
 
-// insertSessionAtOnce is InsertSession as one statement. It returns no ID if nothing
+// insertSessionAtOnce is insertSession as one statement. It returns no ID if nothing
 // was done, because another step for the user's slot was under way.
-func (s *Store) insertSessionAtOnce(ctx context.Context, v store.Session, row []any, replaces store.Digest, keep int) (id int64, evicted int, err error) {
+func (s *Store) insertSessionAtOnce(ctx context.Context, v store.Session, row []any, replaces store.Digest, keep int) (id int64, evicted int, last loginPlace, err error) {
 	slot, now := slotOf(userSlots, v.UserID), ending(v.Created)
 	args := append([]any{
-		slot, slot, v.UserID, now, bytesOf(replaces), keep, bytesOf(replaces), max(keep-1, 0),
+		slot, slot, v.UserID, now, bytesOf(replaces), keep, besides(keep) + endStep, bytesOf(replaces), besides(keep),
 		now, string(store.EndedLimit), string(store.EndedRenewed), now,
 	}, row...)
 	type inserted struct {
 		id      int64
 		evicted int
+		last    loginPlace
 	}
 	found, _, err := atOnce(ctx, s, "insert a session", insertSessionAtOnce, args, func(scan func(...any) error) (r inserted, err error) {
-		return r, scan(&r.id, &r.evicted)
+		return r, scan(&r.id, &r.evicted, &r.last.created, &r.last.id)
 	})
 	if len(found) == 0 || err != nil {
-		return 0, 0, err
+		return 0, 0, loginPlace{}, err
 	}
-	return found[0].id, found[0].evicted, nil
+	r := found[0]
+	if r.evicted < endStep {
+		r.last = loginPlace{}
+	}
+	return r.id, r.evicted, r.last, nil
 }
 
-// evict ends the live sessions of v's user but v and the keep-1 newest others.
-func (t *tx) evict(v store.Session, keep int) (int, error) {
-	others, err := column[int64](t, otherSessions, v.UserID, v.ID, micros(v.Created))
+// besides returns how many sessions of a user stay beside a new one, for a number of a
+// statement that is added to another.
+func besides(keep int) int64 { return int64(min(max(keep, 1), math.MaxInt32)) - 1 }
+
+// A loginPlace is where a session stands among those of its user.
+type loginPlace struct{ created, id int64 }
+
+// evict ends the sessions that a query finds, a step of what v is too many for. Last is
+// that of the oldest if the step was full.
+func (t *tx) evict(v store.Session, query string, args ...any) (n int, last loginPlace, err error) {
+	var ids []int64
+	found, err := rows(t, query, args, func(scan func(...any) error) (p loginPlace, err error) {
+		err = scan(&p.created, &p.id)
+		ids = append(ids, p.id)
+		return p, err
+	})
 	if err != nil {
-		return 0, err
+		return 0, loginPlace{}, err
 	}
-	at := ending(v.Created)
-	n, err := t.each(endSessions+"id", others[min(keep-1, len(others)):], at, string(store.EndedLimit), at, at)
-	return int(n), err
+	if len(found) == endStep {
+		last = found[endStep-1]
+	}
+	ended, err := t.each(endSessions+"id", ids, endArgs(store.EndedLimit, v.Created, nil)...)
+	return int(ended), last, err
+}
+
+// evictOlder ends another step of the sessions that v was too many for. They are those
+// behind a place, and they are not chosen anew: meanwhile v may have ended, or others may
+// be there, by the clock of another server before v.
+func (s *Store) evictOlder(ctx context.Context, v store.Session, than loginPlace) (n int, last loginPlace, err error) {
+	err = s.write(ctx, "end sessions", func(tx *tx) error {
+		if err := tx.useUser(v.UserID); err != nil {
+			return err
+		}
+		n, last, err = tx.evict(v, olderSessions, v.UserID, v.ID, micros(v.Created), than.created, than.created, than.id, endStep)
+		return err
+	})
+	if err != nil {
+		return 0, loginPlace{}, err
+	}
+	return n, last, nil
 }
 
 // slotOf returns the lock of a name among those of a purpose.

@@ -37,6 +37,7 @@ var sessionMutants = []mutant{
 	{"ends others one by one", "SessionLists/no order of saves, touches and an end of others leaves one of them", func(r right) storetest.Store { return endsOneByOne{r} }},
 	{"counts, then inserts", "SessionLimit/64 parallel logins leave exactly keep", func(r right) storetest.Store { return countsThenInserts{r} }},
 	{"one more than keep", "SessionLimit/the oldest sessions make room", func(r right) storetest.Store { return oneMore{r} }},
+	{"ends a step and no more", "SessionLimit/a limit that was lowered ends all that are too many", func(r right) storetest.Store { return endsAStep{r} }},
 	{"the replaced session counts", "SessionLimit/the session that is replaced does not count", func(r right) storetest.Store { return replacedCounts{r} }},
 	{"an exception is everything", "EndSessions/nothing set selects nothing", func(r right) storetest.Store { return exceptionIsAll{r} }},
 	{"no exceptions", "EndSessions/selections are combined with and", func(r right) storetest.Store { return noExceptions{r} }},
@@ -189,6 +190,19 @@ type oneMore struct{ right }
 func (m oneMore) InsertSession(ctx context.Context, s store.Session, replaces store.Digest, keep int) (store.Session, int, error) {
 	if keep > 0 {
 		keep++
+	}
+	return m.Store.InsertSession(ctx, s, replaces, keep)
+}
+
+type endsAStep struct{ right }
+
+func (m endsAStep) InsertSession(ctx context.Context, s store.Session, replaces store.Digest, keep int) (store.Session, int, error) {
+	if keep > 0 {
+		_, n, err := m.ListSessions(ctx, store.SessionFilter{UserID: s.UserID}, s.Created, store.Page{})
+		if err != nil {
+			return s, 0, err
+		}
+		keep = max(keep, n+1-500)
 	}
 	return m.Store.InsertSession(ctx, s, replaces, keep)
 }

@@ -34,6 +34,11 @@ var sessionLimitChecks = []check{
 		run:     limitOthers,
 	},
 	{
+		name:    "a limit that was lowered ends all that are too many",
+		promise: "InsertSession ends all live sessions of the user but the newest keep, however many, and returns how many",
+		run:     limitLowered,
+	},
+	{
 		name:    "64 parallel logins leave exactly keep",
 		races:   true,
 		promise: "InsertSession ends all live sessions of the user but the newest keep, in the same step",
@@ -130,6 +135,24 @@ func limitOthers(t *tester) {
 	for _, s := range []store.Session{other, anonymous, similar} {
 		t.sameSession("a session of somebody else", s)
 	}
+}
+
+func limitLowered(t *tester) {
+	const many = 1_103 // a store may take steps
+	u := t.user()
+	var all []store.Session
+	for i := range many {
+		all = append(all, t.insertSession(t.login(u.ID, at(time.Duration(i/2)*us))))
+	}
+	ahead := t.insertSession(t.login(u.ID, at(hour)))
+	// By the clock of its server it is among those that are too many.
+	new := t.limited(t.login(u.ID, at(9*us)), store.Digest{}, 3, many-1)
+	t.alive("keep 3", u.ID, at(9*us), all[many-1], ahead, new)
+	for _, i := range []int{0, 499, 500, 501, many - 2} {
+		all[i].Ended, all[i].Reason = at(9*us), store.EndedLimit
+		t.sameSession("a session that made room", all[i])
+	}
+	t.limited(t.login(u.ID, at(10*us)), store.Digest{}, 3, 1)
 }
 
 func limitRace(t *tester) {
