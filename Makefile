@@ -17,11 +17,6 @@ export GOFLAGS := -mod=readonly -buildvcs=false
 # for all packages: no other code loses the detector.
 RACE := $(if $(CI)$(shell command -v "$$(go env CC)"),-race -gcflags=modernc.org/sqlite/lib=-race=false)
 
-# A process with the race detector sleeps for a second when it ends, in which goroutines
-# that it left behind may still race. Tests start hundreds and leave no goroutine behind
-# (R-213): a tenth of a second is enough.
-export GORACE := atexit_sleep_ms=100 $(GORACE)
-
 # With JOBS=2 two jobs run side by side; the longest come first, so that the last ones end
 # together. internal/sqltest is a third of all and waits for one thing after another: the
 # tests that PART matches are a job, all others another one. BESIDE are further targets.

@@ -309,7 +309,7 @@ func (s *Session) find(r incoming, token string, f *stored, known func(id, revis
 func (s *Session) readSession(ctx context.Context, d store.Digest, r *stores.SessionRow, known func(id, revision int64) bool) (store.User, error) {
 	row, user, err := s.store.SessionByDigest(ctx, d)
 	r.ID, r.UserID, r.Epoch, r.Revision = row.ID, row.UserID, row.Epoch, row.Revision
-	r.Created, r.Expires = row.Created.UnixMicro(), row.Expires.UnixMicro()
+	r.Created, r.Expires = stores.Micros(row.Created), stores.Micros(row.Expires)
 	r.Ended, r.Reason = !row.Ended.IsZero(), row.Reason
 	if r.Read = !known(r.ID, r.Revision); r.Read {
 		r.Data = row.Data

@@ -391,3 +391,23 @@ func TestErrorNamesItsField(t *testing.T) {
 		}
 	}
 }
+
+// Either store is needed, and a nil pointer is none.
+func TestTokensOfNoStore(t *testing.T) {
+	s := newSystem(t, nil)
+	for name, construct := range map[string]func(){
+		"no tokens":             func() { _, _ = auth.NewTokens(nil, s.db, nil) },
+		"nil tokens":            func() { _, _ = auth.NewTokens((*spy)(nil), s.db, nil) },
+		"no users":              func() { _, _ = auth.NewTokens(s.db, nil, nil) },
+		"nil pointer of a host": func() { _, _ = auth.NewTokens(s.db, (*spy)(nil), nil) },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s: it does not panic", name)
+				}
+			}()
+			construct()
+		}()
+	}
+}

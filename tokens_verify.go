@@ -120,7 +120,7 @@ func (t *Tokens) readAccess(ctx context.Context, d store.Digest, r *stores.Acces
 	*r = stores.AccessRow{
 		TokenID: a.TokenID, Family: a.Family, UserID: a.UserID, ApplicationID: a.ApplicationID, ViaApplicationID: a.ViaApplicationID,
 		Scopes: a.Scopes, Audience: a.Audience, Addresses: a.Addresses, Epoch: a.Epoch,
-		Expires: a.Expires.UnixMicro(), Revoked: a.Revoked.UnixMicro(), LastUsed: a.LastUsed.UnixMicro(),
+		Expires: stores.Micros(a.Expires), Revoked: stores.Micros(a.Revoked), LastUsed: stores.Micros(a.LastUsed),
 	}
 	return a.User, err
 }

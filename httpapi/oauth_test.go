@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ostiary/auth"
+	"github.com/ostiary/auth/httpapi"
 	"github.com/ostiary/auth/oauth"
 )
 
@@ -599,4 +601,18 @@ func TestTooManyCodes(t *testing.T) {
 	if _, v := o.allow(target, o.login("bob", "bob-pw")).location(); v.Get("code") == "" {
 		t.Errorf("another user: %v", v)
 	}
+}
+
+// A host that has no passwords offers no password grant: not to right passwords, nor to
+// the application that is registered for it.
+func TestPasswordGrantWithoutPasswords(t *testing.T) {
+	o := newOAuth(t)
+	api := auth.Must(httpapi.New(httpapi.Config{Gate: o.gate, Users: o.db, Session: o.session, LoginPage: "/sso/", Tokens: o.tokens, OAuth: o.server}))
+	o.handler = api
+	for _, password := range []string{"alice-pw", "x", ""} {
+		o.pc.token(o, "grant_type", "password", "username", "alice", "password", password).fails(400, "unsupported_grant_type")
+		o.pp.token(o, "grant_type", "password", "username", "alice", "password", password).fails(400, "unsupported_grant_type")
+	}
+	// Who the client is comes first.
+	o.do("POST", "/api/o/token/", form("grant_type", "password"), basic(o.pc.name, "x")).fails(401, "invalid_client")
 }
