@@ -21,11 +21,11 @@ func (s *Store) insertFounder(ctx context.Context, what string, in *insertion, h
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	st := s.founders[h]
-	query, args := st.query, in.args(st)
-	if err := checkText(args); err != nil {
+	if err := checkText(in.appendTo(nil)); err != nil { // also what only the second statement has
 		return 0, s.fail(what, err)
 	}
+	st := s.founders[h]
+	query, args := st.query, in.args(st)
 	if !s.readCommitted {
 		newest, err := list(ctx, s, what, query, args, func(scan func(...any) error) (seq int64, err error) {
 			return seq, scan(&seq)
