@@ -113,7 +113,8 @@ const MaxCount = 10_000
 // returns no records, only the total.
 //
 // A list of more than MaxCount records may be refused with [ErrOrder] in any Order but
-// OrderID: a store that has no index for it would read them all.
+// OrderID, and one of the applications of organizations in any but OrderOrganization: a
+// store that has no index for it would read them all.
 //
 // From the greater of MaxCount and CountTo on, a store may find a page by another one of
 // the list that it read within the last minute, instead of by its Offset. Records that

@@ -3,6 +3,7 @@ package sqltest
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -276,18 +277,7 @@ func TestMigrateMakesWayForReaders(t *testing.T) {
 	patient.DSN += " lock_timeout=200ms"
 	done := make(chan error, 1)
 	go func() { done <- sqlstore.Migrate(ctx, patient.pool(t), p.Dialect, p.options()) }()
-	for deadline, waiting := time.Now().Add(servertest.Patience), 0; waiting == 0; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("nobody waits for the table")
-		}
-		err := db.QueryRow("SELECT COUNT(*) FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock' AND relation = CAST($1 AS regclass)", p.sql("auth_tokens")).Scan(&waiting)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(done) > 0 {
-			t.Fatalf("Migrate did not wait: %v", <-done)
-		}
-	}
+	p.migrationWaits(t, db, done)
 	hurried, cancel := context.WithTimeout(ctx, servertest.Patience)
 	defer cancel()
 	if err := db.QueryRowContext(hurried, count).Scan(&n); err != nil {
@@ -300,6 +290,62 @@ func TestMigrateMakesWayForReaders(t *testing.T) {
 		t.Errorf("after the long reader: %v", err)
 	}
 	if _, err := sqlstore.Open(ctx, db, p.Dialect, p.options()); err != nil {
+		t.Error(err)
+	}
+}
+
+// migrationWaits waits until a migration waits for the tokens.
+func (p place) migrationWaits(t *testing.T, db *sql.DB, done <-chan error) {
+	t.Helper()
+	for deadline, waiting := time.Now().Add(servertest.Patience), 0; waiting == 0; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("nobody waits for the table")
+		}
+		err := db.QueryRow("SELECT COUNT(*) FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock' AND relation = CAST($1 AS regclass)", p.sql("auth_tokens")).Scan(&waiting)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(done) > 0 {
+			t.Fatalf("Migrate did not wait: %v", <-done)
+		}
+	}
+}
+
+// In PostgreSQL a step that builds indexes keeps no lock for the one that removes others. Whoever
+// has read a token could not write it meanwhile, and the step would wait for that until one of
+// the two is ended (deadlock): with many who revoke tokens, each try of the migration.
+func TestMigrateLetsWritersEnd(t *testing.T) {
+	t.Parallel()
+	p := freshOn(sharedPostgres)(t)
+	st, db := p.openDB(t)
+	ctx := t.Context()
+	if _, err := st.InsertToken(ctx, tokenNamed("a", time.Now()), limits); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec(p.sql("DELETE FROM auth_schema WHERE version >= 13")); err != nil {
+		t.Fatal(err)
+	}
+	writer, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writer.Rollback()
+	run := func(statement string) {
+		t.Helper()
+		if _, err := writer.Exec(statement); err != nil {
+			t.Errorf("%s: %v", statement, err)
+		}
+	}
+	run(p.sql("SELECT id FROM auth_tokens FOR UPDATE"))
+	done := make(chan error, 1)
+	go func() { done <- sqlstore.Migrate(ctx, p.pool(t), p.Dialect, p.options()) }()
+	p.migrationWaits(t, db, done)
+	run("SET LOCAL lock_timeout = '500ms'") // it is there at once, or not before the migration ends
+	run(p.sql("UPDATE auth_tokens SET description = 'b'"))
+	if err := writer.Commit(); err != nil {
+		t.Error(err)
+	}
+	if err := <-done; err != nil {
 		t.Error(err)
 	}
 }

@@ -198,9 +198,9 @@ func Plan(ctx context.Context, db *sql.DB, d Dialect, opts *Options) (string, er
 // mean the defaults. It goes forward only, and does nothing if the schema is up
 // to date. It refuses a newer schema, unless that one is compatible with this
 // version. Any number of processes may call it at the same time. SQLite and
-// PostgreSQL change the schema in one transaction. MySQL cannot, so an
-// interrupted call must be repeated there. Migrate puts a SQLite file in WAL
-// mode.
+// PostgreSQL make a new schema in one transaction, and each step of another in
+// one of its own. MySQL cannot. Repeat an interrupted call. Migrate puts a
+// SQLite file in WAL mode.
 func Migrate(ctx context.Context, db *sql.DB, d Dialect, opts *Options) error {
 	o, err := settle(d, opts)
 	if err != nil {
@@ -236,7 +236,10 @@ func Migrate(ctx context.Context, db *sql.DB, d Dialect, opts *Options) error {
 		if d == MySQL {
 			return migrateLocked(ctx, conn, steps, o.Prefix)
 		}
-		return migrateTransaction(ctx, conn, d, steps, o.Prefix)
+		for more := true; more && err == nil; {
+			more, err = migrateTransaction(ctx, conn, d, steps, o.Prefix)
+		}
+		return err
 	})
 }
 
@@ -269,10 +272,13 @@ func upgrade(ctx context.Context, q execQueryer, d Dialect, steps []migration, p
 	return nil
 }
 
-func migrateTransaction(ctx context.Context, conn *sql.Conn, d Dialect, steps []migration, prefix string) error {
+// migrateTransaction makes all of a new schema, and of another the next step alone: locks on
+// a table stay until the transaction ends, and whoever took a weak one in a step and wants a
+// strong one in the next would wait for those who wait for it. It reports whether steps are left.
+func migrateTransaction(ctx context.Context, conn *sql.Conn, d Dialect, steps []migration, prefix string) (more bool, err error) {
 	tx, err := conn.BeginTx(ctx, d.txOptions())
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer tx.Rollback()
 	// The first statement lets one process at a time through. SQLite takes the
@@ -283,13 +289,21 @@ func migrateTransaction(ctx context.Context, conn *sql.Conn, d Dialect, steps []
 	}
 	for _, statement := range first {
 		if _, err := tx.ExecContext(ctx, d.rewrite(statement, prefix)); err != nil {
-			return err
+			return false, err
 		}
 	}
-	if err := upgrade(ctx, tx, d, steps, prefix); err != nil {
-		return err
+	current, err := currentVersion(ctx, tx, d, prefix)
+	if err != nil {
+		return false, err
 	}
-	return tx.Commit()
+	upTo := int64(len(steps))
+	if current > 0 {
+		upTo = min(current+1, upTo)
+	}
+	if err := upgrade(ctx, tx, d, steps[:upTo], prefix); err != nil {
+		return false, err
+	}
+	return upTo < int64(len(steps)), tx.Commit()
 }
 
 // lockNumber is the same for all processes that migrate the same tables.

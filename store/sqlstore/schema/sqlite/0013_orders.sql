@@ -19,9 +19,3 @@ DROP INDEX IF EXISTS auth_activities_application;
 CREATE INDEX IF NOT EXISTS auth_activities_application ON auth_activities (application_id, happened_at);
 DROP INDEX IF EXISTS auth_activities_organization;
 CREATE INDEX IF NOT EXISTS auth_activities_organization ON auth_activities (organization_id, happened_at);
-
--- Orders of the lists of users and applications.
-CREATE INDEX IF NOT EXISTS auth_users_created ON auth_users (created_at, id_number, id);
-CREATE INDEX IF NOT EXISTS auth_applications_name ON auth_applications (name);
-CREATE INDEX IF NOT EXISTS auth_applications_created ON auth_applications (created_at);
-CREATE INDEX IF NOT EXISTS auth_applications_modified ON auth_applications (modified_at);

@@ -1,0 +1,7 @@
+-- compatible: 1
+
+-- Orders of the list of applications.
+ALTER TABLE auth_applications
+	ADD KEY auth_applications_name (name, id),
+	ADD KEY auth_applications_created (created_at, id),
+	ADD KEY auth_applications_modified (modified_at, id);
