@@ -1,12 +1,14 @@
 package httpapi_test
 
 import (
+	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/ostiary/auth/httpapi"
+	"github.com/ostiary/auth/store"
 )
 
 func TestConnectionsPage(t *testing.T) {
@@ -208,4 +210,18 @@ func TestResourceOnPages(t *testing.T) {
 	other.send("applications/new/", but(registration, "resource", jobs)...).marks("resource")
 	admin.send("applications/new/", but(registration, "resource", jobs, "client_type", "public")...).marks("resource")
 	admin.send("applications/new/", but(registration, "resource", jobs)...).secret("client_secret")
+}
+
+// The page has applications by name, or by organization where that are too many.
+func TestPageOfVeryManyApplications(t *testing.T) {
+	s := newPages(t, httpapi.PageOptions{})
+	for i := range store.MaxCount + 1 {
+		app := store.Application{Name: fmt.Sprintf("app %05d", i), ClientID: fmt.Sprint("client ", i), OrganizationID: 1}
+		if _, err := s.db.InsertApplication(t.Context(), app); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if text := s.as("admin").get("applications/").wants(200).text(); !strings.Contains(text, "app 00000") {
+		t.Errorf("page:\n%s", text)
+	}
 }

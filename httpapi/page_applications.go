@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -45,7 +46,12 @@ func (a *api) listApplicationsPage(v *visit) error {
 		if v.by.Admin {
 			f.Organizations = nil // all of them
 		}
-		if apps, total, err = a.OAuth.ListApplications(ctx, v.by, f, at); err != nil {
+		apps, total, err = a.OAuth.ListApplications(ctx, v.by, f, at)
+		if errors.Is(err, store.ErrOrder) { // too many for that, but no list is for this
+			at.Order = store.OrderOrganization
+			apps, total, err = a.OAuth.ListApplications(ctx, v.by, f, at)
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -72,15 +72,16 @@ func (a *app) applicationList() *cobra.Command {
 	var organization int64
 	var search string
 	c := &cobra.Command{
-		Use: "list", Short: "List applications, by ID", Args: exactly(),
+		Use: "list", Short: "List applications, by ID, those of an organization by name", Args: exactly(),
 		Example: examples("ostiary application list", "ostiary application list --organization 2 -o json"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			f := store.ApplicationFilter{Search: search}
-			if organization != 0 {
-				f.Organizations = []int64{organization}
+			f, order := store.ApplicationFilter{Search: search}, store.OrderID
+			if organization != 0 { // an order that is for more than store.MaxCount, too
+				f.Organizations, order = []int64{organization}, store.OrderOrganization
 			}
 			return a.with(c, settings{}, func(ctx context.Context, s *service) error {
 				list, err := collect(a, w, func(p store.Page) ([]store.Application, int, error) {
+					p.Order = order
 					return s.server.ListApplications(ctx, s.by, f, p)
 				})
 				if err != nil {
