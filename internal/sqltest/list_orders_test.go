@@ -19,7 +19,7 @@ import (
 )
 
 // An orders says of the orders of a list why no index has it in them, "" where one has.
-// Without an index the list is sorted up to [store.MaxCount], and refused beyond it.
+// Without an index the list is sorted up to [store.MaxCount], and refused beyond it, but for ofMany.
 type orders map[store.OrderBy]string
 
 const (
@@ -41,8 +41,8 @@ var (
 	onlyOnePerson = orders{store.OrderID: "a list of one", store.OrderName: "a list of one"}
 )
 
-// Every order that the API describes has a place in the tables above, which the tests of
-// long lists go through. Other things that a page of a list can read more for are: what
+// Every order that the API describes has a place in the tables above. The tests of long lists
+// go through those of one user, of several, of all applications and of one organization. Other things that a page of a list can read more for are: what
 // a filter without an index passes over until the page is full; what stands before the first
 // page after a jump beyond record MaxCount; page=last, which counts all; consents, which the
 // API does not list, and which their user approved one by one: they are sorted; and in
@@ -157,6 +157,7 @@ func TestShortListsAreSortedInMemory(t *testing.T) {
 	for i := range store.MaxCount + 1 {
 		tok := tokenNamed(string(rune('a'+i%26))+time.Duration(i).String(), now.Add(time.Duration(i*7919%4999)*time.Second))
 		tok.UserID, tok.ApplicationID = "1", 1
+		tok.LastUsed = now.Add(time.Duration(i*7907%4993) * time.Second)
 		if _, err := st.InsertToken(t.Context(), tok, limits); err != nil {
 			t.Fatal(err)
 		}
