@@ -65,7 +65,8 @@ var (
 
 // List returns one page of the users that f names and by may see, and how many
 // there are. Superusers and system auditors see all users. Everybody else sees
-// the superusers and themselves.
+// the superusers and themselves. The error is [store.ErrOrder] where there are too
+// many for p.Order.
 func (a *Accounts) List(ctx context.Context, by *Principal, f store.UserFilter, p store.Page) ([]store.User, int, error) {
 	if by == nil {
 		return nil, 0, errNobody

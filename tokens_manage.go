@@ -99,7 +99,7 @@ func (t *Tokens) Visible(ctx context.Context, by *Principal) (store.TokenFilter,
 
 // List returns one page of the tokens that match f and are visible to by, and
 // the number of all such tokens. It ignores f.UserID, f.Organizations and
-// f.All.
+// f.All. Its error is [store.ErrOrder] where there are too many for p.Order.
 func (t *Tokens) List(ctx context.Context, by *Principal, f store.TokenFilter, p store.Page) ([]store.Token, int, error) {
 	visible, err := t.Visible(ctx, by)
 	if err != nil {

@@ -47,7 +47,7 @@ func (a *api) listApplicationsPage(v *visit) error {
 			f.Organizations = nil // all of them
 		}
 		apps, total, err = a.OAuth.ListApplications(ctx, v.by, f, at)
-		if errors.Is(err, store.ErrOrder) { // too many for that, but no list is for this
+		if errors.Is(err, store.ErrOrder) { // more than are sorted by name; this order has no limit
 			at.Order = store.OrderOrganization
 			apps, total, err = a.OAuth.ListApplications(ctx, v.by, f, at)
 		}

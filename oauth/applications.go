@@ -70,7 +70,8 @@ func (srv *Server) Application(ctx context.Context, by *auth.Principal, id int64
 
 // ListApplications returns one page of the applications that match f and are
 // visible to by, and the number of all such applications. It ignores f.All. A
-// non-empty f.Organizations narrows the list.
+// non-empty f.Organizations narrows the list. The error is [store.ErrOrder] where
+// there are too many for p.Order.
 func (srv *Server) ListApplications(ctx context.Context, by *auth.Principal, f store.ApplicationFilter, p store.Page) ([]store.Application, int, error) {
 	if by == nil {
 		return nil, 0, errNobody

@@ -88,10 +88,12 @@ type Sessions interface {
 	// the user except the newest keep in the same step, with EndedLimit; s is
 	// one of the newest. Sessions that have expired at s.Created do not count.
 	// InsertSession returns the number of sessions that the limit ended. It
-	// returns ErrExists if the digest is taken. Where the limit ends many, the store
-	// may end the newest of them in that step and the others in steps behind it: if
-	// one fails, it ends s, too, and returns the error with the number that ended, and
-	// a later login ends the rest.
+	// returns ErrExists if the digest is taken. Where the limit ends many, a store
+	// may end the newest of them in that step and the others in later steps. If a
+	// later step fails, InsertSession returns the error with the number of sessions
+	// that the limit ended. The session that it replaces has ended then, s is ended
+	// if the store can still do that, and a later login ends the rest. Nobody may be
+	// given the secret of s then.
 	InsertSession(ctx context.Context, s Session, replaces Digest, keep int) (stored Session, evicted int, err error)
 
 	// SaveSession replaces the data of a live session. It returns ErrNotFound

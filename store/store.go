@@ -22,7 +22,8 @@
 //   - Records are values. A store must not share memory with its caller.
 //   - The caller gives the time. A store must not ask a clock, neither its own
 //     nor the database's. It keeps times in UTC to the microsecond and truncates
-//     finer ones. The zero time means never and must come back as the zero time. Only
+//     finer ones. The zero time means never and must come back as the zero time. A
+//     time that does not fit in 64 bits of microseconds counts as long past. Only
 //     what a method is told to end ends in any case: an end at the zero time is
 //     kept as another one.
 //   - A store must compare text byte for byte, without case folding, collation
@@ -112,9 +113,9 @@ const MaxCount = 10_000
 // A Page is a part of a list. A negative Offset counts as 0. A Limit below 1
 // returns no records, only the total.
 //
-// A list of more than MaxCount records may be refused with [ErrOrder] in any Order but
-// OrderID, and one of the applications of organizations in any but OrderOrganization: a
-// store that has no index for it would read them all.
+// In an Order for which it has no index a store sorts up to MaxCount records, and counts
+// them before, whatever CountTo says. It may refuse a longer list with [ErrOrder], but none
+// in OrderID, or of the applications of organizations in OrderOrganization.
 //
 // From the greater of MaxCount and CountTo on, a store may find a page by another one of
 // the list that it read within the last minute, instead of by its Offset. Records that

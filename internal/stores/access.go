@@ -20,7 +20,7 @@ type AccessRow struct {
 // Never is the zero time in UTC microseconds.
 const Never = -62_135_596_800_000_000
 
-// Micros returns a time of a host's store in UTC microseconds: Never for the zero time
+// Micros returns a time in UTC microseconds: Never for the zero time
 // alone, and the one after that for what is not between it and the last that fits. So a
 // time that overflows is long past, and what has ended counts as such.
 func Micros(t time.Time) int64 {

@@ -11,8 +11,8 @@
 // A change through a Store takes effect there at once: when the method returns, no
 // later call of AccessByDigest returns what was before. That holds for revocations,
 // rotations, changes of users and passwords, and changes of applications. A deletion of a
-// user with very many sessions disables the user first, see [store.Accounts]. That takes
-// effect after Options.MaxAge at most, though the method has not returned.
+// user with very many sessions or consents disables the user before, see [store.Accounts].
+// Until the method returns, that takes effect only after Options.MaxAge.
 //
 // A change by another process takes effect after Options.MaxAge at most, so a token
 // that it revoked passes for that time. With Options.Bus the processes tell each other

@@ -74,7 +74,7 @@ func (s *Store) appsFor(f store.ApplicationFilter, p store.Page) source[*store.A
 	}
 	switch {
 	case len(ids) > 0:
-		return source[*store.Application]{records: func(yield func(*store.Application) bool) {
+		return source[*store.Application]{few: true, records: func(yield func(*store.Application) bool) {
 			for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
 				if a := s.apps[id]; a != nil && !yield(a) {
 					return

@@ -13,7 +13,7 @@ import (
 type source[T any] struct {
 	records iter.Seq[T]
 	ordered bool         // as the page is
-	few     bool         // whose sorting nobody minds, in whatever order
+	few     bool         // sorted however many there are, which are few
 	without func(T) bool // those that are in another source, too; nil for none
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ostiary/auth/internal/options"
+	"github.com/ostiary/auth/internal/stores"
 	"github.com/ostiary/auth/store"
 )
 
@@ -154,13 +155,10 @@ func (s *Store) look(f func()) {
 type instant int64
 
 // unixEpoch is 1 January 1970.
-const unixEpoch instant = 62_135_596_800_000_000
+const unixEpoch instant = -stores.Never
 
 func instantOf(t time.Time) instant {
-	if t.IsZero() {
-		return 0
-	}
-	return instant(t.UnixMicro()) + unixEpoch
+	return instant(stores.Micros(t)) + unixEpoch
 }
 
 // end returns the instant as that of an end. The zero time, too, is one, and what has

@@ -66,8 +66,8 @@ func insertionOf(tok store.Token) (insertion, error) {
 	return insertion{token: tok, addresses: addresses, ends: ends, over: over}, nil
 }
 
-// ownValues and knownBehind are the names of all columns that an insertion has values for:
-// those that do not depend on where it stands, and the others.
+// ownValues and knownBehind are the columns behind the family: those of appendTo, which a
+// rotation has, too, and the others.
 var (
 	ownValues = []string{
 		"digest", "user_id", "application_id", "scopes", "audience", "addresses", "epoch", "description",
@@ -382,28 +382,28 @@ func (s *Store) minter(ctx context.Context, family int64) (parent tokenRecord, s
 // as many as there may be, and store.ErrConflict otherwise.
 func (s *Store) whyNot(ctx context.Context, in *insertion, h insertShape) error {
 	full := false
-	limits := []struct {
-		asked bool
+	type limit struct {
 		query string
 		args  []any
-	}{
-		{h.under != nobody, crowded(s.dialect), in.append(nil, []string{"root_id", "created_at", "crowd"})},
-		{h.owned, owned(s.dialect), append(onlyArgs(s.dialect, in.token.UserID), in.value("crowd_of_user"))},
 	}
-	if !limits[0].asked && !limits[1].asked {
+	var limits []limit
+	if h.under != nobody {
+		limits = append(limits, limit{crowded(s.dialect), in.append(nil, []string{"root_id", "created_at", "crowd"})})
+	}
+	if h.owned {
+		limits = append(limits, limit{owned(s.dialect), append(onlyArgs(s.dialect, in.token.UserID), in.value("crowd_of_user"))})
+	}
+	if limits == nil {
 		return store.ErrConflict
 	}
 	err := s.write(ctx, "count tokens", func(tx *tx) error {
 		full = false
-		for _, limit := range limits {
-			if !limit.asked || full {
-				continue
-			}
-			err := tx.get(limit.query, limit.args, new(int64))
-			if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		for _, l := range limits {
+			err := tx.get(l.query, l.args, new(int64))
+			if err == nil || !errors.Is(err, sql.ErrNoRows) {
+				full = err == nil
 				return err
 			}
-			full = err == nil
 		}
 		return nil
 	})

@@ -130,6 +130,7 @@ func (s *Store) ListApplications(ctx context.Context, f store.ApplicationFilter,
 		case 0:
 			return nil, 0, ctx.Err()
 		case 1:
+			// MySQL's index of UNIQUE (organization_id, name) has the name of its first column.
 			l.column, l.value, l.index = "a.organization_id", f.Organizations[0], "organization_id"
 			where.only(s.dialect, l.column, l.value)
 		default:
@@ -153,6 +154,7 @@ func (s *Store) ListApplications(ctx context.Context, f store.ApplicationFilter,
 	}
 	l.where = where
 	l.columns, l.key = applicationOrder(f, p)
+	l.few = f.ID != 0 || len(f.IDs) > 0 // at most as many as were asked for
 	l.read = func(scan func(...any) error) (a store.Application, err error) {
 		err = scan(applicationDest(&a)...)
 		return a, err

@@ -164,7 +164,8 @@ func missing(current int64, steps []migration) []migration {
 }
 
 // Plan returns the SQL that [Migrate] would run, "" if there is nothing to do. It
-// changes nothing. A database administrator may run the text instead.
+// changes nothing. A database administrator may run the text instead,
+// on SQLite and PostgreSQL with each step in a transaction of its own.
 func Plan(ctx context.Context, db *sql.DB, d Dialect, opts *Options) (string, error) {
 	o, err := settle(d, opts)
 	if err != nil {
@@ -198,9 +199,9 @@ func Plan(ctx context.Context, db *sql.DB, d Dialect, opts *Options) (string, er
 // mean the defaults. It goes forward only, and does nothing if the schema is up
 // to date. It refuses a newer schema, unless that one is compatible with this
 // version. Any number of processes may call it at the same time. SQLite and
-// PostgreSQL make a new schema in one transaction, and each step of another in
-// one of its own. MySQL cannot. Repeat an interrupted call. Migrate puts a
-// SQLite file in WAL mode.
+// PostgreSQL make a new schema in one transaction, and each step of an older one in a
+// transaction of its own, so that an interrupted call leaves whole steps. MySQL has no
+// such transactions. Repeat an interrupted call. Migrate puts a SQLite file in WAL mode.
 func Migrate(ctx context.Context, db *sql.DB, d Dialect, opts *Options) error {
 	o, err := settle(d, opts)
 	if err != nil {

@@ -72,7 +72,7 @@ func (w walk[T]) sorted(p store.Page, offset int, count func(limit int) (int, er
 	if f.list, err = w.read(start{}, p.Limit, offset); err != nil {
 		return found[T]{}, err
 	}
-	if n := len(f.list); n > 0 { // as many may have come meanwhile
+	if n := len(f.list); n > 0 { // some may have come since the count
 		f.total = max(f.total, offset+n)
 	}
 	return f, nil

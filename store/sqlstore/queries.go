@@ -1,7 +1,7 @@
 package sqlstore
 
-// Every statement of this package, in SQLite's form; dialect.rewrite translates
-// them. "FOR UPDATE" and "FOR SHARE" go in SQLite, where a transaction that
+// The statements of this package, here and in the other queries files, in SQLite's
+// form; dialect.rewrite translates them, and named those whose values have names. "FOR UPDATE" and "FOR SHARE" go in SQLite, where a transaction that
 // writes is alone anyway; the latter is spelled differently in MySQL.
 // "RETURNING id" and notWaiting stay in PostgreSQL only.
 //

@@ -131,8 +131,8 @@ const (
 				AND t.parent_id = 0 AND NOT t.independent`
 	byRootAlone = byRoot + ` AND t.application_id + 0 = 0 AND t.via_id = 0`
 
-	// liveBelow are the live descendants of a root. What it reads is not in their rows, so that
-	// PostgreSQL looks into their index alone.
+	// liveBelow has a row for each live descendant of a root. Every column that it reads is in
+	// their index, so that PostgreSQL does not look into the table.
 	liveBelow = `
 			SELECT 1 FROM auth_tokens d
 			WHERE d.root_id = ? AND d.root_id <> 0 AND d.revoked_at IS NULL AND d.expires_at > ?`

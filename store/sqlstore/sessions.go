@@ -47,7 +47,8 @@ func (s *Store) InsertSession(ctx context.Context, v store.Session, replaces sto
 	for err == nil && last.id != 0 {
 		var n int
 		if n, last, err = s.evictOlder(ctx, out, last); err != nil {
-			// Whoever is told of an error has no session.
+			// Whoever is told of an error has no session. If this fails, too, one remains
+			// until it expires, whose secret nobody has.
 			_, _ = s.EndSessions(context.WithoutCancel(ctx), store.SessionSelection{ID: out.ID}, store.EndedLimit, out.Created)
 		}
 		evicted += n

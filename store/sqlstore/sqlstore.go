@@ -9,13 +9,16 @@
 // host with its own users sets [Options.Users]; the table of users here then
 // stays empty.
 //
-// A reported change is on the disk. In PostgreSQL a crash may undo three kinds of the
-// last moments (three times wal_writer_delay): the last use of a token, a session that
-// is prolonged, and a right password that is given back, which then counts as a wrong
-// one. A step of several statements is one transaction. Three
-// are not: the deletion of a user with very many records and the end of very many sessions
-// are several, and in MySQL the insert of a token reads its conditions before. A step that lost against another transaction, or whose
-// connection broke before the commit, is repeated for as long as the context
+// A reported change is on the disk, but for three on PostgreSQL. A crash may undo those of
+// the last moments, up to three times wal_writer_delay: the use of one token, the next
+// expiry of a session, and a right password that is given back, which then counts as a
+// wrong one.
+//
+// A step of several statements is one transaction. Three are not: the deletion of a user
+// with very many sessions or consents, and the end of very many sessions, also by the limit
+// at a login, are several; in MySQL the insert of a token reads its conditions before. A
+// step that lost against another transaction, or whose connection broke before the commit,
+// is repeated for as long as the context
 // and [Options.Timeout] allow. If the connection breaks during the commit, or
 // during a step that is one statement, such as the insert of a token, the outcome is
 // unknown. It is, too, if the context ends meanwhile. The method returns an error,
@@ -156,7 +159,7 @@ type Store struct {
 	end                    context.CancelFunc
 	hopeless               atomic.Int64                    // when a new connection was useless, in microseconds
 	skewNoted              atomic.Int64                    // when clocks were last seen to be apart, in microseconds
-	texts                  map[string]string               // in the dialect's form, by the constant in queries.go; never changes
+	texts                  map[string]string               // in the dialect's form, by its constant; never changes
 	prepared               map[string]*sql.Stmt            // by the same; never changes, empty with NoPreparedStatements
 	inserts                map[insertShape]insertStatement // never changes
 	founders               map[insertShape]insertStatement // of MySQL; never changes

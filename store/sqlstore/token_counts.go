@@ -43,9 +43,9 @@ func disjoint(ranges []rowRange) []rowRange {
 	return ranges
 }
 
-// countArm returns what makes a query of each of so many disjoint ranges. From no range
-// it reads more than the limit: what a range leaves out is in the others, and with the rest
-// of so many it makes the limit.
+// countArm returns what makes a query of each of so many disjoint ranges. No range has to
+// be read beyond the limit: what a range leaves out is in the others, and with the rest of so
+// many it makes the limit. Where the limit of the whole stops the reading, an arm has none.
 func (s *Store) countArm(ranges, limit int) func(rowRange) string {
 	return func(r rowRange) string {
 		switch {

@@ -15,7 +15,7 @@ type order struct {
 	descending bool
 	ofUser     string // the index that has the tokens of a user in order
 	byID       bool
-	of         func(tokenRecord) time.Time // the first column, nil for one that no index has
+	of         func(tokenRecord) time.Time // the first column if it is a time that an index has, or nil
 }
 
 func (s *Store) tokenOrder(p store.Page) order {

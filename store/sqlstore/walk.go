@@ -100,7 +100,7 @@ type walk[T any] struct {
 	lists *lists
 	list  func() store.Digest
 	key   func(T) []any // nil if no index has the order
-	few   bool          // so few records that nobody minds the sorting
+	few   bool          // sorted however many there are, which are few
 	read  func(from start, limit, offset int) ([]T, error)
 }
 
@@ -152,7 +152,7 @@ func (d Dialect) behind(columns []string, descending bool, key []any) (f filter)
 		f.and("("+columns[0]+than+"? OR "+columns[0]+" = ? AND "+rest.text()+")", slices.Concat(key[:1], key[:1], rest.args)...)
 	default:
 		last := "?"
-		if d == SQLite { // the number of a row has no order of text, and one that is said fits any column
+		if d == SQLite { // or it takes no index: a rowid has no collation, and one that is named fits any column
 			last = "? COLLATE BINARY"
 		}
 		f.and("("+strings.Join(columns, ", ")+")"+than+"("+strings.Repeat("?, ", n-1)+last+")", key...)

@@ -76,7 +76,7 @@ func (a *app) applicationList() *cobra.Command {
 		Example: examples("ostiary application list", "ostiary application list --organization 2 -o json"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			f, order := store.ApplicationFilter{Search: search}, store.OrderID
-			if organization != 0 { // an order that is for more than store.MaxCount, too
+			if organization != 0 { // the order that any number of them has, see store.Page
 				f.Organizations, order = []int64{organization}, store.OrderOrganization
 			}
 			return a.with(c, settings{}, func(ctx context.Context, s *service) error {

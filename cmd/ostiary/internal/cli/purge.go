@@ -55,7 +55,7 @@ func (a *app) runPurge(c *cobra.Command, age, activityAge string) error {
 	return a.with(c, settings{}, func(ctx context.Context, s *service) error {
 		now := time.Now()
 		var n purged
-		defer func() { // an error keeps nothing of what went before it
+		defer func() { // what was removed before an error, too
 			s.log.LogAttrs(ctx, slog.LevelInfo, "ostiary: purged", slog.String(audit.KeyActor, s.by.Name), slog.Int("tokens", n.Tokens),
 				slog.Int("sessions", n.Sessions), slog.Int("attempts", n.Attempts), slog.Int("activities", n.Activities))
 		}()

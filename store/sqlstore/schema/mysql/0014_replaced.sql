@@ -1,5 +1,6 @@
 -- compatible: 1
 
+-- Named after the step of PostgreSQL. This has the rest of step 13.
 -- Orders of the list of applications.
 ALTER TABLE auth_applications
 	ADD KEY auth_applications_name (name, id),

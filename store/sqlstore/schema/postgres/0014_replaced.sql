@@ -1,7 +1,7 @@
 -- compatible: 1
 
--- The indexes that step 13 replaces. Programs from before this step sort the tokens of a list
--- until they are replaced. By hand, these belong into one transaction, which takes milliseconds.
+-- The indexes that step 13 replaces. A program from before this step goes on, and sorts the
+-- tokens of a list for each page. By hand, run these in one transaction, which takes milliseconds.
 DROP INDEX IF EXISTS auth_tokens_listed;
 DROP INDEX IF EXISTS auth_tokens_created;
 DROP INDEX IF EXISTS auth_tokens_modified;
