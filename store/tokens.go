@@ -216,10 +216,11 @@ type Tokens interface {
 	// that is not revoked, has not expired at t.Created, and does not expire
 	// before t or t.Refresh.GrantExpires. With limits.ParentDigest it must have
 	// that digest and limits.ParentScopes, in the same step. InsertToken returns
-	// ErrLimit if t would exceed the limits, such as limits.Live below 1 where there is a
-	// parent. Where the parent will not do, either, the error may be any of the two. After
-	// a concurrent revocation of the parent, no live child may remain unless it is
-	// Independent, in any order of the two calls. Concurrent inserts may exceed limits.Live and limits.Owned by their
+	// ErrLimit if t would exceed the limits, such as limits.Live below 1 where
+	// there is a parent. Where the parent will not do, either, it may return
+	// ErrConflict or ErrLimit. After a concurrent revocation of the parent, no
+	// live child may remain unless it is Independent, in any order of the two
+	// calls. Concurrent inserts may exceed limits.Live and limits.Owned by their
 	// number. A store may count tokens for limits.Owned that have ended while
 	// their records are not marked.
 	//

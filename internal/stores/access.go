@@ -20,9 +20,9 @@ type AccessRow struct {
 // Never is the zero time in UTC microseconds.
 const Never = -62_135_596_800_000_000
 
-// Micros returns a time in UTC microseconds: Never for the zero time
-// alone, and the one after that for what is not between it and the last that fits. So a
-// time that overflows is long past, and what has ended counts as such.
+// Micros returns a time in UTC microseconds: Never for the zero time alone, and the one
+// after that for what is not between it and the last that fits. So a time that overflows is
+// long past, and what has ended counts as such.
 func Micros(t time.Time) int64 {
 	if t.IsZero() {
 		return Never
