@@ -14,19 +14,18 @@ const (
 	FROM auth_sessions s LEFT JOIN auth_users u ON u.id = s.user_id
 	WHERE s.digest = ?`
 
-	insertSession = `
+	intoSessions = `
 	INSERT INTO auth_sessions (
 		digest, user_id, epoch, data, created_at, seen_at, expires_at, ended_at, reason,
-		gone_at, address, agent, revision)
+		gone_at, address, agent, revision)`
+
+	insertSession = intoSessions + `
 	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)
 	RETURNING id`
 
 	// insertFewSessions is insertSession where the user has fewer live sessions than a
 	// limit, or else does nothing.
-	insertFewSessions = `
-	INSERT INTO auth_sessions (
-		digest, user_id, epoch, data, created_at, seen_at, expires_at, ended_at, reason,
-		gone_at, address, agent, revision)
+	insertFewSessions = intoSessions + `
 	SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1 FROM auth_counters n
 	WHERE n.name = 'users' AND (
 		SELECT COUNT(*) FROM auth_sessions s
@@ -55,10 +54,7 @@ const (
 			ended_at = ?, reason = CASE WHEN d.surplus THEN ? ELSE ? END, gone_at = LEAST(s.gone_at, ?)
 		FROM doomed d WHERE s.id = d.id AND s.ended_at IS NULL
 		RETURNING d.surplus, s.created_at, s.id
-	)
-	INSERT INTO auth_sessions (
-		digest, user_id, epoch, data, created_at, seen_at, expires_at, ended_at, reason,
-		gone_at, address, agent, revision)
+	)` + intoSessions + `
 	SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1 FROM alone
 	RETURNING id, (SELECT COUNT(*) FROM ended e WHERE e.surplus),
 		COALESCE((SELECT e.created_at FROM ended e WHERE e.surplus ORDER BY e.created_at, e.id LIMIT 1), 0),
